@@ -1,0 +1,114 @@
+//! What waits on the deliveries queue.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{AccountId, EndpointId, EventId, Mode, Tenant};
+
+/// A message on the deliveries queue. It carries ids alone; the event and its state are in the event log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryMessage {
+    /// Whose event it is.
+    pub tenant: Tenant,
+    /// The event.
+    pub event_id: EventId,
+    /// The chunk of the event's record that holds the delivery; `None` for the record itself.
+    pub chunk: Option<u32>,
+    /// What to do.
+    pub work: DeliveryWork,
+}
+
+/// What a delivery message asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryWork {
+    /// One attempt at one endpoint.
+    Attempt {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// The attempt's number, 1 for the first. Once it is recorded, the message has nothing left to do.
+        attempt: u32,
+    },
+    /// The first attempts at all endpoints of the chunk.
+    Chunk,
+}
+
+/// The message as JSON: an attempt has `endpoint_id` and `attempt`, a chunk has neither.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    account: AccountId,
+    livemode: Mode,
+    event_id: EventId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chunk: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    endpoint_id: Option<EndpointId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+}
+
+/// Why a message body is no delivery message.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidDeliveryMessage {
+    /// It is not the JSON of one.
+    #[error("not a delivery message: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It has some fields of an attempt, some of a chunk.
+    #[error("a delivery message has `endpoint_id` and `attempt` (from 1), or a `chunk` alone")]
+    Mixed,
+}
+
+impl DeliveryMessage {
+    /// Reads a message body.
+    pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
+        let wire: Wire = serde_json::from_str(body)?;
+        let work = match (wire.endpoint_id, wire.attempt, wire.chunk) {
+            (Some(endpoint_id), Some(attempt @ 1..), _) => DeliveryWork::Attempt { endpoint_id, attempt },
+            (None, None, Some(_)) => DeliveryWork::Chunk,
+            _ => return Err(InvalidDeliveryMessage::Mixed),
+        };
+        let tenant = Tenant { account: wire.account, mode: wire.livemode };
+        Ok(Self { tenant, event_id: wire.event_id, chunk: wire.chunk, work })
+    }
+
+    /// The message's body.
+    pub fn to_json(&self) -> String {
+        let (endpoint_id, attempt) = match self.work {
+            DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), Some(attempt)),
+            DeliveryWork::Chunk => (None, None),
+        };
+        let wire = Wire {
+            account: self.tenant.account.clone(),
+            livemode: self.tenant.mode,
+            event_id: self.event_id,
+            chunk: self.chunk,
+            endpoint_id,
+            attempt,
+        };
+        serde_json::to_string(&wire).expect("a delivery message holds nothing that JSON cannot")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_read_back_and_malformed_ones_are_refused() {
+        let ids = r#""account":"a","livemode":true,"event_id":"evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
+        let endpoint = r#""endpoint_id":"wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
+        let check = |rest: &str, good: bool| {
+            let body = format!("{{{ids}{rest}}}");
+            match DeliveryMessage::parse(&body) {
+                Ok(message) => assert_eq!((message.to_json(), good), (body, true)),
+                Err(error) => assert!(!good, "{body}: {error}"),
+            }
+        };
+        check(&format!(",{endpoint},\"attempt\":2"), true);
+        check(&format!(",\"chunk\":3,{endpoint},\"attempt\":2"), true);
+        check(",\"chunk\":3", true);
+        check("", false);
+        check(&format!(",{endpoint}"), false);
+        check(&format!(",{endpoint},\"attempt\":0"), false);
+        check(",\"chunk\":3,\"colour\":1", false);
+    }
+}

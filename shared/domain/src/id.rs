@@ -1,0 +1,184 @@
+//! Ids. Each is a prefix and 26 characters in the alphabet of a ULID (Crockford's base 32), which sort as
+//! text by the time they were made: <https://github.com/ulid/spec>.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use ulid::Ulid;
+
+use crate::{EventType, Invalid, Random, Timestamp};
+
+/// Reads `{prefix}{26 characters}`. An id has one spelling: upper case, no look-alike letters.
+fn parse(prefix: &str, text: &str) -> Result<Ulid, Invalid> {
+    text.strip_prefix(prefix)
+        .and_then(|code| Ulid::from_string(code).ok().filter(|ulid| ulid.to_string() == code))
+        .ok_or_else(|| {
+            Invalid::because(format!("must be {prefix} and 26 characters, as in an answer of this API"))
+        })
+}
+
+fn millis(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis()).unwrap_or(0)
+}
+
+macro_rules! prefixed_id {
+    ($id:ident, $prefix:literal) => {
+        impl FromStr for $id {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $id {
+            type Error = Invalid;
+
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                text.parse()
+            }
+        }
+
+        impl From<$id> for String {
+            fn from(id: $id) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+/// The id of an endpoint: `wh_` and 48 bits of milliseconds, 80 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EndpointId(Ulid);
+
+prefixed_id!(EndpointId, "wh_");
+
+impl EndpointId {
+    /// A new id for an endpoint registered at `at`.
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+        Self(Ulid::from_parts(millis(at), bits))
+    }
+}
+
+/// The id of an event: `evt_` and 48 bits of milliseconds, 16 bits of [`Partition`], 64 random bits. It
+/// carries its own place: the id alone finds the event's row.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EventId(Ulid);
+
+prefixed_id!(EventId, "evt_");
+
+impl EventId {
+    /// The id of an event accepted at `at`.
+    pub fn new(at: Timestamp, partition: Partition, random: u64) -> Self {
+        Self(Ulid::from_parts(millis(at), (u128::from(partition.0) << 64) | u128::from(random)))
+    }
+
+    /// The id of the event in a queue message that names none: always the same for the same message, so that
+    /// a redelivered message is the same event.
+    pub fn of_message(sent_at: Timestamp, message_id: &str, partition: Partition) -> Self {
+        Self::new(sent_at, partition, leading_bits(message_id))
+    }
+
+    /// When the event was accepted.
+    pub fn at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+
+    /// Where the event is stored.
+    pub fn partition(self) -> Partition {
+        Partition(u16::try_from(self.0.random() >> 64).expect("the random part has 80 bits"))
+    }
+}
+
+/// The part of the events table that holds an event: 12 bits of its type's hash and 4 bits of shard. It
+/// prints as four hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(u16);
+
+impl Partition {
+    /// The partition of events of this type. The shard is 0 as long as one partition's 1,000 writes a second
+    /// are enough for an account's events of one type.
+    pub fn of(event_type: &EventType) -> Self {
+        let hash = leading_bits(event_type.as_str()) >> 52;
+        Self(u16::try_from(hash).expect("12 bits are left") << 4)
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}", self.0)
+    }
+}
+
+/// The first 64 bits of the text's SHA-256.
+fn leading_bits(text: &str) -> u64 {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().take(8).fold(0, |bits, byte| (bits << 8) | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn ids_sort_by_time_and_give_back_their_time_and_partition(
+            early in 0_i64..1 << 47, gap in 1_i64..1 << 40, name in "[a-z]{1,9}(\\.[a-z]{1,9}){0,3}",
+            first in any::<u64>(), second in any::<u64>(),
+        ) {
+            let partition = Partition::of(&name.parse().unwrap());
+            let (at, later) = (Timestamp::from_millis(early), Timestamp::from_millis(early + gap));
+            let id = EventId::new(at, partition, first);
+            prop_assert_eq!(id.at(), at);
+            prop_assert_eq!(id.partition(), partition);
+            prop_assert_eq!(id.to_string().parse::<EventId>().unwrap(), id);
+            prop_assert!(id.to_string() < EventId::new(later, partition, second).to_string());
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in ".{0,40}") {
+            if let Ok(id) = text.parse::<EventId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let check = |text: &str, good: bool| assert_eq!(text.parse::<EndpointId>().is_ok(), good, "{text}");
+        check("wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7", true);
+        check("wh_01jdb5g8z7m4x3w2v1t0s9r8q7", false);
+        check("wh_O1JDB5G8Z7M4X3W2V1T0S9R8Q7", false);
+        check("wh_81JDB5G8Z7M4X3W2V1T0S9R8Q7", false);
+        check("evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7", false);
+        check("wh_1234567890abcdef", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_message_always_gives_the_same_event_id() {
+        let partition = Partition::of(&"customer.created".parse().unwrap());
+        let id = |message: &str| EventId::of_message(Timestamp::from_millis(5), message, partition);
+        assert_eq!(id("a"), id("a"));
+        assert_ne!(id("a"), id("b"));
+    }
+}

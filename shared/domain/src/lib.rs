@@ -1,0 +1,55 @@
+//! What the words of Posthorn mean: endpoints, events, deliveries, schedules, ids, pages.
+//!
+//! Everything here is pure: no I/O, no AWS, no clock, no randomness. A value that exists is valid: it is
+//! parsed once, at the edge, and past the edge nothing is checked twice and nothing is a bare string.
+
+mod account;
+mod catalogue;
+mod delivery;
+mod delivery_message;
+mod endpoint;
+mod event;
+mod event_type;
+mod fields;
+mod id;
+mod listing;
+mod metadata;
+mod outside;
+mod pattern;
+mod schedule;
+mod secret;
+mod text;
+mod timestamp;
+mod url;
+
+pub use account::{AccountId, Mode, Tenant};
+pub use catalogue::event_types;
+pub use delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
+pub use delivery_message::{DeliveryMessage, DeliveryWork, InvalidDeliveryMessage};
+pub use endpoint::{CreatedVia, Endpoint, EndpointEdit, EndpointStatus, NewEndpoint};
+pub use event::{Event, EventData, EventDraft, EventMessage, EventRequest, MAX_EVENT_BYTES};
+pub use event_type::EventType;
+pub use fields::{Fields, FromJson, InvalidField};
+pub use id::{EndpointId, EventId, Partition};
+pub use listing::{Direction, EndpointListing, OrderField, Page, UnknownCursor, Window, parse_order};
+pub use metadata::Metadata;
+pub use outside::{Clock, Random};
+pub use pattern::{EnabledEvents, EventPattern};
+pub use schedule::RetrySchedule;
+pub use secret::Secret;
+pub use text::{ApiVersion, Description, ShortText};
+pub use timestamp::Timestamp;
+pub use url::WebhookUrl;
+
+/// Why a value is not valid, as the end of a sentence that begins with the value's name:
+/// "must be at most 1024 characters long (this one has 2000)".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Invalid {
+    /// An invalid value, with the reason that follows its name.
+    pub fn because(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}

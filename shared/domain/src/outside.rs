@@ -1,0 +1,29 @@
+//! What the system takes from outside itself: the time, and chance. Both are passed in, so that a test can
+//! say "three days later" and get the same ids twice.
+
+use crate::Timestamp;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Gives unpredictable bytes: ids and signing secrets are made of them.
+pub trait Random: Send + Sync {
+    /// Fills `buffer` with random bytes.
+    fn fill(&self, buffer: &mut [u8]);
+
+    /// 64 random bits.
+    fn bits(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+
+    /// A number from 0 (inclusive) to 1 (exclusive), evenly spread.
+    #[expect(clippy::cast_precision_loss, reason = "53 bits are all that an f64 keeps")]
+    fn unit(&self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
