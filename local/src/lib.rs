@@ -1,0 +1,1 @@
+//! Posthorn on a laptop: every function, the tables and the queues in one process.

@@ -1,0 +1,242 @@
+//! Where tenants want their events.
+
+mod row;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use backon::{ExponentialBuilder, Retryable as _};
+use posthorn_domain::{Endpoint, EndpointEdit, EndpointId, Tenant, Timestamp};
+
+use crate::StorageError;
+use crate::error::canceled_at;
+use row::{EndpointRow, META, sort_key};
+
+/// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
+/// so that a reader who knows the version knows whether anything changed.
+#[derive(Debug, Clone)]
+pub struct EndpointStore {
+    client: Client,
+    table: String,
+}
+
+/// An endpoint and the version of its row, which each write moves by one.
+struct Versioned {
+    endpoint: Endpoint,
+    version: u64,
+}
+
+impl EndpointStore {
+    /// The endpoints in this table.
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Adds an endpoint, unless the tenant has `limit` already.
+    pub async fn create(&self, tenant: &Tenant, endpoint: &Endpoint, limit: u32) -> Result<(), StorageError> {
+        let attempt = || async {
+            let put = self.put(tenant, endpoint, 1)?.condition_expression("attribute_not_exists(pk)");
+            let meta = self
+                .touch_meta(tenant, 1)
+                .condition_expression("attribute_not_exists(#count) OR #count < :limit")
+                .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
+            self.write(put_item(put), meta).await.map_err(|failure| match failure {
+                Failure::Meta => StorageError::LimitReached { limit },
+                other => other.into(),
+            })
+        };
+        retrying(attempt).await
+    }
+
+    /// The endpoint, or `None` when the tenant has none of this id.
+    pub async fn get(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
+        Ok(self.read(tenant, id).await?.map(|found| found.endpoint))
+    }
+
+    /// All endpoints of the tenant, in no order. Reads as many rows as there are endpoints.
+    pub async fn list(&self, tenant: &Tenant) -> Result<Vec<Endpoint>, StorageError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
+            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut endpoints = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(StorageError::from_call("Query"))?;
+            endpoints.push(EndpointRow::read(item, tenant)?.endpoint);
+        }
+        Ok(endpoints)
+    }
+
+    /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
+    /// meets another is applied to what that one left.
+    pub async fn update(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        edit: &EndpointEdit,
+        now: Timestamp,
+    ) -> Result<Option<Endpoint>, StorageError> {
+        let attempt = || async {
+            let Some(found) = self.read(tenant, id).await? else { return Ok(None) };
+            let endpoint = edit.apply(found.endpoint, now);
+            let put = self
+                .put(tenant, &endpoint, found.version + 1)?
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(found.version));
+            self.write(put_item(put), self.touch_meta(tenant, 0)).await?;
+            Ok(Some(endpoint))
+        };
+        retrying(attempt).await
+    }
+
+    /// Removes an endpoint and answers it as it was; `None` when the tenant has none of this id.
+    pub async fn delete(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
+        let attempt = || async {
+            let Some(found) = self.read(tenant, id).await? else { return Ok(None) };
+            let delete = Delete::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, &sort_key(id))))
+                .condition_expression("version = :version")
+                .expression_attribute_values(":version", number(found.version))
+                .build()
+                .expect("table and key are set");
+            let delete = TransactWriteItem::builder().delete(delete).build();
+            self.write(delete, self.touch_meta(tenant, -1)).await?;
+            Ok(Some(found.endpoint))
+        };
+        retrying(attempt).await
+    }
+
+    /// The version of the tenant's endpoints: it moves with each write, and is 0 before the first.
+    pub async fn version(&self, tenant: &Tenant) -> Result<u64, StorageError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, META)))
+            .projection_expression("version")
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StorageError::from_call("GetItem"))?;
+        let Some(meta) = answer.item else { return Ok(0) };
+        let version = meta.get("version").and_then(|version| version.as_n().ok()?.parse().ok());
+        version.ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{META}"), "it has no version"))
+    }
+
+    async fn read(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Versioned>, StorageError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, &sort_key(id))))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StorageError::from_call("GetItem"))?;
+        answer.item.map(|item| EndpointRow::read(item, tenant)).transpose()
+    }
+
+    fn put(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        version: u64,
+    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StorageError> {
+        let item = EndpointRow::item(tenant, endpoint, version)?;
+        Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
+    }
+
+    /// Moves the tenant's version by one, and its count by `count`.
+    fn touch_meta(&self, tenant: &Tenant, count: i32) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+        Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, META)))
+            .update_expression("ADD #count :count, version :one")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
+            .expression_attribute_values(":one", number(1))
+    }
+
+    async fn write(
+        &self,
+        endpoint: TransactWriteItem,
+        meta: aws_sdk_dynamodb::types::builders::UpdateBuilder,
+    ) -> Result<(), Failure> {
+        let meta = meta.build().expect("table, key and expression are set");
+        let sent = self
+            .client
+            .transact_write_items()
+            .transact_items(endpoint)
+            .transact_items(TransactWriteItem::builder().update(meta).build())
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| match error.as_service_error() {
+            Some(cause) if canceled_at(cause, 1) == Some("ConditionalCheckFailed") => Failure::Meta,
+            Some(cause) if (0..2).any(|place| canceled_at(cause, place).is_some_and(is_conflict)) => {
+                Failure::Conflict
+            }
+            _ => Failure::Other(StorageError::from_call("TransactWriteItems")(error)),
+        })
+    }
+}
+
+/// Why a transaction was not made.
+enum Failure {
+    /// The condition on the meta row did not hold.
+    Meta,
+    /// Somebody else wrote the same rows.
+    Conflict,
+    Other(StorageError),
+}
+
+impl From<Failure> for StorageError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Meta | Failure::Conflict => Self::Conflict,
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+fn is_conflict(code: &str) -> bool {
+    matches!(code, "ConditionalCheckFailed" | "TransactionConflict")
+}
+
+fn put_item(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+/// Runs a read–write cycle again, at most twelve times within about two seconds, as long as it conflicts.
+async fn retrying<T, F, Fut>(cycle: F) -> Result<T, StorageError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, StorageError>>,
+{
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(5))
+        .with_max_delay(Duration::from_millis(300))
+        .with_max_times(12)
+        .with_jitter();
+    cycle.retry(backoff).when(|error| matches!(error, StorageError::Conflict)).await
+}
+
+fn key(tenant: &Tenant, sort_key: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(tenant.to_string())),
+        ("sk".to_owned(), AttributeValue::S(sort_key.to_owned())),
+    ])
+}
+
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}

@@ -1,0 +1,95 @@
+//! An endpoint as a row: `pk = {tenant}`, `sk = endpoint#{id}`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use posthorn_domain::{
+    EnabledEvents, Endpoint, EndpointId, FromJson as _, Invalid, Metadata, Tenant, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Versioned;
+use crate::StorageError;
+
+/// The sort key of the row that holds the tenant's `count` and `version`.
+pub(super) const META: &str = "meta";
+
+/// What the sort key of every endpoint begins with.
+pub(super) const PREFIX: &str = "endpoint#";
+
+pub(super) fn sort_key(id: EndpointId) -> String {
+    format!("{PREFIX}{id}")
+}
+
+/// The attributes of the row. Times are milliseconds since the Unix epoch.
+#[derive(Serialize, Deserialize)]
+pub(super) struct EndpointRow {
+    pk: String,
+    sk: String,
+    version: u64,
+    api_version: String,
+    url: String,
+    description: String,
+    enabled_events: Vec<String>,
+    /// JSON, so that the client's key order and number digits are kept.
+    metadata: String,
+    status: String,
+    created_at: i64,
+    created_via: String,
+    updated_at: i64,
+    secret: String,
+}
+
+impl EndpointRow {
+    pub(super) fn item(
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        version: u64,
+    ) -> Result<HashMap<String, AttributeValue>, StorageError> {
+        let row = Self {
+            pk: tenant.to_string(),
+            sk: sort_key(endpoint.id),
+            version,
+            api_version: endpoint.api_version.to_string(),
+            url: endpoint.url.to_string(),
+            description: endpoint.description.as_str().to_owned(),
+            enabled_events: endpoint.enabled_events.iter().map(ToString::to_string).collect(),
+            metadata: endpoint.metadata.as_json().to_owned(),
+            status: endpoint.status.to_string(),
+            created_at: endpoint.created_at.as_millis(),
+            created_via: endpoint.created_via.as_str().to_owned(),
+            updated_at: endpoint.updated_at.as_millis(),
+            secret: endpoint.secret.reveal(),
+        };
+        serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
+    }
+
+    pub(super) fn read(
+        item: HashMap<String, AttributeValue>,
+        tenant: &Tenant,
+    ) -> Result<Versioned, StorageError> {
+        let row: Self = serde_dynamo::from_item(item)
+            .map_err(|error| StorageError::corrupt(&format!("{tenant}/{PREFIX}…"), error))?;
+        let endpoint = row.endpoint(tenant).map_err(|reason| StorageError::corrupt(&row.sk, reason))?;
+        Ok(Versioned { endpoint, version: row.version })
+    }
+
+    fn endpoint(&self, tenant: &Tenant) -> Result<Endpoint, Invalid> {
+        let metadata = serde_json::from_str(&self.metadata)
+            .map_err(|error| Invalid::because(format!("has metadata that is no JSON: {error}")))?;
+        Ok(Endpoint {
+            id: self.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
+            mode: tenant.mode,
+            api_version: self.api_version.parse()?,
+            url: self.url.parse()?,
+            description: self.description.parse()?,
+            enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
+            metadata: Metadata::from_json(metadata)?,
+            status: self.status.parse()?,
+            created_at: Timestamp::from_millis(self.created_at),
+            created_via: self.created_via.parse()?,
+            updated_at: Timestamp::from_millis(self.updated_at),
+            secret: self.secret.parse()?,
+        })
+    }
+}

@@ -1,0 +1,56 @@
+//! What can go wrong with tables and queues.
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+
+/// Why a table or a queue did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// Others kept changing the same thing at the same time. Trying again later helps.
+    #[error("others keep changing this at the same time")]
+    Conflict,
+    /// The tenant has as many endpoints as it may have.
+    #[error("the limit of {limit} endpoints is reached")]
+    LimitReached {
+        /// The most endpoints that a tenant may have.
+        limit: u32,
+    },
+    /// A row is not as this program writes it.
+    #[error("the row {key} cannot be read: {reason}")]
+    Corrupt {
+        /// The row's key.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// AWS refused the call or did not answer, and the SDK's own retries did not help.
+    #[error("{operation} failed")]
+    Unavailable {
+        /// The operation of the AWS API.
+        operation: &'static str,
+        /// What the SDK says.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl StorageError {
+    /// Takes an SDK's error, for use with `map_err`.
+    pub(crate) fn from_call<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Unavailable { operation, source: Box::new(source) }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "takes texts and errors alike")]
+    pub(crate) fn corrupt(key: &str, reason: impl ToString) -> Self {
+        Self::Corrupt { key: key.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// The reason why the write at this place of a cancelled transaction failed, such as
+/// `ConditionalCheckFailed`; `None` when the transaction failed otherwise or this write was not to blame.
+pub(crate) fn canceled_at(error: &TransactWriteItemsError, place: usize) -> Option<&str> {
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return None };
+    let reasons = TransactionCanceledException::cancellation_reasons(canceled);
+    reasons.get(place)?.code().filter(|code| *code != "None")
+}

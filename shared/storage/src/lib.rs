@@ -1,0 +1,17 @@
+//! The tables and queues of Posthorn, in the words of its domain.
+//!
+//! Here alone are tables, keys and queue messages known by name. Nothing above this crate names an AWS
+//! operation, and nothing here knows HTTP.
+
+mod api_keys;
+mod codec;
+mod endpoints;
+mod error;
+mod event_log;
+mod outbox;
+
+pub use api_keys::{ApiKeys, KeyHash};
+pub use endpoints::EndpointStore;
+pub use error::StorageError;
+pub use event_log::{EventLog, EventRecord, Progress, RecordKey, Written};
+pub use outbox::{DeliveryOutbox, EventOutbox};
