@@ -1,0 +1,113 @@
+//! What the deliveries queue asks for: one more attempt at one endpoint, or the first attempts of a chunk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use posthorn_domain::{Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, EndpointId};
+use posthorn_storage::{Progress, RecordKey, Written};
+
+use crate::{Postman, QueueMessage, WorkError, decision};
+
+/// How early an attempt may be made.
+const EARLY: Duration = Duration::from_secs(1);
+
+impl Postman {
+    /// Does what a message of the deliveries queue asks for. `Ok` means that the message may go: what it asked
+    /// for is done and on record, and whatever follows is queued.
+    pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
+        let asked = DeliveryMessage::parse(&message.body)?;
+        let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
+        let (body, deliveries) = self.recorded(&key).await?;
+        match asked.work {
+            DeliveryWork::Chunk => self.deliver_chunk(message, &key, body, deliveries).await,
+            DeliveryWork::Attempt { endpoint_id, attempt } => {
+                let delivery = deliveries.into_iter().find(|delivery| delivery.endpoint_id == endpoint_id);
+                let delivery = delivery.ok_or_else(|| {
+                    WorkError::Poison(format!("{} has no delivery to {endpoint_id}", key.event_id))
+                })?;
+                self.deliver_one(message, &key, body, delivery, attempt).await
+            }
+        }
+    }
+
+    async fn deliver_one(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        body: Bytes,
+        delivery: Delivery,
+        attempt: u32,
+    ) -> Result<(), WorkError> {
+        if delivery.status != DeliveryStatus::Pending {
+            return Ok(());
+        }
+        if delivery.next_attempt() != attempt {
+            // The attempt is on record. If this is not the first receipt, an earlier one may have ended before it
+            // queued the next attempt.
+            let unfinished = message.is_redelivered().then_some(&delivery);
+            return Ok(self.queue_next(key, unfinished).await?);
+        }
+        if self.until_due(&delivery) > EARLY {
+            return Ok(self.queue_next(key, [&delivery]).await?);
+        }
+        match self.snapshots.get(&key.tenant).await?.enabled(delivery.endpoint_id) {
+            Some(endpoint) => {
+                let delivery = self.attempt(key, endpoint, delivery, body).await;
+                Ok(self.settle(key, &[delivery]).await?)
+            }
+            None => self.cancel(key, delivery).await,
+        }
+    }
+
+    async fn deliver_chunk(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        body: Bytes,
+        deliveries: Vec<Delivery>,
+    ) -> Result<(), WorkError> {
+        let (first, later): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().partition(|delivery| delivery.attempts.is_empty());
+        if message.is_redelivered() {
+            self.queue_next(key, &later).await?;
+        }
+        let subscriptions = self.snapshots.get(&key.tenant).await?;
+        let mut attempts = Vec::new();
+        for delivery in first.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
+            match subscriptions.enabled(delivery.endpoint_id) {
+                Some(endpoint) => attempts.push((Arc::clone(&endpoint), delivery)),
+                None => self.cancel(key, delivery).await?,
+            }
+        }
+        let mut dispatch = self.dispatch(key, attempts, &body);
+        self.settle(key, &dispatch.prompt().await).await?;
+        while let Some(delivery) = dispatch.next().await {
+            self.settle(key, &[delivery]).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a delivery whose endpoint is disabled or gone.
+    async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
+        let attempts_before = delivery.attempts.len();
+        let delivery = decision::canceled(delivery);
+        let endpoint_id: EndpointId = delivery.endpoint_id;
+        match self.log.advance(key, &[Progress { delivery: &delivery, attempts_before }]).await? {
+            Written::Now => tracing::info!(event_id = %key.event_id, %endpoint_id, "delivery canceled"),
+            Written::Before => {}
+        }
+        Ok(())
+    }
+
+    /// The body of an event, and the deliveries in the row of this key.
+    async fn recorded(&self, key: &RecordKey) -> Result<(Bytes, Vec<Delivery>), WorkError> {
+        let unknown = || WorkError::Poison(format!("{} is not on record", key.event_id));
+        let record = self.log.get(&key.tenant, key.event_id).await?.ok_or_else(unknown)?;
+        let deliveries = match key.chunk {
+            None => record.deliveries,
+            Some(_) => self.log.get_chunk(key).await?.ok_or_else(unknown)?,
+        };
+        Ok((Bytes::from(record.body), deliveries))
+    }
+}

@@ -1,0 +1,114 @@
+//! One event to all endpoints that want it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::try_join_all;
+use posthorn_domain::{
+    Delivery, DeliveryMessage, DeliveryWork, Endpoint, EventMessage, MAX_EVENT_BYTES, Timestamp,
+};
+use posthorn_storage::{EventRecord, RecordKey, StorageError, Written};
+
+use crate::{Postman, QueueMessage, WorkError};
+
+/// The most deliveries in one row of the event log.
+const CHUNK: usize = 50;
+/// The bits of a chunk's number that count; those above are chance.
+const CHUNK_INDEX_BITS: u32 = 12;
+
+impl Postman {
+    /// Carries the event in a message of the events queue to every endpoint that wants it. `Ok` means that the
+    /// message may go: every one of them has answered well, or its next attempt is queued, and it is all on
+    /// record.
+    pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
+        let (tenant, event) = EventMessage::parse(&message.body)?.into_event(&message.id, message.sent_at)?;
+        let body = event.to_json();
+        if body.len() > MAX_EVENT_BYTES {
+            return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
+        }
+        let key = RecordKey { tenant, event_id: event.id, chunk: None };
+        if message.is_redelivered()
+            && let Some(record) = self.log.get(&key.tenant, key.event_id).await?
+        {
+            return Ok(self.resume(&key, &record).await?);
+        }
+        let endpoints = self.snapshots.get(&key.tenant).await?.matching(&event.draft.event_type);
+        if endpoints.len() > CHUNK {
+            Ok(self.fan_out_in_chunks(&key, body, &endpoints).await?)
+        } else {
+            Ok(self.fan_out_at_once(&key, body, endpoints).await?)
+        }
+    }
+
+    async fn fan_out_at_once(
+        &self,
+        key: &RecordKey,
+        body: String,
+        endpoints: Vec<Arc<Endpoint>>,
+    ) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        let mut slow = due(&endpoints, now);
+        let first = endpoints.into_iter().zip(slow.clone()).collect();
+        let mut dispatch = self.dispatch(key, first, &Bytes::from(body.clone()));
+        let prompt = dispatch.prompt().await;
+        slow.retain(|delivery| prompt.iter().all(|done| done.endpoint_id != delivery.endpoint_id));
+        let record = EventRecord { body, chunks: Vec::new(), deliveries: [prompt.clone(), slow].concat() };
+        match self.log.create(key, &record).await? {
+            Written::Now => self.queue_next(key, &prompt).await?,
+            // A twin of this message was faster; what it has no result for yet, ours serves as well.
+            Written::Before => self.settle(key, &prompt).await?,
+        }
+        while let Some(delivery) = dispatch.next().await {
+            self.settle(key, &[delivery]).await?;
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "some random bits are as good as others")]
+    async fn fan_out_in_chunks(
+        &self,
+        key: &RecordKey,
+        body: String,
+        endpoints: &[Arc<Endpoint>],
+    ) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        let chance = self.random.bits() as u32 >> CHUNK_INDEX_BITS << CHUNK_INDEX_BITS;
+        let chunks: Vec<(u32, Vec<Delivery>)> = (chance..)
+            .zip(endpoints.chunks(CHUNK))
+            .map(|(number, chunk)| (number, due(chunk, now)))
+            .collect();
+        try_join_all(chunks.iter().map(|(number, deliveries)| async move {
+            let chunk = RecordKey { chunk: Some(*number), ..key.clone() };
+            self.log.create_chunk(&chunk, deliveries).await
+        }))
+        .await?;
+        let numbers = chunks.into_iter().map(|(number, _)| number).collect();
+        let record = EventRecord { body, chunks: numbers, deliveries: Vec::new() };
+        match self.log.create(key, &record).await? {
+            Written::Now => self.queue_chunks(key, &record.chunks).await,
+            Written::Before => Ok(()),
+        }
+    }
+
+    /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.
+    async fn resume(&self, key: &RecordKey, record: &EventRecord) -> Result<(), StorageError> {
+        self.queue_next(key, &record.deliveries).await?;
+        self.queue_chunks(key, &record.chunks).await
+    }
+
+    async fn queue_chunks(&self, key: &RecordKey, chunks: &[u32]) -> Result<(), StorageError> {
+        let message = |chunk: &u32| DeliveryMessage {
+            tenant: key.tenant.clone(),
+            event_id: key.event_id,
+            chunk: Some(*chunk),
+            work: DeliveryWork::Chunk,
+        };
+        let messages: Vec<_> = chunks.iter().map(|chunk| (message(chunk), Duration::ZERO)).collect();
+        self.outbox.send(&messages).await
+    }
+}
+
+fn due(endpoints: &[Arc<Endpoint>], now: Timestamp) -> Vec<Delivery> {
+    endpoints.iter().map(|endpoint| Delivery::due(endpoint.id, now)).collect()
+}

@@ -1,0 +1,21 @@
+//! Matching, fanning out, signing and sending events, and deciding what follows an attempt.
+//!
+//! Nothing but this crate opens a connection to a stranger.
+
+mod decision;
+mod deliver;
+mod dispatch;
+mod fan_out;
+mod postman;
+mod queue_message;
+mod sender;
+mod signature;
+mod snapshots;
+mod subscriptions;
+
+pub use postman::{Postman, PostmanParts};
+pub use queue_message::{QueueMessage, WorkError};
+pub use sender::Sender;
+pub use signature::sign;
+pub use snapshots::Snapshots;
+pub use subscriptions::Subscriptions;

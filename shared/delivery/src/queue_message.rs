@@ -1,0 +1,48 @@
+//! What SQS hands over, and why it may have to take it back.
+
+use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
+use posthorn_storage::StorageError;
+
+/// A message received from a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueMessage {
+    /// Its id, the same however often it is received.
+    pub id: String,
+    /// What it says.
+    pub body: String,
+    /// When it was first sent.
+    pub sent_at: Timestamp,
+    /// How often it was received, this time included.
+    pub receive_count: u32,
+}
+
+impl QueueMessage {
+    /// Whether somebody may have begun to work on this message before.
+    pub(crate) fn is_redelivered(&self) -> bool {
+        self.receive_count > 1
+    }
+}
+
+/// Why a message is not done with. It stays on its queue, is received again, and ends in the dead-letter queue
+/// after five times.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// No later try can help: the message is not one of ours.
+    #[error("the message cannot be understood: {0}")]
+    Poison(String),
+    /// A table or a queue did not do its part.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<InvalidField> for WorkError {
+    fn from(error: InvalidField) -> Self {
+        Self::Poison(error.to_string())
+    }
+}
+
+impl From<InvalidDeliveryMessage> for WorkError {
+    fn from(error: InvalidDeliveryMessage) -> Self {
+        Self::Poison(error.to_string())
+    }
+}

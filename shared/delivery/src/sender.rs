@@ -1,0 +1,162 @@
+//! POSTs to strangers, on their best and their worst behaviour.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use reqwest::{Client, Response, redirect, retry};
+use tokio::time::{Instant, timeout_at};
+
+use crate::sign;
+
+/// The most bytes of an answer's body that are read.
+const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// The most bytes of an answer's body that are kept.
+const KEPT_ANSWER_BYTES: usize = 1024;
+
+/// Sends signed events over pooled connections. Redirects are not followed, no proxy is used, and nothing is
+/// sent twice.
+pub struct Sender {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    timeout: Duration,
+}
+
+/// What an attempt brought back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) attempt: Attempt,
+    /// The beginning of the body.
+    pub(crate) body: String,
+}
+
+impl Sender {
+    /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's body.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no usable root certificates.
+    pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
+        // A second sender in the process finds the provider installed; it is the same one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(SystemResolver)
+            .pool_idle_timeout(Duration::from_mins(1))
+            .build()
+            .expect("the settings agree and root certificates are there");
+        Self { client, clock, timeout }
+    }
+
+    /// POSTs an event to an endpoint. What goes wrong is part of the answer.
+    pub(crate) async fn post(&self, endpoint: &Endpoint, event_id: EventId, body: &Bytes) -> Answer {
+        let at = self.clock.now();
+        let started = Instant::now();
+        let deadline = started + self.timeout;
+        let request = self
+            .client
+            .post(endpoint.url.as_str())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))))
+            .header("webhook-id", event_id.to_string())
+            .header("webhook-timestamp", at.as_seconds())
+            .header("webhook-signature", sign([&endpoint.secret], event_id, at, body))
+            .body(body.clone());
+        let (code, error, body) = match timeout_at(deadline, request.send()).await {
+            Err(_) => (None, Some(AttemptError::Timeout), String::new()),
+            Ok(Err(error)) => (None, Some(classify(&error)), String::new()),
+            Ok(Ok(mut response)) => {
+                let (body, error) = read_body(&mut response, deadline).await;
+                (Some(response.status().as_u16()), error, body)
+            }
+        };
+        Answer { attempt: Attempt { at, duration: started.elapsed(), code, error }, body }
+    }
+}
+
+/// Reads the beginning of a body, and what kept it from being read whole. A body longer than
+/// [`MAX_ANSWER_BYTES`] is no error; its rest is left unread and the connection is dropped.
+async fn read_body(response: &mut Response, deadline: Instant) -> (String, Option<AttemptError>) {
+    let mut kept = Vec::new();
+    let mut read = 0;
+    let error = loop {
+        match timeout_at(deadline, response.chunk()).await {
+            Err(_) => break Some(AttemptError::Timeout),
+            Ok(Err(_)) => break Some(AttemptError::Protocol),
+            Ok(Ok(None)) => break None,
+            Ok(Ok(Some(chunk))) => {
+                let room = KEPT_ANSWER_BYTES - kept.len();
+                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                read += chunk.len();
+                if read > MAX_ANSWER_BYTES {
+                    break None;
+                }
+            }
+        }
+    };
+    (text(&kept), error)
+}
+
+/// The bytes as text. A character cut in two at the end is dropped; other bytes that are no UTF-8 become U+FFFD.
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
+        _ => String::from_utf8_lossy(bytes),
+    }
+    .into_owned()
+}
+
+/// Finds out from an error's chain of causes what went wrong.
+fn classify(error: &reqwest::Error) -> AttemptError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<ResolveError>() {
+            return AttemptError::Dns;
+        }
+        if error.is::<rustls::Error>() {
+            return AttemptError::Tls;
+        }
+        // An I/O error shows what it wraps through `get_ref`, and only that thing's cause through `source`.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
+    }
+    if error.is_connect() { AttemptError::Connection } else { AttemptError::Protocol }
+}
+
+/// Resolves names as the system does.
+struct SystemResolver;
+
+/// A name that has no address.
+#[derive(Debug, thiserror::Error)]
+#[error("the name cannot be resolved")]
+struct ResolveError(#[source] std::io::Error);
+
+impl Resolve for SystemResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError)?;
+            let addresses: Vec<SocketAddr> = addresses.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_text_never_ends_in_half_a_character() {
+        assert_eq!(text("é".as_bytes()), "é");
+        assert_eq!(text(&"aé".as_bytes()[..2]), "a");
+        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+    }
+}
