@@ -1,0 +1,40 @@
+//! What the handlers work with, by kind of handler.
+
+use std::sync::Arc;
+
+use posthorn_domain::{Clock, Random};
+use posthorn_storage::{EndpointStore, EventOutbox};
+
+use crate::Access;
+
+/// What the handlers of the endpoint routes work with.
+pub struct EndpointsApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// The most endpoints that one tenant may have.
+    pub max_endpoints: u32,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What ids and secrets are made of.
+    pub random: Arc<dyn Random>,
+}
+
+/// What the handlers of the publishing routes work with.
+pub struct PublishApi {
+    /// Who may call.
+    pub access: Access,
+    /// Where accepted events go.
+    pub outbox: EventOutbox,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What ids are made of.
+    pub random: Arc<dyn Random>,
+}
+
+/// What the handler of the catalogue works with.
+pub struct CatalogueApi {
+    /// Who may call.
+    pub access: Access,
+}

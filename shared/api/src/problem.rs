@@ -1,0 +1,151 @@
+//! Errors as answers: problem JSON ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), plus `error`, a sentence
+//! that a person can act on, plus `param` where one field is to blame.
+
+use std::error::Error;
+
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use lambda_http::Body;
+use posthorn_domain::InvalidField;
+use posthorn_storage::StorageError;
+use serde::Serialize;
+use tracing::error;
+
+use crate::Response;
+
+/// Why a request is not answered as it wished.
+#[derive(Debug)]
+pub enum Problem {
+    /// 400: the request itself is wrong.
+    BadRequest {
+        /// The field or query parameter to blame.
+        param: Option<String>,
+        /// What is wrong, as a sentence.
+        error: String,
+    },
+    /// 401: the caller is not known.
+    Unauthorized(&'static str),
+    /// 404: the caller has nothing of this name.
+    NotFound(String),
+    /// 409: it clashes with what there is.
+    Conflict(String),
+    /// 413: the body, or an event in it, is too large.
+    TooLarge(String),
+    /// 415: the body is not declared as JSON.
+    UnsupportedMediaType(String),
+    /// 500: it is our fault. The cause goes to the log, not to the caller.
+    Internal(Box<dyn Error + Send + Sync>),
+}
+
+impl Problem {
+    /// One field or query parameter is to blame; `reason` ends the sentence that begins with its name.
+    pub fn param(param: &str, reason: impl std::fmt::Display) -> Self {
+        Self::BadRequest { param: Some(param.to_owned()), error: format!("`{param}` {reason}") }
+    }
+
+    /// The tenant has no endpoint of this id.
+    pub fn no_endpoint(id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!("There is no webhook endpoint {id} in this account and mode."))
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The problem as a JSON object. That of a 500 says nothing but the request's id.
+    pub fn body(&self, request_id: &str) -> impl Serialize + use<> {
+        let status = self.status();
+        let (error, param) = match self {
+            Self::BadRequest { param, error } => (error.clone(), param.clone()),
+            Self::Unauthorized(error) => ((*error).to_owned(), None),
+            Self::NotFound(error)
+            | Self::Conflict(error)
+            | Self::TooLarge(error)
+            | Self::UnsupportedMediaType(error) => (error.clone(), None),
+            Self::Internal(cause) => {
+                error!(request_id, error = %describe(cause.as_ref()), "request failed");
+                (
+                    format!(
+                        "Something went wrong on our side. When you report it, name the request {request_id}."
+                    ),
+                    None,
+                )
+            }
+        };
+        ProblemBody {
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: error.clone(),
+            error,
+            param,
+        }
+    }
+
+    /// The problem as an answer.
+    pub fn into_response(self, request_id: &str) -> Response {
+        let body =
+            serde_json::to_string(&self.body(request_id)).expect("a problem holds nothing that JSON cannot");
+        let mut response = Response::new(Body::Text(body));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if matches!(self, Self::Unauthorized(_)) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct ProblemBody {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    param: Option<String>,
+}
+
+/// An error and its causes in one line.
+fn describe(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+impl From<InvalidField> for Problem {
+    fn from(invalid: InvalidField) -> Self {
+        let error = invalid.to_string();
+        match invalid {
+            InvalidField::Malformed(_) => {
+                Self::BadRequest { param: None, error: format!("The body is {error}") }
+            }
+            InvalidField::Field { param, .. } => Self::BadRequest { param: Some(param), error },
+        }
+    }
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Conflict => Self::Conflict(
+                "Others keep changing this at the same time. Read it again, then repeat the request."
+                    .to_owned(),
+            ),
+            StorageError::LimitReached { limit } => Self::Conflict(format!(
+                "This account has {limit} webhook endpoints in this mode, which is the most it may have. \
+                 Delete one first."
+            )),
+            other => Self::Internal(Box::new(other)),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! What a request says, checked as it is read.
+
+use std::str::FromStr;
+
+use http::header::{AsHeaderName, CONTENT_TYPE};
+use lambda_http::request::RequestContext;
+use lambda_http::{Body, RequestExt as _};
+use posthorn_domain::{EndpointId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES};
+
+use crate::Problem;
+
+/// A request from API Gateway.
+#[derive(Debug)]
+pub struct Request {
+    inner: lambda_http::Request,
+    id: String,
+}
+
+/// The query parameters of a request, by name.
+pub type Query = lambda_http::aws_lambda_events::query_map::QueryMap;
+
+impl From<lambda_http::Request> for Request {
+    fn from(inner: lambda_http::Request) -> Self {
+        let id = match inner.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+            _ => None,
+        };
+        Self { inner, id: id.unwrap_or_else(|| "unknown".to_owned()) }
+    }
+}
+
+impl Request {
+    /// The id that API Gateway gave the request.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A header, if it is there and is visible ASCII.
+    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.inner.headers().get(name)?.to_str().ok()
+    }
+
+    /// The endpoint that the path names. A text that can be no endpoint's id names none.
+    pub fn endpoint_id(&self) -> Result<EndpointId, Problem> {
+        let id = self.inner.path_parameters_ref().and_then(|parameters| parameters.first("id"));
+        let id = id.unwrap_or_default();
+        id.parse().map_err(|_| Problem::no_endpoint(id))
+    }
+
+    /// The last part of the path.
+    pub fn last_segment(&self) -> &str {
+        self.inner.uri().path().rsplit('/').next().unwrap_or_default()
+    }
+
+    /// A query parameter that may be given once.
+    pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
+        match self.query_all(name).as_slice() {
+            [] => Ok(None),
+            [value] => Ok(Some((*value).to_owned())),
+            _ => Err(Problem::param(name, "must be given once")),
+        }
+    }
+
+    /// A query parameter that may be given once, parsed.
+    pub fn query_as<T: FromStr>(
+        &self,
+        name: &str,
+        invalid: impl FnOnce(T::Err) -> Invalid,
+    ) -> Result<Option<T>, Problem> {
+        let value = self.query(name)?;
+        let parsed = value.map(|value| value.parse().map_err(|error| Problem::param(name, invalid(error))));
+        parsed.transpose()
+    }
+
+    /// Every value of a query parameter.
+    pub fn query_all(&self, name: &str) -> Vec<&str> {
+        self.inner
+            .query_string_parameters_ref()
+            .and_then(|parameters| parameters.all(name))
+            .unwrap_or_default()
+    }
+
+    /// Refuses query parameters other than these.
+    pub fn allow_query(&self, known: &[&str]) -> Result<(), Problem> {
+        let given = self.inner.query_string_parameters_ref();
+        let unknown =
+            given.and_then(|given| given.iter().map(|(name, _)| name).find(|name| !known.contains(name)));
+        match unknown {
+            None => Ok(()),
+            Some(name) => {
+                let reason =
+                    format!("is not a query parameter of this route; there are: {}", known.join(", "));
+                Err(Problem::param(name, reason))
+            }
+        }
+    }
+
+    /// The fields of the body's JSON object, read by `read`; those it leaves unread are refused.
+    pub fn fields<T>(
+        &self,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
+    ) -> Result<T, Problem> {
+        let mut fields = Fields::parse(self.json(MAX_EVENT_BYTES)?)?;
+        let value = read(&mut fields)?;
+        fields.finish()?;
+        Ok(value)
+    }
+
+    /// The body, which must be declared as JSON, be text, and have at most `limit` bytes.
+    pub fn json(&self, limit: usize) -> Result<&str, Problem> {
+        self.require_json_type()?;
+        let bytes: &[u8] = self.inner.body().as_ref();
+        if bytes.len() > limit {
+            return Err(Problem::TooLarge(format!(
+                "The body has {} bytes; it may have at most {limit}.",
+                bytes.len()
+            )));
+        }
+        std::str::from_utf8(bytes).map_err(|error| Problem::BadRequest {
+            param: None,
+            error: format!("The body is not UTF-8 text: the byte at {} is wrong.", error.valid_up_to()),
+        })
+    }
+
+    fn require_json_type(&self) -> Result<(), Problem> {
+        let Some(given) = self.inner.headers().get(CONTENT_TYPE) else { return Ok(()) };
+        let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let is_json = essence.eq_ignore_ascii_case("application/json")
+            || (essence.starts_with("application/") && essence.ends_with("+json"));
+        if is_json || matches!(self.inner.body(), Body::Empty) {
+            return Ok(());
+        }
+        Err(Problem::UnsupportedMediaType(
+            "Send the body as JSON, with the header `Content-Type: application/json`.".to_owned(),
+        ))
+    }
+}

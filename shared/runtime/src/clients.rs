@@ -1,0 +1,67 @@
+//! Clients of AWS, built by hand: the SDK's own loading of settings costs a cold start tens of milliseconds.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_types::SdkConfig;
+
+use crate::{Settings, SettingsError};
+
+/// How long AWS may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long AWS may take for one try of a call. The SDK makes up to three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+pub(crate) fn dynamodb(settings: &Settings) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
+    Ok(aws_sdk_dynamodb::Client::new(&config(settings, "AWS_ENDPOINT_URL_DYNAMODB")?))
+}
+
+/// A client of SQS. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+pub(crate) fn sqs(settings: &Settings) -> Result<aws_sdk_sqs::Client, SettingsError> {
+    Ok(aws_sdk_sqs::Client::new(&config(settings, "AWS_ENDPOINT_URL_SQS")?))
+}
+
+fn config(settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
+    let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(settings.text("AWS_REGION")?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
+        .http_client(http_client(endpoint))
+        .retry_config(RetryConfig::standard())
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SystemTimeSource::new())
+        .timeout_config(timeouts.build());
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    Ok(config.build())
+}
+
+/// What Lambda puts into a function's environment. It is valid for as long as the process lives.
+fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
+    Ok(Credentials::new(
+        settings.text("AWS_ACCESS_KEY_ID")?,
+        settings.text("AWS_SECRET_ACCESS_KEY")?,
+        settings.find("AWS_SESSION_TOKEN").map(str::to_owned),
+        None,
+        "environment",
+    ))
+}
+
+/// TLS everywhere but to an emulator.
+fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
+    match endpoint {
+        Some(url) if url.starts_with("http://") => Builder::new().build_http(),
+        _ => Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
+    }
+}

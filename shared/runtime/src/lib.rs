@@ -1,0 +1,21 @@
+//! Starts a function of Posthorn: settings, clients, logging, and the loops that serve HTTP and SQS.
+//!
+//! Here alone is the environment read, the clock asked and chance drawn; everything below gets them passed in.
+
+mod clients;
+mod http;
+mod logging;
+mod outside;
+mod runtime;
+mod settings;
+mod sqs;
+
+pub use http::{HttpFunction, http_function, serve_http};
+pub use logging::log_json;
+pub use outside::{SystemClock, SystemRandom};
+pub use runtime::Runtime;
+pub use settings::{Settings, SettingsError};
+pub use sqs::{SqsFunction, serve_sqs, sqs_function};
+
+/// Why a function ends; Lambda writes it to the log.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;

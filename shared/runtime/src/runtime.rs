@@ -1,0 +1,107 @@
+//! Everything that a function needs, from what its environment says.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi};
+use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots};
+use posthorn_domain::{AccountId, Clock, Random};
+use posthorn_storage::{ApiKeys, DeliveryOutbox, EndpointStore, EventLog, EventOutbox};
+use tracing::level_filters::LevelFilter;
+
+use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
+
+/// What a function is built from: its settings, its AWS clients, the time and chance.
+pub struct Runtime {
+    settings: Settings,
+    dynamodb: aws_sdk_dynamodb::Client,
+    sqs: aws_sdk_sqs::Client,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Runtime {
+    /// The runtime of this process: its environment, the system's clock, log lines as JSON.
+    pub fn start() -> Result<Self, SettingsError> {
+        let settings = Settings::from_environment();
+        log_json(settings.parsed::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO));
+        Self::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))
+    }
+
+    /// A runtime of these parts.
+    pub fn new(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, SettingsError> {
+        let (dynamodb, sqs) = (clients::dynamodb(&settings)?, clients::sqs(&settings)?);
+        Ok(Self { settings, dynamodb, sqs, clock, random })
+    }
+
+    /// What the handlers of the endpoint routes work with; `MAX_ENDPOINTS` is needed where they are created.
+    pub fn endpoints_api(&self) -> Result<EndpointsApi, SettingsError> {
+        let max_endpoints =
+            self.settings.find("MAX_ENDPOINTS").map(|_| self.settings.parsed("MAX_ENDPOINTS"));
+        Ok(EndpointsApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            max_endpoints: max_endpoints.transpose()?.unwrap_or(0),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handlers of the publishing routes work with.
+    pub fn publish_api(&self) -> Result<PublishApi, SettingsError> {
+        Ok(PublishApi {
+            access: self.access()?,
+            outbox: EventOutbox::new(self.sqs.clone(), self.settings.text("EVENTS_QUEUE_URL")?),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handler of the catalogue works with.
+    pub fn catalogue_api(&self) -> Result<CatalogueApi, SettingsError> {
+        Ok(CatalogueApi { access: self.access()? })
+    }
+
+    /// What fanning out and delivering work with.
+    pub fn postman(&self) -> Result<Postman, SettingsError> {
+        let clock = || Arc::clone(&self.clock);
+        let max_age = Duration::from_millis(self.settings.parsed("SNAPSHOT_MAX_AGE_MS")?);
+        let timeout = Duration::from_secs(self.settings.parsed("DELIVERY_TIMEOUT_SECONDS")?);
+        Ok(Postman::new(PostmanParts {
+            snapshots: Snapshots::new(self.endpoints()?, clock(), max_age),
+            log: self.event_log()?,
+            outbox: DeliveryOutbox::new(self.sqs.clone(), self.settings.text("DELIVERIES_QUEUE_URL")?),
+            sender: Sender::new(clock(), timeout),
+            schedule: self.settings.parsed("RETRY_SCHEDULE")?,
+            clock: clock(),
+            random: Arc::clone(&self.random),
+        }))
+    }
+
+    /// The endpoints table.
+    pub fn endpoints(&self) -> Result<EndpointStore, SettingsError> {
+        Ok(EndpointStore::new(self.dynamodb.clone(), self.settings.text("ENDPOINTS_TABLE")?))
+    }
+
+    /// The API keys, which are in the endpoints table.
+    pub fn api_keys(&self) -> Result<ApiKeys, SettingsError> {
+        Ok(ApiKeys::new(self.dynamodb.clone(), self.settings.text("ENDPOINTS_TABLE")?))
+    }
+
+    /// The events table.
+    pub fn event_log(&self) -> Result<EventLog, SettingsError> {
+        let retention = Duration::from_hours(24 * self.settings.parsed::<u64>("EVENT_RETENTION_DAYS")?);
+        Ok(EventLog::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, retention))
+    }
+
+    /// `OPEN_ACCOUNT` lets requests without a key act for an account. No function on AWS has it set.
+    fn access(&self) -> Result<Access, SettingsError> {
+        let open_account =
+            self.settings.find("OPEN_ACCOUNT").map(|_| self.settings.parsed::<AccountId>("OPEN_ACCOUNT"));
+        Ok(Access::new(self.api_keys()?, open_account.transpose()?))
+    }
+}

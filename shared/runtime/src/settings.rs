@@ -1,0 +1,76 @@
+//! What a function is told by its environment.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+/// The variables of a function's environment. `template.yaml` says what each is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings(BTreeMap<String, String>);
+
+/// Why a function cannot start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable is needed and not there.
+    #[error("the environment variable {0} is not set")]
+    Missing(String),
+    /// A variable does not make sense.
+    #[error("the environment variable {name} {reason}")]
+    Invalid {
+        /// The variable.
+        name: String,
+        /// What is wrong, as the end of a sentence.
+        reason: String,
+    },
+}
+
+impl Settings {
+    /// The settings of this process.
+    #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
+    pub fn from_environment() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
+    }
+
+    /// A variable that may be missing; an empty one counts as missing.
+    pub(crate) fn find(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A variable that must be there.
+    pub(crate) fn text(&self, name: &str) -> Result<String, SettingsError> {
+        self.find(name).map(str::to_owned).ok_or_else(|| SettingsError::Missing(name.to_owned()))
+    }
+
+    /// A variable that must be there and parse.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, SettingsError> {
+        self.text(name)?.parse().map_err(|error: T::Err| SettingsError::Invalid {
+            name: name.to_owned(),
+            reason: format!("cannot be used: {error}"),
+        })
+    }
+}
+
+impl FromIterator<(String, String)> for Settings {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_senseless_variable_is_named() {
+        let settings =
+            Settings::from_iter([("A", "7"), ("B", "x"), ("C", "")].map(|(n, v)| (n.into(), v.into())));
+        assert_eq!(settings.parsed::<u32>("A"), Ok(7));
+        let error = settings.parsed::<u32>("B").unwrap_err().to_string();
+        assert!(error.starts_with("the environment variable B cannot be used: "), "{error}");
+        let error = settings.text("C").unwrap_err().to_string();
+        assert_eq!(error, "the environment variable C is not set");
+    }
+}
