@@ -1,0 +1,29 @@
+//! `POST /api/webhook-endpoints`: registers a webhook endpoint.
+
+use std::sync::Arc;
+
+use posthorn_api::{EndpointsApi, Problem, Request, Response, created};
+use posthorn_domain::{Endpoint, NewEndpoint};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use serde::Serialize;
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.endpoints_api()?, create_endpoint))
+}
+
+/// The new endpoint, and its signing secret.
+#[derive(Serialize)]
+struct CreatedEndpoint {
+    #[serde(flatten)]
+    endpoint: Endpoint,
+    secret: String,
+}
+
+async fn create_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let new = request.fields(NewEndpoint::read)?;
+    let endpoint = new.register(&tenant, app.clock.now(), app.random.as_ref());
+    app.endpoints.create(&tenant, &endpoint, app.max_endpoints).await?;
+    Ok(created(&CreatedEndpoint { secret: endpoint.secret.reveal(), endpoint }))
+}

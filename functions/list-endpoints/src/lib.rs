@@ -1,0 +1,19 @@
+//! `GET /api/webhook-endpoints`: lists webhook endpoints.
+
+use std::sync::Arc;
+
+use posthorn_api::{EndpointsApi, Problem, Request, Response, endpoint_listing, ok, unknown_cursor};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.endpoints_api()?, list_endpoints))
+}
+
+async fn list_endpoints(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let listing = endpoint_listing(&request)?;
+    let endpoints = app.endpoints.list(&tenant).await?;
+    let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;
+    Ok(ok(&page))
+}

@@ -1,0 +1,20 @@
+//! `PUT /api/webhook-endpoints/{id}`: changes a webhook endpoint.
+
+use std::sync::Arc;
+
+use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
+use posthorn_domain::EndpointEdit;
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.endpoints_api()?, update_endpoint))
+}
+
+async fn update_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let id = request.endpoint_id()?;
+    let edit = request.fields(EndpointEdit::read)?;
+    let endpoint = app.endpoints.update(&tenant, id, &edit, app.clock.now()).await?;
+    Ok(ok(&endpoint.ok_or_else(|| Problem::no_endpoint(id))?))
+}
