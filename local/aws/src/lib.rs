@@ -1,1 +1,7 @@
-//! DynamoDB and SQS embedded in a process, and the reader of template.yaml that sets them up.
+//! DynamoDB and SQS embedded in a process, and the reader of `template.yaml` that sets them up.
+//!
+//! Nothing here knows Posthorn: these are the parts of AWS that it runs on, over the same wire protocols.
+
+pub mod dynamodb;
+pub mod sqs;
+pub mod template;

@@ -3,7 +3,6 @@
 use http::header::AUTHORIZATION;
 use posthorn_domain::{AccountId, Mode, Tenant};
 use posthorn_storage::{ApiKeys, KeyHash};
-use sha2::{Digest as _, Sha256};
 
 use crate::{Problem, Request};
 
@@ -11,14 +10,12 @@ use crate::{Problem, Request};
 #[derive(Debug, Clone)]
 pub struct Access {
     keys: ApiKeys,
-    open_account: Option<AccountId>,
 }
 
 impl Access {
-    /// Access by API key. A request without one acts for `open_account`, if that is set; only a system that
-    /// listens on loopback alone may set it.
-    pub fn new(keys: ApiKeys, open_account: Option<AccountId>) -> Self {
-        Self { keys, open_account }
+    /// Access by API key.
+    pub fn new(keys: ApiKeys) -> Self {
+        Self { keys }
     }
 
     /// The tenant that a request acts for: the account of its API key, and the mode that it asks for with
@@ -34,17 +31,13 @@ impl Access {
     }
 
     async fn account(&self, request: &Request) -> Result<AccountId, Problem> {
-        let Some(header) = request.header(AUTHORIZATION) else {
-            return self.open_account.clone().ok_or(Problem::Unauthorized(
-                "This API needs a key: send it in the header `Authorization: Bearer …`.",
-            ));
-        };
+        let header = request.header(AUTHORIZATION).ok_or(Problem::Unauthorized(
+            "This API needs a key: send it in the header `Authorization: Bearer …`.",
+        ))?;
         let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, key)) = key else {
-            return Err(Problem::Unauthorized("The Authorization header must be `Bearer` and an API key."));
-        };
-        let hash = KeyHash(Sha256::digest(key.trim().as_bytes()).into());
-        let account = self.keys.find(hash).await?;
+        let (_, key) =
+            key.ok_or(Problem::Unauthorized("The Authorization header must be `Bearer` and an API key."))?;
+        let account = self.keys.find(KeyHash::of(key.trim())).await?;
         account.ok_or(Problem::Unauthorized("There is no such API key; it may have been revoked."))
     }
 }

@@ -11,7 +11,7 @@ mod settings;
 mod sqs;
 
 pub use http::{HttpFunction, http_function, serve_http};
-pub use logging::log_json;
+pub use logging::{log_json, log_text};
 pub use outside::{SystemClock, SystemRandom};
 pub use runtime::Runtime;
 pub use settings::{Settings, SettingsError};

@@ -1,18 +1,33 @@
-//! One JSON object a line, on standard output, as CloudWatch Logs likes it.
+//! What is written to the log.
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{fmt, registry};
 
 /// What the names of our own crates begin with.
 const OURS: &str = "posthorn";
 
-/// Writes this process's log lines as JSON, ours from `level` up. Libraries are heard from warnings up, whatever the
-/// level: their finer lines hold request bodies.
+/// Writes log lines as JSON objects to standard output, as CloudWatch Logs likes them: ours from `level` up.
 pub fn log_json(level: LevelFilter) {
-    let layer = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false);
-    let filter = Targets::new().with_default(LevelFilter::WARN).with_target(OURS, level);
+    log(fmt::layer().json().flatten_event(true).with_current_span(false), level);
+}
+
+/// Writes log lines for people to standard error: ours from `level` up.
+pub fn log_text(level: LevelFilter) {
+    log(fmt::layer().with_ansi(false).with_target(false).with_writer(std::io::stderr), level);
+}
+
+/// Libraries are heard from warnings up, whatever the level: their finer lines hold request bodies.
+fn log<L>(layer: L, level: LevelFilter)
+where
+    L: Layer<tracing_subscriber::Registry> + Send + Sync + 'static,
+    tracing_subscriber::Registry: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let filter = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target(OURS, level);
     // Fails only when the process has a subscriber already, which then stays.
-    let _ = tracing_subscriber::registry().with(layer).with(filter).try_init();
+    let _ = registry().with(layer.with_filter(filter)).try_init();
 }

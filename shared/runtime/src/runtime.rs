@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi};
 use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots};
-use posthorn_domain::{AccountId, Clock, Random};
+use posthorn_domain::{Clock, Random};
 use posthorn_storage::{ApiKeys, DeliveryOutbox, EndpointStore, EventLog, EventOutbox};
-use tracing::level_filters::LevelFilter;
 
 use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
 
@@ -24,7 +23,7 @@ impl Runtime {
     /// The runtime of this process: its environment, the system's clock, log lines as JSON.
     pub fn start() -> Result<Self, SettingsError> {
         let settings = Settings::from_environment();
-        log_json(settings.parsed::<LevelFilter>("LOG_LEVEL").unwrap_or(LevelFilter::INFO));
+        log_json(settings.parsed("LOG_LEVEL")?);
         Self::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))
     }
 
@@ -98,10 +97,7 @@ impl Runtime {
         Ok(EventLog::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, retention))
     }
 
-    /// `OPEN_ACCOUNT` lets requests without a key act for an account. No function on AWS has it set.
     fn access(&self) -> Result<Access, SettingsError> {
-        let open_account =
-            self.settings.find("OPEN_ACCOUNT").map(|_| self.settings.parsed::<AccountId>("OPEN_ACCOUNT"));
-        Ok(Access::new(self.api_keys()?, open_account.transpose()?))
+        Ok(Access::new(self.api_keys()?))
     }
 }

@@ -1,14 +1,17 @@
 //! Serving messages from SQS.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
 use posthorn_delivery::{QueueMessage, WorkError};
 use posthorn_domain::Timestamp;
 use tracing::{error, warn};
 
+use crate::http::describe;
 use crate::{Error, Runtime, SettingsError};
 
 /// A function behind a queue: takes a batch, answers which messages are not done with. It fails as a whole when it
@@ -17,7 +20,7 @@ pub type SqsFunction =
     Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
 
 /// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
-/// once, each in a task of its own: neither an error nor a panic in one costs another.
+/// once: neither an error nor a panic in one costs another.
 pub fn sqs_function<App, Handler, Work>(app: App, handler: Handler) -> SqsFunction
 where
     App: Send + Sync + 'static,
@@ -30,21 +33,23 @@ where
         Box::pin(async move {
             let work = batch.records.into_iter().map(|record| {
                 let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
-                let task =
-                    queue_message(record).map(|message| tokio::spawn(handler(Arc::clone(&app), message)));
-                Ok((id, task))
+                let app = Arc::clone(&app);
+                Ok(async move { (id, contained(record, |message| handler(app, message)).await) })
             });
             let work: Vec<_> = work.collect::<Result<_, Error>>()?;
-            let outcomes = join_all(work.into_iter().map(|(id, task)| async move {
-                let outcome = match task {
-                    Ok(task) => task.await.map_err(|panic| WorkError::Poison(panic.to_string())).flatten(),
-                    Err(error) => Err(error),
-                };
-                (id, outcome)
-            }));
-            Ok(report(outcomes.await))
+            Ok(report(join_all(work).await))
         })
     })
+}
+
+/// Handles a message; a panic becomes an error.
+async fn contained<Work: Future<Output = Result<(), WorkError>>>(
+    record: SqsMessage,
+    handler: impl FnOnce(QueueMessage) -> Work,
+) -> Result<(), WorkError> {
+    let message = queue_message(record)?;
+    let outcome = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| Err(WorkError::Poison(describe(&*panic))))
 }
 
 /// Serves a function's batches until Lambda ends the process.

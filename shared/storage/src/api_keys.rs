@@ -5,14 +5,20 @@ use std::fmt::Write as _;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::AccountId;
+use sha2::{Digest as _, Sha256};
 
 use crate::StorageError;
 
 /// The SHA-256 of an API key. The key itself is stored nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyHash(pub [u8; 32]);
+pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
+    /// The hash of a key.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
     fn partition_key(self) -> String {
         self.0.iter().fold(String::from("key#"), |mut key, byte| {
             write!(key, "{byte:02x}").expect("writing to a string does not fail");

@@ -1,0 +1,379 @@
+//! `template.yaml`, as far as a laptop needs it: the functions with their routes, queues and settings, the tables,
+//! the queues. Read from the same file that AWS is set up by, so that the two cannot drift apart.
+
+mod intrinsics;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use crate::dynamodb::TableSpec;
+use crate::sqs::{QueueSpec, Redrive};
+use intrinsics::{Resolver, written_out};
+
+pub use intrinsics::{AWS_ACCOUNT, REGION, queue_url};
+
+/// What a template sets up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    /// The functions.
+    pub functions: Vec<FunctionSpec>,
+    /// The tables.
+    pub tables: Vec<TableSpec>,
+    /// The queues.
+    pub queues: Vec<QueueSpec>,
+}
+
+/// A function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// The name of its resource, such as `FanOutFunction`.
+    pub logical_id: String,
+    /// The name of its binary, such as `fan-out`.
+    pub name: String,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// The variables of its environment.
+    pub environment: BTreeMap<String, String>,
+    /// The routes that it answers.
+    pub routes: Vec<Route>,
+    /// The queues that it is fed from.
+    pub queues: Vec<QueueSource>,
+}
+
+/// A route of the HTTP API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Route {
+    /// Its method, such as `GET`.
+    pub method: String,
+    /// Its path, with parameters in braces.
+    pub path: String,
+}
+
+/// How messages get from a queue to a function (an event source mapping).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueSource {
+    /// The queue's name.
+    pub queue: String,
+    /// The most messages in one invocation.
+    pub batch_size: usize,
+    /// How long a batch may be waited for to fill up.
+    pub batching_window: Duration,
+    /// The most invocations at once; `None` leaves it to the account's limit.
+    pub max_concurrency: Option<usize>,
+    /// Whether the function says which messages of a batch have failed. Otherwise they fail together.
+    pub partial_failures: bool,
+}
+
+impl Template {
+    /// Reads a template. `sqs` is the address of the embedded SQS, such as `http://127.0.0.1:9324`.
+    pub fn load(file: &Path, sqs: &str) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        Self::parse(&text, sqs).with_context(|| format!("cannot use {}", file.display()))
+    }
+
+    /// Reads a template's text.
+    pub fn parse(text: &str, sqs: &str) -> Result<Self> {
+        let document = written_out(serde_yaml_ng::from_str(text).context("it is not YAML")?)?;
+        let section = |name: &str| document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+        let (parameters, resources) = (section("Parameters"), section("Resources"));
+        let resolver = Resolver { parameters: &parameters, resources: &resources, sqs };
+        let globals = resolver.resolve(&section("Globals").remove("Function").unwrap_or_default())?;
+        let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
+        for (logical_id, resource) in &resources {
+            let resource = resolver.resolve(resource).with_context(|| logical_id.clone())?;
+            template.add(logical_id, &resource, &globals).with_context(|| logical_id.clone())?;
+        }
+        Ok(template)
+    }
+
+    fn add(&mut self, logical_id: &str, resource: &Value, globals: &Value) -> Result<()> {
+        match resource["Type"].as_str() {
+            Some("AWS::Serverless::Function") => {
+                self.functions.push(function(logical_id, resource, globals)?);
+            }
+            Some("AWS::DynamoDB::Table") => self.tables.push(table(logical_id, resource)?),
+            Some("AWS::SQS::Queue") => self.queues.push(queue(logical_id, resource)?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<FunctionSpec> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Properties {
+        timeout: u64,
+        #[serde(default)]
+        events: BTreeMap<String, Value>,
+    }
+
+    let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
+    let properties = over(globals, &resource["Properties"]);
+    let Properties { timeout, events } = typed(&properties)?;
+    let mut function = FunctionSpec {
+        logical_id: logical_id.to_owned(),
+        name: binary.context("its Metadata has no BuildProperties.Binary")?.to_owned(),
+        timeout: Duration::from_secs(timeout),
+        environment: environment(&properties["Environment"]["Variables"])?,
+        routes: Vec::new(),
+        queues: Vec::new(),
+    };
+    for (name, event) in &events {
+        match event["Type"].as_str() {
+            Some("HttpApi") => {
+                function.routes.push(route(&event["Properties"]).with_context(|| name.clone())?);
+            }
+            Some("SQS") => {
+                function.queues.push(queue_source(&event["Properties"]).with_context(|| name.clone())?);
+            }
+            _ => {}
+        }
+    }
+    Ok(function)
+}
+
+fn environment(variables: &Value) -> Result<BTreeMap<String, String>> {
+    let variables: Map<String, Value> = typed(variables)?;
+    let texts = variables.into_iter().map(|(name, value)| match value {
+        Value::String(text) => Ok((name, text)),
+        Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
+        other => anyhow::bail!("the variable {name} is {other}, which cannot be worked out on a laptop"),
+    });
+    texts.collect()
+}
+
+fn route(properties: &Value) -> Result<Route> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Properties {
+        method: String,
+        path: String,
+    }
+
+    let Properties { method, path } = typed(properties)?;
+    Ok(Route { method: method.to_uppercase(), path })
+}
+
+fn queue_source(properties: &Value) -> Result<QueueSource> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Properties {
+        queue: String,
+        #[serde(default = "default_batch_size")]
+        batch_size: usize,
+        #[serde(default)]
+        maximum_batching_window_in_seconds: u64,
+        #[serde(default)]
+        scaling_config: ScalingConfig,
+        #[serde(default)]
+        function_response_types: Vec<String>,
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct ScalingConfig {
+        maximum_concurrency: Option<usize>,
+    }
+
+    let properties: Properties = typed(properties)?;
+    Ok(QueueSource {
+        queue: name_of(&properties.queue),
+        batch_size: properties.batch_size,
+        batching_window: Duration::from_secs(properties.maximum_batching_window_in_seconds),
+        max_concurrency: properties.scaling_config.maximum_concurrency,
+        partial_failures: properties
+            .function_response_types
+            .iter()
+            .any(|kind| kind == "ReportBatchItemFailures"),
+    })
+}
+
+/// What AWS takes when the template does not say.
+fn default_batch_size() -> usize {
+    10
+}
+
+fn table(logical_id: &str, resource: &Value) -> Result<TableSpec> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Properties {
+        key_schema: Value,
+        attribute_definitions: Value,
+        time_to_live_specification: Option<TimeToLive>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct TimeToLive {
+        attribute_name: String,
+        enabled: bool,
+    }
+
+    let properties: Properties = typed(&resource["Properties"])?;
+    let ttl = properties.time_to_live_specification.filter(|ttl| ttl.enabled);
+    Ok(TableSpec {
+        name: logical_id.to_owned(),
+        key_schema: properties.key_schema,
+        attribute_definitions: properties.attribute_definitions,
+        ttl_attribute: ttl.map(|ttl| ttl.attribute_name),
+    })
+}
+
+fn queue(logical_id: &str, resource: &Value) -> Result<QueueSpec> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Properties {
+        #[serde(default = "default_visibility_timeout")]
+        visibility_timeout: u64,
+        #[serde(default)]
+        delay_seconds: u64,
+        #[serde(default = "default_retention")]
+        message_retention_period: u64,
+        redrive_policy: Option<RedrivePolicy>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct RedrivePolicy {
+        dead_letter_target_arn: String,
+        max_receive_count: u32,
+    }
+
+    let properties: Properties = typed(&resource["Properties"])?;
+    Ok(QueueSpec {
+        name: logical_id.to_owned(),
+        visibility_timeout: Duration::from_secs(properties.visibility_timeout),
+        delay: Duration::from_secs(properties.delay_seconds),
+        retention: Duration::from_secs(properties.message_retention_period),
+        redrive: properties.redrive_policy.map(|policy| Redrive {
+            dead_letter_queue: name_of(&policy.dead_letter_target_arn),
+            max_receive_count: policy.max_receive_count,
+        }),
+    })
+}
+
+/// What AWS takes when the template does not say: 30 s.
+fn default_visibility_timeout() -> u64 {
+    30
+}
+
+/// What AWS takes when the template does not say: 4 days.
+fn default_retention() -> u64 {
+    345_600
+}
+
+/// The queue that an ARN names.
+fn name_of(arn: &str) -> String {
+    arn.rsplit(':').next().unwrap_or_default().to_owned()
+}
+
+/// A function's properties over those that all functions share. Objects in both are merged.
+fn over(globals: &Value, properties: &Value) -> Value {
+    match (globals, properties) {
+        (Value::Object(globals), Value::Object(properties)) => {
+            let mut merged = globals.clone();
+            for (name, value) in properties {
+                let value = globals.get(name).map_or_else(|| value.clone(), |global| over(global, value));
+                merged.insert(name.clone(), value);
+            }
+            Value::Object(merged)
+        }
+        (globals, Value::Null) => globals.clone(),
+        (_, properties) => properties.clone(),
+    }
+}
+
+/// An object as a struct. One that is not there counts as empty.
+fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    match value {
+        Value::Null => Ok(serde_json::from_value(json!({}))?),
+        value => Ok(T::deserialize(value)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEMPLATE: &str = r#"
+Parameters:
+  Days: {Type: Number, Default: 30}
+Globals:
+  Function:
+    Timeout: 10
+    Environment: {Variables: {LEVEL: info, URL: !Sub "https://sqs.${AWS::Region}.${AWS::URLSuffix}"}}
+Resources:
+  Jobs:
+    Type: AWS::SQS::Queue
+    Properties:
+      VisibilityTimeout: 180
+      RedrivePolicy: {deadLetterTargetArn: !GetAtt DeadJobs.Arn, maxReceiveCount: 5}
+  DeadJobs: {Type: AWS::SQS::Queue}
+  Rows:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
+  WorkFunction:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildProperties: {Binary: work}}
+    Properties:
+      Timeout: 30
+      Environment: {Variables: {DAYS: !Ref Days, QUEUE: !Ref Jobs, TABLE: !Ref Rows}}
+      Events:
+        Route: {Type: HttpApi, Properties: {Method: put, Path: "/work/{id}"}}
+        Queue: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn, BatchSize: 7, ScalingConfig: {MaximumConcurrency: 3}}}
+"#;
+
+    #[test]
+    fn a_template_tells_functions_tables_and_queues() {
+        let template = Template::parse(TEMPLATE, "http://sqs").unwrap();
+        let [function] = template.functions.as_slice() else { panic!("one function is there") };
+        assert_eq!((function.logical_id.as_str(), function.name.as_str()), ("WorkFunction", "work"));
+        assert_eq!(function.timeout, Duration::from_secs(30));
+        let environment: Vec<_> =
+            function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            environment,
+            [
+                ("DAYS", "30"),
+                ("LEVEL", "info"),
+                ("QUEUE", "http://sqs/000000000000/Jobs"),
+                ("TABLE", "Rows"),
+                ("URL", "https://sqs.us-east-1.amazonaws.com"),
+            ]
+        );
+        assert_eq!(function.routes, [Route { method: "PUT".into(), path: "/work/{id}".into() }]);
+        let [source] = function.queues.as_slice() else { panic!("one queue is there") };
+        assert_eq!((source.queue.as_str(), source.batch_size, source.max_concurrency), ("Jobs", 7, Some(3)));
+        assert!(!source.partial_failures);
+        assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expires_at"));
+        let [_, jobs] = template.queues.as_slice() else { panic!("two queues are there") };
+        assert_eq!(jobs.visibility_timeout, Duration::from_mins(3));
+        let redrive = Redrive { dead_letter_queue: "DeadJobs".into(), max_receive_count: 5 };
+        assert_eq!(jobs.redrive.as_ref(), Some(&redrive));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_template_is_said() {
+        let check = |from: &str, to: &str, reason: &str| {
+            let error = Template::parse(&TEMPLATE.replace(from, to), "http://sqs").unwrap_err();
+            let text = format!("{error:#}");
+            assert!(text.contains(reason), "{text}");
+        };
+        check("Resources:", "  x: [", "it is not YAML: ");
+        check("!Ref Days", "!Ref Dayz", "WorkFunction: it refers to Dayz, which it does not define");
+        check("!Ref Days", "!If [A, b, c]", "WorkFunction: the variable DAYS is {\"Fn::If\"");
+        check("Method: put, ", "", "Route: missing field `Method`");
+        check("{Binary: work}", "{}", "its Metadata has no BuildProperties.Binary");
+    }
+}
