@@ -231,12 +231,11 @@ fn queue(logical_id: &str, resource: &Value) -> Result<QueueSpec> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Properties {
-        #[serde(default = "default_visibility_timeout")]
-        visibility_timeout: u64,
-        #[serde(default)]
-        delay_seconds: u64,
-        #[serde(default = "default_retention")]
-        message_retention_period: u64,
+        visibility_timeout: Option<u64>,
+        delay_seconds: Option<u64>,
+        message_retention_period: Option<u64>,
+        receive_message_wait_time_seconds: Option<u64>,
+        maximum_message_size: Option<u32>,
         redrive_policy: Option<RedrivePolicy>,
     }
 
@@ -248,26 +247,20 @@ fn queue(logical_id: &str, resource: &Value) -> Result<QueueSpec> {
     }
 
     let properties: Properties = typed(&resource["Properties"])?;
+    let seconds = |set: Option<u64>, default| set.map_or(default, Duration::from_secs);
+    let default = QueueSpec::default();
     Ok(QueueSpec {
         name: logical_id.to_owned(),
-        visibility_timeout: Duration::from_secs(properties.visibility_timeout),
-        delay: Duration::from_secs(properties.delay_seconds),
-        retention: Duration::from_secs(properties.message_retention_period),
+        visibility_timeout: seconds(properties.visibility_timeout, default.visibility_timeout),
+        delay: seconds(properties.delay_seconds, default.delay),
+        retention: seconds(properties.message_retention_period, default.retention),
+        receive_wait: seconds(properties.receive_message_wait_time_seconds, default.receive_wait),
+        maximum_message_size: properties.maximum_message_size.unwrap_or(default.maximum_message_size),
         redrive: properties.redrive_policy.map(|policy| Redrive {
             dead_letter_queue: name_of(&policy.dead_letter_target_arn),
             max_receive_count: policy.max_receive_count,
         }),
     })
-}
-
-/// What AWS takes when the template does not say: 30 s.
-fn default_visibility_timeout() -> u64 {
-    30
-}
-
-/// What AWS takes when the template does not say: 4 days.
-fn default_retention() -> u64 {
-    345_600
 }
 
 /// The queue that an ARN names.

@@ -1,0 +1,77 @@
+//! What SQS can be asked to do: for each operation its request, its answer, and the function between them.
+
+#![expect(clippy::needless_pass_by_value, reason = "operations are alike: each consumes its request")]
+
+mod attributes;
+mod batch;
+mod delete;
+mod queues;
+mod receive;
+mod send;
+mod visibility;
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use attributes::{get_queue_attributes, set_queue_attributes};
+pub(super) use delete::{delete_message, delete_message_batch};
+pub(super) use queues::{create_queue, delete_queue, get_queue_url, list_queues, purge_queue};
+pub(super) use receive::{ReceiveRequest, receive};
+pub(super) use send::{send_message, send_message_batch};
+pub(super) use visibility::{change_message_visibility, change_message_visibility_batch};
+
+use super::error::{Fault, SqsError};
+use super::site::Site;
+use super::store::{Queue, Store};
+
+/// One operation under way: the transaction it happens in, and who asks.
+pub(super) struct Call<'a> {
+    pub(super) store: &'a Store<'a>,
+    pub(super) site: &'a Site,
+}
+
+impl Call<'_> {
+    /// The queue of that URL. Host and account don't matter: the last segment is the name.
+    fn queue(&self, url: &str) -> Result<Queue, SqsError> {
+        if url.is_empty() {
+            return Err(SqsError::missing("QueueUrl"));
+        }
+        self.queue_named(url.rsplit('/').next().unwrap_or(url))
+    }
+
+    fn queue_named(&self, name: &str) -> Result<Queue, SqsError> {
+        let message = "The specified queue does not exist.";
+        self.store.queue(name)?.ok_or_else(|| SqsError::new(Fault::QueueDoesNotExist, message))
+    }
+}
+
+/// A request that says no more than which queue, or that with one thing to do there.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Addressed<T> {
+    #[serde(default)]
+    queue_url: String,
+    #[serde(flatten)]
+    item: T,
+}
+
+/// Nothing more to say, in a request or an answer.
+#[derive(Default, Deserialize, Serialize)]
+pub(super) struct Empty {}
+
+/// A number of seconds that is within its limits.
+fn seconds(name: &str, value: i64, limits: RangeInclusive<u64>) -> Result<Duration, SqsError> {
+    within(name, value, limits).map(Duration::from_secs)
+}
+
+fn within(name: &str, value: i64, limits: RangeInclusive<u64>) -> Result<u64, SqsError> {
+    let number = u64::try_from(value).ok().filter(|number| limits.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = limits.into_inner();
+        SqsError::parameter_value(format!(
+            "Value {value} for parameter {name} is invalid. Reason: Must be between {least} and {most}."
+        ))
+    })
+}

@@ -1,0 +1,175 @@
+//! The wire: AWS JSON 1.0 over HTTP. `X-Amz-Target` names the operation, whatever the path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Queues;
+use super::error::{Fault, SqsError};
+use super::operations::{self, Call, ReceiveRequest};
+use super::site::Site;
+use super::store::Store;
+
+/// JSON may write each byte of a mebibyte as six (`\u0009`); the rest is for names, URLs and handles.
+const BODY_LIMIT: usize = 7 << 20;
+
+#[derive(Clone)]
+struct Server {
+    queues: Queues,
+    /// Turns true when the server is to stop.
+    stopping: watch::Receiver<bool>,
+}
+
+pub(super) async fn serve(
+    queues: Queues,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let (stop, stopping) = watch::channel(false);
+    let router = Router::new()
+        .fallback_service(post(answer).with_state(Server { queues, stopping }))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let shutdown = async move {
+        shutdown.await;
+        stop.send_replace(true);
+    };
+    axum::serve(listener, router).with_graceful_shutdown(shutdown).await?;
+    Ok(())
+}
+
+async fn answer(
+    State(server): State<Server>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| target.strip_prefix("AmazonSQS.")).unwrap_or_default();
+    let answered = match body {
+        Ok(body) => server.operate(operation, Site::of(&headers), body).await,
+        Err(rejection) => Err(SqsError::new(Fault::RequestTooLarge, rejection.body_text())),
+    };
+    match answered {
+        Ok(json) => (StatusCode::OK, [(header::CONTENT_TYPE, JSON)], json).into_response(),
+        Err(error) => refuse(operation, &error),
+    }
+}
+
+impl Server {
+    async fn operate(&self, operation: &str, site: Site, body: Bytes) -> Result<Vec<u8>, SqsError> {
+        match operation {
+            "ChangeMessageVisibility" => self.run(operations::change_message_visibility, site, body).await,
+            "ChangeMessageVisibilityBatch" => {
+                self.run(operations::change_message_visibility_batch, site, body).await
+            }
+            "CreateQueue" => self.run(operations::create_queue, site, body).await,
+            "DeleteMessage" => self.run(operations::delete_message, site, body).await,
+            "DeleteMessageBatch" => self.run(operations::delete_message_batch, site, body).await,
+            "DeleteQueue" => self.run(operations::delete_queue, site, body).await,
+            "GetQueueAttributes" => self.run(operations::get_queue_attributes, site, body).await,
+            "GetQueueUrl" => self.run(operations::get_queue_url, site, body).await,
+            "ListQueues" => self.run(operations::list_queues, site, body).await,
+            "PurgeQueue" => self.run(operations::purge_queue, site, body).await,
+            "ReceiveMessage" => self.receive(site, &body).await,
+            "SendMessage" => self.run(operations::send_message, site, body).await,
+            "SendMessageBatch" => self.run(operations::send_message_batch, site, body).await,
+            "SetQueueAttributes" => self.run(operations::set_queue_attributes, site, body).await,
+            _ => Err(SqsError::new(
+                Fault::UnknownOperation,
+                "X-Amz-Target must be AmazonSQS. and an operation that is emulated.",
+            )),
+        }
+    }
+
+    async fn run<Q, A>(
+        &self,
+        operation: fn(&Call<'_>, Q) -> Result<A, SqsError>,
+        site: Site,
+        body: Bytes,
+    ) -> Result<Vec<u8>, SqsError>
+    where
+        Q: DeserializeOwned + 'static,
+        A: Serialize + 'static,
+    {
+        let work = self.queues.transact_aside(move |store| {
+            let answer = operation(&Call { store, site: &site }, parse(&body)?)?;
+            Ok(serde_json::to_vec(&answer)?)
+        });
+        work.await
+    }
+
+    /// Looks into the queue, and again whenever a message may have become visible, until there is one, or the
+    /// caller's patience or the server is at its end.
+    async fn receive(&self, site: Site, body: &[u8]) -> Result<Vec<u8>, SqsError> {
+        let request: Arc<ReceiveRequest> = Arc::new(parse(body)?);
+        let mut stopping = self.stopping.clone();
+        let began = Instant::now();
+        loop {
+            // Listens before it looks, so that nothing arrives unnoticed in between.
+            let arrival = self.queues.arrivals.notified();
+            let (request, site) = (request.clone(), site.clone());
+            let look = move |store: &Store<'_>| operations::receive(&Call { store, site: &site }, &request);
+            let look = self.queues.transact_aside(look).await?;
+            let left = look.patience.saturating_sub(began.elapsed());
+            if !look.messages.is_empty() || left.is_zero() || *stopping.borrow() {
+                return Ok(serde_json::to_vec(&look)?);
+            }
+            let next = look.next_due.unwrap_or(Duration::MAX).min(left);
+            tokio::select! {
+                () = arrival => {}
+                () = tokio::time::sleep(next) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => {}
+            }
+        }
+    }
+}
+
+fn parse<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, SqsError> {
+    // An operation whose parameters are all optional may be called with nothing at all.
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| SqsError::new(Fault::MalformedBody, error.to_string()))
+}
+
+const JSON: &str = "application/x-amz-json-1.0";
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    #[serde(rename = "__type")]
+    shape: &'static str,
+    message: &'a str,
+}
+
+/// The one place where errors become HTTP. What a refusal says may quote the request, so only its kind is logged.
+fn refuse(operation: &str, error: &SqsError) -> Response {
+    let (status, shape, query_error, message) = match error {
+        SqsError::Refused { fault, message } => {
+            tracing::debug!(operation, fault = fault.query_code(), "SQS refused a call");
+            let status = match fault {
+                Fault::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                _ => StatusCode::BAD_REQUEST,
+            };
+            (status, fault.shape(), format!("{};Sender", fault.query_code()), message.as_str())
+        }
+        failure => {
+            tracing::error!(operation, error = failure as &dyn std::error::Error, "SQS failed");
+            let message = "The request processing has failed because of an unknown error.";
+            let shape = "com.amazon.coral.service#InternalFailure";
+            (StatusCode::INTERNAL_SERVER_ERROR, shape, "InternalFailure;Receiver".to_owned(), message)
+        }
+    };
+    let body = serde_json::to_vec(&ErrorBody { shape, message }).unwrap_or_default();
+    let headers = [(header::CONTENT_TYPE, JSON.to_owned()), (QUERY_ERROR, query_error)];
+    (status, headers, body).into_response()
+}

@@ -1,0 +1,93 @@
+//! The queues and messages in SQLite. Times are milliseconds since 1970, durations milliseconds.
+
+mod messages;
+mod queues;
+
+use std::cell::Cell;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub(super) use messages::{Counts, Due, Message, NewMessage};
+pub(super) use queues::Queue;
+
+/// `message_due` finds what may be received, what comes next and how much there is of each without reading the
+/// messages themselves, so that the hidden ones cost a receive nothing. `receives` counts since the message came
+/// into its present queue, `earlier_receives` before that. Ids are never used twice (AUTOINCREMENT), so a stale
+/// receipt handle can't mean another message.
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS queue (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        created_at INTEGER NOT NULL,
+        modified_at INTEGER NOT NULL,
+        visibility_timeout INTEGER NOT NULL,
+        delay INTEGER NOT NULL,
+        retention INTEGER NOT NULL,
+        receive_wait INTEGER NOT NULL,
+        maximum_message_size INTEGER NOT NULL,
+        dead_letter_queue TEXT,
+        max_receive_count INTEGER
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS message (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue INTEGER NOT NULL REFERENCES queue (id) ON DELETE CASCADE,
+        visible_at INTEGER NOT NULL,
+        sent_at INTEGER NOT NULL,
+        receives INTEGER NOT NULL DEFAULT 0,
+        earlier_receives INTEGER NOT NULL DEFAULT 0,
+        first_received_at INTEGER,
+        message_id TEXT NOT NULL,
+        group_id TEXT,
+        trace_header TEXT,
+        dead_letter_source TEXT,
+        attributes TEXT NOT NULL,
+        body TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at, sequence, receives);
+    CREATE INDEX IF NOT EXISTS message_age ON message (queue, sent_at);";
+
+/// Makes a new or old database ready for [`Store`].
+pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    // In memory, the journal stays what it is: there is nothing to survive.
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(SCHEMA)
+}
+
+/// One transaction at one moment.
+pub(super) struct Store<'c> {
+    transaction: Transaction<'c>,
+    now: i64,
+    arrived: Cell<bool>,
+}
+
+impl<'c> Store<'c> {
+    pub(super) fn begin(connection: &'c mut Connection) -> rusqlite::Result<Self> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Self { transaction, now: now(), arrived: Cell::new(false) })
+    }
+
+    /// Makes it last. Tells whether some message, or the end of a queue, may be news to a waiting receive.
+    pub(super) fn commit(self) -> rusqlite::Result<bool> {
+        self.transaction.commit()?;
+        Ok(self.arrived.get())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this SQS is a service of its own, and keeps its own time")]
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, milliseconds)
+}
+
+/// A duration as the store has it. All that are stored are within weeks.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A duration out of the store.
+fn duration(milliseconds: i64) -> Duration {
+    Duration::from_millis(milliseconds.try_into().unwrap_or(0))
+}
