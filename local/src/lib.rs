@@ -1,1 +1,17 @@
-//! Posthorn on a laptop: every function, the tables and the queues in one process.
+//! Posthorn on a laptop: the functions of `template.yaml` in one process, on embedded DynamoDB and SQS.
+//!
+//! [`Stores`] holds the tables and queues, [`Functions`] runs the functions as API Gateway and Lambda would. Each
+//! can be started for itself, on free ports, and stopped; [`demo`] starts both and shows what they do.
+
+//pub mod demo;
+mod functions;
+mod gateway;
+mod poller;
+mod receiver;
+mod registry;
+mod stores;
+mod tasks;
+
+pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions};
+pub use receiver::{Arrival, Receiver};
+pub use stores::{Stores, StoresOptions};

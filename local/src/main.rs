@@ -1,1 +1,3 @@
+//! `cargo run`: Posthorn on a laptop.
+
 fn main() {}

@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows Posthorn: these are the parts of AWS that it runs on, over the same wire protocols.
 
+pub mod clients;
 pub mod dynamodb;
 pub mod sqs;
 pub mod template;

@@ -1,20 +1,18 @@
 //! The embedded SQS as the AWS SDK sees it, over HTTP.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::future::pending;
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::config::{BehaviorVersion, Region};
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
     DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
     SendMessageBatchRequestEntry,
 };
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Builder;
+use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::{QueueSpec, Queues, Redrive};
 use tokio::net::TcpListener;
 
@@ -29,16 +27,7 @@ impl Sqs {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(queues.clone().serve(listener, pending()));
-        let config = aws_sdk_sqs::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "test"))
-            .endpoint_url(&address)
-            .timeout_config(TimeoutConfig::disabled())
-            .sleep_impl(TokioSleep::new())
-            .http_client(Builder::new().build_http())
-            .build();
-        Self { client: Client::from_conf(config), address }
+        Self { client: clients::sqs(&address), address }
     }
 
     async fn with(specs: &[QueueSpec]) -> Self {
@@ -157,7 +146,7 @@ async fn a_message_received_too_often_moves_to_the_dead_letter_queue_and_stays_t
     let dead = sqs.receive("dead").await.remove(0);
     assert_eq!(dead.message_id(), Some(id.as_str()));
     let source = system(&dead, &MessageSystemAttributeName::DeadLetterQueueSourceArn);
-    assert_eq!(source, Some("arn:aws:sqs:eu-central-1:000000000000:mail"));
+    assert_eq!(source, Some("arn:aws:sqs:us-east-1:000000000000:mail"));
 }
 
 #[tokio::test]

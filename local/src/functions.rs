@@ -1,0 +1,123 @@
+//! The functions of a template, called as AWS would call them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::{FunctionSpec, REGION, Template};
+use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
+use posthorn_storage::KeyHash;
+
+use crate::gateway::{Gateway, Target};
+use crate::poller::Poller;
+use crate::registry::{self, Function};
+use crate::tasks::{Tasks, listen};
+
+/// The account that requests without an API key act for.
+pub const DEVELOPMENT_ACCOUNT: &str = "local";
+/// The API key of that account. It opens nothing but what is on this machine.
+pub const DEVELOPMENT_KEY: &str = "sk_local_development";
+
+/// What functions to run, and on what.
+#[derive(Debug, Clone, Default)]
+pub struct FunctionsOptions {
+    /// The template that says which functions there are, and what calls them.
+    pub template: PathBuf,
+    /// The HTTP API's port; 0 for any.
+    pub http_port: u16,
+    /// DynamoDB's address.
+    pub dynamodb: String,
+    /// SQS's address.
+    pub sqs: String,
+    /// Variables that every function has instead of the template's.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// The functions, behind an HTTP API and pollers.
+pub struct Functions {
+    /// The HTTP API's address, such as `http://127.0.0.1:8080`.
+    pub http: String,
+    tasks: Tasks,
+}
+
+impl Functions {
+    /// Starts them on tables and queues that are being served.
+    pub async fn start(options: &FunctionsOptions) -> Result<Self> {
+        let (listener, http) = listen(options.http_port, "--http-port").await?;
+        let template = Template::load(&options.template, &options.sqs)?;
+        add_development_key(&template, options).await?;
+        let (mut gateway, mut tasks) = (Gateway::new(DEVELOPMENT_KEY)?, Tasks::default());
+        for spec in &template.functions {
+            match registry::function(&spec.name, &runtime(spec, options)?)? {
+                Function::Http(function) => {
+                    require_none(spec, "queues", spec.queues.len())?;
+                    gateway.add(&spec.routes, &Target { function, timeout: spec.timeout })?;
+                }
+                Function::Sqs(function) => {
+                    require_none(spec, "routes", spec.routes.len())?;
+                    for source in &spec.queues {
+                        let poller = Poller {
+                            client: clients::sqs(&options.sqs),
+                            sqs: options.sqs.clone(),
+                            source: source.clone(),
+                            function: Arc::clone(&function),
+                            timeout: spec.timeout,
+                        };
+                        tasks.spawn(|stop| poller.run(stop));
+                    }
+                }
+            }
+        }
+        tasks.spawn(|stop| gateway.serve(listener, stop.cancelled_owned()));
+        Ok(Self { http, tasks })
+    }
+
+    /// Waits until one of them can no longer be called.
+    pub async fn ended(&mut self) -> Result<()> {
+        self.tasks.ended().await
+    }
+
+    /// Stops calling them, and waits for what they have begun.
+    pub async fn stop(self) -> Result<()> {
+        self.tasks.stop().await
+    }
+}
+
+fn require_none(spec: &FunctionSpec, what: &str, number: usize) -> Result<()> {
+    if number > 0 {
+        bail!("the template gives {what} to {}, which cannot take them", spec.logical_id);
+    }
+    Ok(())
+}
+
+/// A function's own runtime, as it has its own process on AWS.
+fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
+    let on_this_machine = [
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", clients::ACCESS_KEY),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &options.dynamodb),
+        ("AWS_ENDPOINT_URL_SQS", &options.sqs),
+    ];
+    let on_this_machine = on_this_machine.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut variables = spec.environment.clone();
+    variables.extend(on_this_machine);
+    variables.extend(options.environment.clone());
+    Ok(Runtime::new(Settings::from_iter(variables), Arc::new(SystemClock), Arc::new(SystemRandom))?)
+}
+
+/// The functions ask for an API key here as they do on AWS; the gateway adds this one where a request has none.
+async fn add_development_key(template: &Template, options: &FunctionsOptions) -> Result<()> {
+    let knows_keys = |spec: &&FunctionSpec| spec.environment.contains_key("ENDPOINTS_TABLE");
+    let spec = template.functions.iter().find(knows_keys).context("no function has an ENDPOINTS_TABLE")?;
+    let account = DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id");
+    let added = runtime(spec, options)?.api_keys()?.add(KeyHash::of(DEVELOPMENT_KEY), &account).await;
+    added.with_context(|| {
+        format!(
+            "there is no DynamoDB with Posthorn's tables at {} (serve them with `stores`)",
+            options.dynamodb
+        )
+    })
+}

@@ -1,0 +1,121 @@
+//! Answers HTTP requests as an HTTP API of API Gateway does: the route's function gets an event, not a connection.
+
+mod event;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request};
+use futures::FutureExt as _;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
+use matchit::Router;
+use posthorn_local_aws::template::Route;
+use posthorn_runtime::HttpFunction;
+use tokio::net::TcpListener;
+use tracing::error;
+
+use event::Invocation;
+
+/// The most bytes that API Gateway takes in a request: 10 MB.
+const BODY_LIMIT: usize = 10 << 20;
+
+/// The function behind a route.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) function: HttpFunction,
+    /// How long an invocation may take.
+    pub(crate) timeout: Duration,
+}
+
+/// The routes of an HTTP API.
+pub(crate) struct Gateway {
+    /// By method.
+    routers: BTreeMap<String, Router<(Route, Target)>>,
+    /// What a request without `Authorization` gets.
+    authorization: HeaderValue,
+}
+
+impl Gateway {
+    /// A gateway that lets requests without an API key have this one.
+    pub(crate) fn new(key: &str) -> Result<Self> {
+        Ok(Self { routers: BTreeMap::new(), authorization: HeaderValue::try_from(format!("Bearer {key}"))? })
+    }
+
+    /// Sends the requests of these routes to this function.
+    pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
+        for route in routes {
+            let of_method = self.routers.entry(route.method.clone()).or_default();
+            of_method
+                .insert(route.path.clone(), (route.clone(), target.clone()))
+                .with_context(|| format!("the route {} {} cannot be added", route.method, route.path))?;
+        }
+        Ok(())
+    }
+
+    /// Serves the routes until `shutdown` resolves.
+    pub(crate) async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let gateway = std::sync::Arc::new(self);
+        let router = axum::Router::new().fallback(
+            move |ConnectInfo(caller): ConnectInfo<SocketAddr>, request: Request| async move {
+                gateway.answer(caller, request).await
+            },
+        );
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown).await?)
+    }
+
+    async fn answer(&self, caller: SocketAddr, request: Request) -> http::Response<Body> {
+        let (mut head, body) = request.into_parts();
+        let router = self.routers.get(head.method.as_str());
+        let path = head.uri.path().to_owned();
+        let Some(found) = router.and_then(|router| router.at(&path).ok()) else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let (route, target) = found.value;
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        head.headers.entry(AUTHORIZATION).or_insert_with(|| self.authorization.clone());
+        let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        };
+        let event = Invocation { head, body, caller, route, parameters: parameters.collect() }.event();
+        let answer = AssertUnwindSafe(target.invoke(&event.to_string())).catch_unwind().await;
+        answer.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+    }
+}
+
+impl Target {
+    async fn invoke(&self, event: &str) -> http::Response<Body> {
+        let request = match lambda_http::request::from_str(event) {
+            Ok(request) => request,
+            Err(cause) => {
+                error!(error = &cause as &dyn std::error::Error, "the request makes no event");
+                return message(StatusCode::BAD_REQUEST, "Bad Request");
+            }
+        };
+        match tokio::time::timeout(self.timeout, (self.function)(request)).await {
+            Ok(answer) => answer.map(|body| match body {
+                lambda_http::Body::Text(text) => Body::from(text),
+                lambda_http::Body::Binary(bytes) => Body::from(bytes),
+                _ => Body::empty(),
+            }),
+            Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+        }
+    }
+}
+
+/// What API Gateway answers by itself.
+fn message(status: StatusCode, text: &str) -> http::Response<Body> {
+    let mut response = http::Response::new(Body::from(serde_json::json!({ "message": text }).to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

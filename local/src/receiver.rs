@@ -1,0 +1,75 @@
+//! An endpoint to send to: takes POSTs, and hands on what arrived.
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::Bytes;
+use http::{HeaderMap, StatusCode, Uri};
+use standardwebhooks::Webhook;
+use tokio::sync::mpsc;
+
+use crate::tasks::{Tasks, listen};
+
+/// A webhook that arrived.
+#[derive(Debug, Clone)]
+pub struct Arrival {
+    /// The path that it was sent to.
+    pub path: String,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, byte for byte.
+    pub body: Bytes,
+    /// What the receiver answered.
+    pub answered: StatusCode,
+}
+
+impl Arrival {
+    /// The header `webhook-id`: the id of the event.
+    pub fn event_id(&self) -> &str {
+        self.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Checks the signature with the Standard Webhooks library, as a receiver of webhooks should.
+    pub fn verify(&self, secret: &str) -> Result<()> {
+        let webhook = Webhook::new(secret).context("the secret is not one of Standard Webhooks")?;
+        webhook.verify(&self.body, &self.headers).context("the signature is not right")
+    }
+}
+
+/// A server of endpoints on loopback. Dropped, it ends.
+pub struct Receiver {
+    /// Its address, such as `http://127.0.0.1:9000`. Each path is an endpoint.
+    pub url: String,
+    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    _tasks: Tasks,
+}
+
+impl Receiver {
+    /// Listens on a port, 0 for any. `answer` chooses the status for a path and the id of an event.
+    pub async fn start<Answer>(port: u16, answer: Answer) -> Result<Self>
+    where
+        Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
+    {
+        let (listener, url) = listen(port, "--port").await?;
+        let (sender, arrivals) = mpsc::unbounded_channel();
+        let receive = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
+            let path = uri.path().to_owned();
+            let mut arrival = Arrival { path, headers, body, answered: StatusCode::OK };
+            arrival.answered = answer(&arrival.path, arrival.event_id());
+            let answered = arrival.answered;
+            // Fails only when nobody waits for arrivals any more.
+            let _ = sender.send(arrival);
+            answered
+        };
+        let mut tasks = Tasks::default();
+        tasks.spawn(|stop| async move {
+            let server = axum::serve(listener, Router::new().fallback(receive));
+            Ok(server.with_graceful_shutdown(stop.cancelled_owned()).await?)
+        });
+        Ok(Self { url, arrivals, _tasks: tasks })
+    }
+
+    /// The next webhook to arrive.
+    pub async fn next(&mut self) -> Arrival {
+        self.arrivals.recv().await.expect("the receiver's server holds the other end")
+    }
+}

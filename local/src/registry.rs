@@ -1,0 +1,30 @@
+//! The functions by the names of their binaries.
+
+use anyhow::{Context as _, Result, bail};
+use posthorn_runtime::{HttpFunction, Runtime, SqsFunction};
+
+/// A function, ready to be called.
+#[derive(Clone)]
+pub(crate) enum Function {
+    /// It answers requests.
+    Http(HttpFunction),
+    /// It takes batches of messages.
+    Sqs(SqsFunction),
+}
+
+/// Sets up the function of this name.
+pub(crate) fn function(name: &str, runtime: &Runtime) -> Result<Function> {
+    let function = match name {
+        "create-endpoint" => create_endpoint::function(runtime).map(Function::Http),
+        "delete-endpoint" => delete_endpoint::function(runtime).map(Function::Http),
+        "deliver" => deliver::function(runtime).map(Function::Sqs),
+        "fan-out" => fan_out::function(runtime).map(Function::Sqs),
+        "get-endpoint" => get_endpoint::function(runtime).map(Function::Http),
+        "list-endpoints" => list_endpoints::function(runtime).map(Function::Http),
+        "list-event-types" => list_event_types::function(runtime).map(Function::Http),
+        "publish-event" => publish_event::function(runtime).map(Function::Http),
+        "update-endpoint" => update_endpoint::function(runtime).map(Function::Http),
+        _ => bail!("the template names a function {name} that this program does not have"),
+    };
+    function.with_context(|| format!("the function {name} cannot start"))
+}

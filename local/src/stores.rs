@@ -1,0 +1,73 @@
+//! The tables and queues, served on loopback.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use posthorn_local_aws::dynamodb::Tables;
+use posthorn_local_aws::sqs::Queues;
+use posthorn_local_aws::template::Template;
+
+use crate::tasks::{Tasks, listen};
+
+/// Where the tables and queues are to be.
+#[derive(Debug, Clone, Default)]
+pub struct StoresOptions {
+    /// The template that names them.
+    pub template: PathBuf,
+    /// DynamoDB's port; 0 for any.
+    pub dynamodb_port: u16,
+    /// SQS's port; 0 for any.
+    pub sqs_port: u16,
+    /// The directory to keep them in; without one they last as long as the process.
+    pub data: Option<PathBuf>,
+    /// How long received messages stay hidden, instead of what the template says.
+    pub visibility_timeout: Option<Duration>,
+}
+
+/// The tables and queues of a template.
+pub struct Stores {
+    /// DynamoDB's address, such as `http://127.0.0.1:8000`.
+    pub dynamodb: String,
+    /// SQS's address, such as `http://127.0.0.1:9324`.
+    pub sqs: String,
+    tasks: Tasks,
+}
+
+impl Stores {
+    /// Creates what is not there yet, and serves it.
+    pub async fn start(options: &StoresOptions) -> Result<Self> {
+        let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port").await?;
+        let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port").await?;
+        let template = Template::load(&options.template, &sqs)?;
+        let (tables, queues) = open(options)?;
+        for table in &template.tables {
+            tables.create(table)?;
+        }
+        for queue in template.queues {
+            let visibility_timeout = options.visibility_timeout.unwrap_or(queue.visibility_timeout);
+            queues.create(&posthorn_local_aws::sqs::QueueSpec { visibility_timeout, ..queue })?;
+        }
+        let mut tasks = Tasks::default();
+        tasks.spawn(|stop| tables.serve(dynamodb_listener, stop.cancelled_owned()));
+        tasks.spawn(|stop| queues.serve(sqs_listener, stop.cancelled_owned()));
+        Ok(Self { dynamodb, sqs, tasks })
+    }
+
+    /// Waits until one of them can no longer be served.
+    pub async fn ended(&mut self) -> Result<()> {
+        self.tasks.ended().await
+    }
+
+    /// Stops serving.
+    pub async fn stop(self) -> Result<()> {
+        self.tasks.stop().await
+    }
+}
+
+fn open(options: &StoresOptions) -> Result<(Tables, Queues)> {
+    let Some(directory) = &options.data else { return Ok((Tables::in_memory()?, Queues::in_memory()?)) };
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("cannot keep data in {}", directory.display()))?;
+    Ok((Tables::open(directory)?, Queues::open(directory)?))
+}
