@@ -1,3 +1,240 @@
 //! `cargo run`: Posthorn on a laptop.
 
-fn main() {}
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
+use tracing::level_filters::LevelFilter;
+
+/// Posthorn on a laptop: every function, the tables and the queues, on loopback.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    stores: StoresArguments,
+    #[command(flatten)]
+    http: HttpArguments,
+    #[command(flatten)]
+    shared: SharedArguments,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on free ports, send sample events to a receiver, and check what arrives
+    Demo {
+        #[command(flatten)]
+        shared: SharedArguments,
+    },
+    /// Serve the tables and queues alone
+    Stores {
+        #[command(flatten)]
+        stores: StoresArguments,
+        #[command(flatten)]
+        shared: SharedArguments,
+    },
+    /// Run the functions alone, on tables and queues served elsewhere
+    Functions {
+        #[command(flatten)]
+        http: HttpArguments,
+        /// DynamoDB's address
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+        dynamodb: String,
+        /// SQS's address
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9324")]
+        sqs: String,
+        #[command(flatten)]
+        shared: SharedArguments,
+    },
+    /// Be an endpoint: print the webhooks that arrive
+    Receive {
+        /// The port to listen on
+        #[arg(long, default_value_t = 9000)]
+        port: u16,
+        /// The endpoint's signing secret, to verify signatures with
+        #[arg(long, value_name = "WHSEC")]
+        secret: Option<String>,
+    },
+}
+
+#[derive(Args)]
+struct StoresArguments {
+    /// DynamoDB's port; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 8000)]
+    dynamodb_port: u16,
+    /// SQS's port; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 9324)]
+    sqs_port: u16,
+    /// Keep tables and queues in this directory; without it they last as long as the process
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct HttpArguments {
+    /// The HTTP API's port; 0 for any
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    http_port: u16,
+}
+
+#[derive(Args)]
+struct SharedArguments {
+    /// The SAM template that says what there is
+    #[arg(long, value_name = "FILE", default_value = "template.yaml")]
+    template: PathBuf,
+    /// What to log of the functions' work: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "warn")]
+    log_level: LevelFilter,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        None => everything(&arguments.stores, &arguments.http, &arguments.shared).await?,
+        Some(Command::Demo { shared }) => {
+            posthorn_runtime::log_text(shared.log_level);
+            let as_expected = demo::run(&shared.template).await?;
+            return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Stores { stores, shared }) => stores_alone(&stores, &shared).await?,
+        Some(Command::Functions { http, dynamodb, sqs, shared }) => {
+            functions_alone(&http, dynamodb, sqs, &shared).await?;
+        }
+        Some(Command::Receive { port, secret }) => receive(port, secret.as_deref()).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &SharedArguments) -> Result<()> {
+    posthorn_runtime::log_text(shared.log_level);
+    let mut running = Stores::start(&stores.options(shared)).await?;
+    let options = http.options(running.dynamodb.clone(), running.sqs.clone(), shared);
+    let mut functions = Functions::start(&options).await?;
+    println!("Posthorn is running. Ctrl-C stops it.\n");
+    print_stores(&running, stores);
+    print_try_it(&functions.http);
+    tokio::select! {
+        ended = running.ended() => ended?,
+        ended = functions.ended() => ended?,
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    functions.stop().await?;
+    running.stop().await
+}
+
+async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) -> Result<()> {
+    posthorn_runtime::log_text(shared.log_level);
+    let mut running = Stores::start(&stores.options(shared)).await?;
+    println!("Tables and queues are being served. Ctrl-C stops it.\n");
+    print_stores(&running, stores);
+    println!("\nRun the functions on them:\n");
+    println!("  cargo run -- functions --dynamodb {} --sqs {}", running.dynamodb, running.sqs);
+    tokio::select! {
+        ended = running.ended() => ended?,
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    running.stop().await
+}
+
+async fn functions_alone(
+    http: &HttpArguments,
+    dynamodb: String,
+    sqs: String,
+    shared: &SharedArguments,
+) -> Result<()> {
+    posthorn_runtime::log_text(shared.log_level);
+    let mut functions = Functions::start(&http.options(dynamodb, sqs, shared)).await?;
+    println!("The functions are running. Ctrl-C stops them.");
+    print_try_it(&functions.http);
+    tokio::select! {
+        ended = functions.ended() => ended?,
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    functions.stop().await
+}
+
+async fn receive(port: u16, secret: Option<&str>) -> Result<()> {
+    let mut receiver = Receiver::start(port, |_, _| http::StatusCode::OK).await?;
+    println!("Webhooks sent to {}/ are printed here. Ctrl-C stops it.", receiver.url);
+    loop {
+        tokio::select! {
+            arrival = receiver.next() => {
+                let signature = secret.map(|secret| match arrival.verify(secret) {
+                    Ok(()) => "verified".to_owned(),
+                    Err(error) => format!("REFUSED: {error:#}"),
+                });
+                println!("\nPOST {}", arrival.path);
+                for (name, value) in &arrival.headers {
+                    println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+                }
+                println!("\n{}", String::from_utf8_lossy(&arrival.body));
+                println!("\nsignature: {}", signature.as_deref().unwrap_or("not checked (give --secret)"));
+            }
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        }
+    }
+}
+
+impl StoresArguments {
+    fn options(&self, shared: &SharedArguments) -> StoresOptions {
+        StoresOptions {
+            template: shared.template.clone(),
+            dynamodb_port: self.dynamodb_port,
+            sqs_port: self.sqs_port,
+            data: self.data.clone(),
+            visibility_timeout: None,
+        }
+    }
+}
+
+impl HttpArguments {
+    fn options(&self, dynamodb: String, sqs: String, shared: &SharedArguments) -> FunctionsOptions {
+        let log_level = ("LOG_LEVEL".to_owned(), shared.log_level.to_string());
+        FunctionsOptions {
+            template: shared.template.clone(),
+            http_port: self.http_port,
+            dynamodb,
+            sqs,
+            environment: BTreeMap::from([log_level]),
+        }
+    }
+}
+
+fn print_stores(stores: &Stores, arguments: &StoresArguments) {
+    let kept = arguments.data.as_ref().map(|directory| format!("kept in {}", directory.display()));
+    println!("  DynamoDB   {}", stores.dynamodb);
+    println!("  SQS        {}", stores.sqs);
+    println!("  State      {}", kept.as_deref().unwrap_or("in memory (--data DIR keeps it)"));
+}
+
+fn print_try_it(http: &str) {
+    println!("  HTTP API   {http}");
+    println!(
+        r#"
+Be an endpoint, in another terminal:
+
+  cargo run -- receive
+
+Register it, and publish an event, in a third (no API key is needed here):
+
+  curl {http}/api/webhook-endpoints -H 'content-type: application/json' \
+    -d '{{"url": "http://127.0.0.1:9000/", "enabled_events": ["customer.*"]}}'
+  curl {http}/api/events -H 'content-type: application/json' \
+    -d '{{"type": "customer.created", "data": {{"object": {{"id": "cus_1", "name": "Ada"}}}}}}'
+"#
+    );
+}

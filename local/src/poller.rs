@@ -127,7 +127,8 @@ impl Poller {
     fn done(&self, batch: Vec<Message>, failures: &HashSet<String>) -> Vec<Message> {
         let known: HashSet<&str> = batch.iter().filter_map(Message::message_id).collect();
         let named = failures.iter().all(|id| known.contains(id.as_str()));
-        if !failures.is_empty() && !(named && self.source.partial_failures) {
+        let some_failed = !failures.is_empty();
+        if some_failed && !(named && self.source.partial_failures) {
             return Vec::new();
         }
         let failed = |message: &Message| message.message_id().is_some_and(|id| failures.contains(id));

@@ -1,0 +1,120 @@
+//! What should arrive, and what did.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use serde_json::Value;
+
+use super::cast::{CAST, Role};
+use crate::Arrival;
+
+/// Deliveries by the endpoint's name and the id of the object that the event is about.
+#[derive(Default)]
+pub(super) struct Ledger {
+    secrets: BTreeMap<&'static str, String>,
+    deliveries: BTreeMap<(String, String), Delivery>,
+}
+
+#[derive(Default)]
+struct Delivery {
+    expected: bool,
+    attempts: usize,
+    acknowledged: usize,
+    unverified: usize,
+}
+
+impl Delivery {
+    fn is_as_expected(&self, failures: usize) -> bool {
+        let attempts = if self.expected { failures + 1 } else { 0 };
+        self.attempts == attempts && self.acknowledged == usize::from(self.expected) && self.unverified == 0
+    }
+}
+
+impl Ledger {
+    /// A ledger of endpoints with these secrets, by name.
+    pub(super) fn new(secrets: BTreeMap<&'static str, String>) -> Self {
+        Self { secrets, ..Self::default() }
+    }
+
+    /// Expects this event wherever it is wanted.
+    pub(super) fn expect(&mut self, event: &Value, via: &str) {
+        let (event_type, object_id) = (text(&event["type"]), text(&event["data"]["object"]["id"]));
+        println!("  {event_type:<29} {object_id:<11} by {via}");
+        for role in CAST.iter().filter(|role| (role.wants)(&event_type)) {
+            self.deliveries.entry((role.name.to_owned(), object_id.clone())).or_default().expected = true;
+        }
+    }
+
+    /// Notes an arrival. Answers a line about it.
+    pub(super) fn enter(&mut self, arrival: &Arrival, after: Duration) -> String {
+        let endpoint = arrival.path.trim_start_matches('/').to_owned();
+        let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
+        let (event_type, object_id) = (text(&event["type"]), text(&event["object_id"]));
+        let verified =
+            self.secrets.get(endpoint.as_str()).is_some_and(|secret| arrival.verify(secret).is_ok());
+        let delivery = self.deliveries.entry((endpoint.clone(), object_id.clone())).or_default();
+        delivery.attempts += 1;
+        delivery.acknowledged += usize::from(arrival.answered.is_success());
+        delivery.unverified += usize::from(!verified);
+        format!(
+            "{:>5} ms  {endpoint:<9} {event_type:<29} {object_id:<11} attempt {}  {}  answered {}",
+            after.as_millis(),
+            delivery.attempts,
+            if verified { "signature verified" } else { "SIGNATURE WRONG" },
+            arrival.answered.as_u16(),
+        )
+    }
+
+    /// Whether all that is expected was acknowledged.
+    pub(super) fn is_complete(&self) -> bool {
+        self.deliveries.values().all(|delivery| !delivery.expected || delivery.acknowledged > 0)
+    }
+
+    /// Whether exactly what was expected arrived, each time with a right signature.
+    pub(super) fn is_as_expected(&self) -> bool {
+        let known = |endpoint: &str| CAST.iter().any(|role| role.name == endpoint);
+        self.deliveries.keys().all(|(endpoint, _)| known(endpoint))
+            && CAST.iter().all(|role| self.role_is_as_expected(role))
+    }
+
+    fn role_is_as_expected(&self, role: &Role) -> bool {
+        self.of(role).all(|delivery| delivery.is_as_expected(role.failures))
+    }
+
+    fn of(&self, role: &Role) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().filter(|((name, _), _)| name == role.name).map(|(_, delivery)| delivery)
+    }
+
+    /// A table with a line for each endpoint.
+    pub(super) fn summary(&self) -> Table {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header([
+            "Endpoint",
+            "Events",
+            "Expected",
+            "Delivered",
+            "Attempts",
+            "Verified",
+            "As expected",
+        ]);
+        for role in &CAST {
+            let sum = |count: fn(&Delivery) -> usize| self.of(role).map(count).sum::<usize>().to_string();
+            table.add_row([
+                role.name.to_owned(),
+                role.enabled_events.join(", "),
+                sum(|delivery| usize::from(delivery.expected)),
+                sum(|delivery| delivery.acknowledged),
+                sum(|delivery| delivery.attempts),
+                sum(|delivery| delivery.attempts - delivery.unverified),
+                if self.role_is_as_expected(role) { "yes" } else { "NO" }.to_owned(),
+            ]);
+        }
+        table
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,132 @@
+//! `cargo run -- demo`: the whole system at work, and the check that it did exactly what it should.
+
+mod cast;
+mod ledger;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use aws_sdk_sqs::types::QueueAttributeName;
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::queue_url;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use cast::CAST;
+use ledger::Ledger;
+
+/// How long the deliveries may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The waits before retries, instead of the template's.
+const RETRY_SCHEDULE: &str = "1s, 1s, 1s";
+
+/// Starts everything on free ports, publishes sample events, and shows what arrives. Tells whether it was what
+/// should have arrived.
+pub async fn run(template: &Path) -> Result<bool> {
+    let mut receiver = Receiver::start(0, cast::answer()).await?;
+    let stores = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
+    let stores = Stores::start(&stores).await?;
+    let retries = BTreeMap::from([("RETRY_SCHEDULE".to_owned(), RETRY_SCHEDULE.to_owned())]);
+    let functions = Functions::start(&FunctionsOptions {
+        template: template.to_owned(),
+        http_port: 0,
+        dynamodb: stores.dynamodb.clone(),
+        sqs: stores.sqs.clone(),
+        environment: retries,
+    })
+    .await?;
+    println!("Posthorn is running at {}, a receiver of webhooks at {}.\n", functions.http, receiver.url);
+
+    let mut ledger = Ledger::new(register(&functions.http, &receiver.url).await?);
+    publish(&functions.http, &stores.sqs, &mut ledger).await?;
+    println!("\nWhat arrives:\n");
+    watch(&mut receiver, &stores.sqs, &mut ledger).await?;
+
+    println!("\n{}", ledger.summary());
+    let as_expected = ledger.is_as_expected();
+    let verdict = if as_expected {
+        "Exactly the expected deliveries arrived."
+    } else {
+        "That is NOT what was expected."
+    };
+    println!("{verdict}");
+    functions.stop().await?;
+    stores.stop().await?;
+    Ok(as_expected)
+}
+
+/// Registers the endpoints. Answers their secrets, by name.
+async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, String>> {
+    println!("Endpoints:");
+    let mut secrets = BTreeMap::new();
+    for role in &CAST {
+        let endpoint = json!({
+            "url": format!("{receiver}/{}", role.name),
+            "enabled_events": role.enabled_events,
+            "description": role.description,
+            "status": if role.enabled { "enabled" } else { "disabled" },
+        });
+        let created = post(&format!("{http}/api/webhook-endpoints"), &endpoint.to_string()).await?;
+        let secret = created["secret"].as_str().context("the new endpoint has no secret")?;
+        secrets.insert(role.name, secret.to_owned());
+        println!("  {:<9} {:<22} {}", role.name, role.enabled_events.join(", "), role.description);
+    }
+    Ok(secrets)
+}
+
+/// Publishes the sample events: one for itself, one batch, and some by the queue.
+async fn publish(http: &str, sqs: &str, ledger: &mut Ledger) -> Result<()> {
+    println!("\nPublished:");
+    post(&format!("{http}/api/events"), &cast::single()).await?;
+    ledger.expect(&serde_json::from_str(&cast::single())?, "POST /api/events");
+
+    post(&format!("{http}/api/events/batch"), &cast::batch()).await?;
+    let batch: Value = serde_json::from_str(&cast::batch())?;
+    for event in batch["events"].as_array().into_iter().flatten() {
+        ledger.expect(event, "POST /api/events/batch");
+    }
+
+    for body in cast::queued() {
+        let send = clients::sqs(sqs).send_message().queue_url(queue_url(sqs, "EventsQueue"));
+        send.message_body(&body).send().await?;
+        ledger.expect(&serde_json::from_str::<Value>(&body)?["event"], "the events queue");
+    }
+    Ok(())
+}
+
+/// Shows arrivals until all that was expected is there and no queue holds anything more.
+async fn watch(receiver: &mut Receiver, sqs: &str, ledger: &mut Ledger) -> Result<()> {
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
+        match timeout(Duration::from_millis(200), receiver.next()).await {
+            Ok(arrival) => println!("  {}", ledger.enter(&arrival, began.elapsed())),
+            Err(_) if ledger.is_complete() && all_empty(sqs).await? => return Ok(()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn all_empty(sqs: &str) -> Result<bool> {
+    let client = clients::sqs(sqs);
+    for url in client.list_queues().send().await?.queue_urls.unwrap_or_default() {
+        let ask = client.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+        let attributes = ask.send().await?.attributes.unwrap_or_default();
+        let messages = attributes.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumber"));
+        if messages.into_iter().any(|(_, number)| number != "0") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+async fn post(url: &str, body: &str) -> Result<Value> {
+    let request = reqwest::Client::new().post(url).header("content-type", "application/json");
+    let response = request.body(body.to_owned()).send().await?;
+    let (status, text) = (response.status(), response.text().await?);
+    ensure!(status.is_success(), "{url} answered {status}: {text}");
+    Ok(serde_json::from_str(&text)?)
+}
