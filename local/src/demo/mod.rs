@@ -41,9 +41,10 @@ pub async fn run(template: &Path) -> Result<bool> {
     println!("Posthorn is running at {}, a receiver of webhooks at {}.\n", functions.http, receiver.url);
 
     let mut ledger = Ledger::new(register(&functions.http, &receiver.url).await?);
+    let began = Instant::now();
     publish(&functions.http, &stores.sqs, &mut ledger).await?;
     println!("\nWhat arrives:\n");
-    watch(&mut receiver, &stores.sqs, &mut ledger).await?;
+    watch(&mut receiver, &stores.sqs, &mut ledger, began).await?;
 
     println!("\n{}", ledger.summary());
     let as_expected = ledger.is_as_expected();
@@ -72,7 +73,7 @@ async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, S
         let created = post(&format!("{http}/api/webhook-endpoints"), &endpoint.to_string()).await?;
         let secret = created["secret"].as_str().context("the new endpoint has no secret")?;
         secrets.insert(role.name, secret.to_owned());
-        println!("  {:<9} {:<22} {}", role.name, role.enabled_events.join(", "), role.description);
+        println!("  {:<9} {:<28} {}", role.name, role.enabled_events.join(", "), role.description);
     }
     Ok(secrets)
 }
@@ -98,8 +99,7 @@ async fn publish(http: &str, sqs: &str, ledger: &mut Ledger) -> Result<()> {
 }
 
 /// Shows arrivals until all that was expected is there and no queue holds anything more.
-async fn watch(receiver: &mut Receiver, sqs: &str, ledger: &mut Ledger) -> Result<()> {
-    let began = Instant::now();
+async fn watch(receiver: &mut Receiver, sqs: &str, ledger: &mut Ledger, began: Instant) -> Result<()> {
     while began.elapsed() < PATIENCE {
         match timeout(Duration::from_millis(200), receiver.next()).await {
             Ok(arrival) => println!("  {}", ledger.enter(&arrival, began.elapsed())),

@@ -54,7 +54,7 @@ impl Postman {
         let prompt = dispatch.prompt().await;
         slow.retain(|delivery| prompt.iter().all(|done| done.endpoint_id != delivery.endpoint_id));
         let record = EventRecord { body, chunks: Vec::new(), deliveries: [prompt.clone(), slow].concat() };
-        match self.log.create(key, &record).await? {
+        match self.log.create(key, &record, now).await? {
             Written::Now => self.queue_next(key, &prompt).await?,
             // A twin of this message was faster; what it has no result for yet, ours serves as well.
             Written::Before => self.settle(key, &prompt).await?,
@@ -80,12 +80,12 @@ impl Postman {
             .collect();
         try_join_all(chunks.iter().map(|(number, deliveries)| async move {
             let chunk = RecordKey { chunk: Some(*number), ..key.clone() };
-            self.log.create_chunk(&chunk, deliveries).await
+            self.log.create_chunk(&chunk, deliveries, now).await
         }))
         .await?;
         let numbers = chunks.into_iter().map(|(number, _)| number).collect();
         let record = EventRecord { body, chunks: numbers, deliveries: Vec::new() };
-        match self.log.create(key, &record).await? {
+        match self.log.create(key, &record, now).await? {
             Written::Now => self.queue_chunks(key, &record.chunks).await,
             Written::Before => Ok(()),
         }

@@ -67,14 +67,19 @@ pub struct Progress<'a> {
 }
 
 impl EventLog {
-    /// The events in this table; each is kept for `retention`.
+    /// The events in this table; each is kept for `retention` from when it is put on record.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
         Self { client, table, retention }
     }
 
     /// Puts an event on record, unless it already is.
-    pub async fn create(&self, key: &RecordKey, record: &EventRecord) -> Result<Written, StorageError> {
-        let mut item = self.row(key, &record.deliveries)?;
+    pub async fn create(
+        &self,
+        key: &RecordKey,
+        record: &EventRecord,
+        now: Timestamp,
+    ) -> Result<Written, StorageError> {
+        let mut item = self.row(key, &record.deliveries, now)?;
         item.insert(row::BODY.to_owned(), codec::pack(&record.body));
         if !record.chunks.is_empty() {
             let chunks = record.chunks.iter().map(number).collect();
@@ -88,8 +93,9 @@ impl EventLog {
         &self,
         key: &RecordKey,
         deliveries: &[Delivery],
+        now: Timestamp,
     ) -> Result<Written, StorageError> {
-        self.put(self.row(key, deliveries)?).await
+        self.put(self.row(key, deliveries, now)?).await
     }
 
     /// The record of an event, or `None` when it has none.
@@ -186,6 +192,7 @@ impl EventLog {
         &self,
         key: &RecordKey,
         deliveries: &[Delivery],
+        now: Timestamp,
     ) -> Result<HashMap<String, AttributeValue>, StorageError> {
         let mut item = row::key(key);
         let rows = deliveries
@@ -195,14 +202,9 @@ impl EventLog {
             row::DELIVERIES.to_owned(),
             AttributeValue::M(rows.collect::<Result<_, StorageError>>()?),
         );
-        item.insert(row::EXPIRES_AT.to_owned(), number(expiry(key.event_id.at(), self.retention)));
+        item.insert(row::EXPIRES_AT.to_owned(), number(now.plus(self.retention).as_seconds()));
         Ok(item)
     }
-}
-
-/// When DynamoDB may delete a row, in seconds since the Unix epoch.
-fn expiry(accepted_at: Timestamp, retention: Duration) -> i64 {
-    accepted_at.plus(retention).as_seconds()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "takes numbers and references to numbers alike")]
