@@ -72,4 +72,9 @@ impl Receiver {
     pub async fn next(&mut self) -> Arrival {
         self.arrivals.recv().await.expect("the receiver's server holds the other end")
     }
+
+    /// Whether all that has arrived was handed on.
+    pub fn is_idle(&self) -> bool {
+        self.arrivals.is_empty()
+    }
 }

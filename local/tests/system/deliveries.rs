@@ -1,0 +1,127 @@
+//! What arrives at endpoints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use http::StatusCode;
+use posthorn_domain::DeliveryStatus;
+use posthorn_local::Receiver;
+use posthorn_local_aws::clients;
+use serde_json::{Value, json};
+
+use crate::harness::{TestStores, TestSystem, local_tenant, next, text};
+
+const QUICK_RETRIES: (&str, &str) = ("RETRY_SCHEDULE", "1s, 1s, 1s");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_deliveries_arrive_signed_and_nobody_else_gets_any() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let system = TestSystem::start().await;
+    let endpoint = |path: &str, status: &str| json!({ "url": format!("{}/{path}", receiver.url), "enabled_events": ["*"], "status": status });
+    let mut secrets = BTreeMap::new();
+    for number in 0..10 {
+        let created = system.register(&endpoint(&number.to_string(), "enabled")).await;
+        secrets.insert(format!("/{number}"), text(&created, "secret").to_owned());
+    }
+    system.register(&endpoint("disabled", "disabled")).await;
+    let other_mode = endpoint("other-mode", "enabled");
+    let (status, _) =
+        system.request("POST", "/api/webhook-endpoints?livemode=false", Some(&other_mode)).await;
+    assert_eq!(status, 201);
+    system.stores.add_key("sk_other", "other").await;
+    let other = endpoint("other-account", "enabled");
+    let (status, _) =
+        system.request_as(Some("sk_other"), "POST", "/api/webhook-endpoints", Some(&other)).await;
+    assert_eq!(status, 201);
+
+    let mut published = BTreeSet::new();
+    for batch in 0..10 {
+        let event =
+            |n| json!({ "type": "order.paid", "data": { "object": { "id": format!("{batch}-{n}") } } });
+        let events: Vec<Value> = (0..100).map(event).collect();
+        let (status, answer) =
+            system.request("POST", "/api/events/batch", Some(&json!({ "events": events }))).await;
+        assert_eq!(status, 202, "{answer}");
+        let accepted = answer["list"].as_array().unwrap();
+        published.extend(accepted.iter().map(|outcome| text(&outcome["event"], "id").to_owned()));
+    }
+    assert_eq!(published.len(), 1_000);
+
+    let mut arrived = BTreeSet::new();
+    while arrived.len() < 10_000 {
+        let arrival = next(&mut receiver).await;
+        let secret = secrets.get(&arrival.path).unwrap_or_else(|| panic!("{} got an event", arrival.path));
+        arrival.verify(secret).unwrap();
+        assert!(published.contains(arrival.event_id()), "{} was not published", arrival.event_id());
+        let new = arrived.insert((arrival.path.clone(), arrival.event_id().to_owned()));
+        assert!(new, "{} got {} twice", arrival.path, arrival.event_id());
+    }
+    system.stores.until_idle().await;
+    assert!(receiver.is_idle(), "more arrived than was published");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_data_reaches_every_attempt_byte_for_byte() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::INTERNAL_SERVER_ERROR).await.unwrap();
+    let system = TestSystem::with(TestStores::start().await, &[QUICK_RETRIES]).await;
+    let endpoint = json!({ "url": receiver.url, "enabled_events": ["odd.data"] });
+    let secret = text(&system.register(&endpoint).await, "secret").to_owned();
+
+    let data = r#"{ "z" : 1.10, "a":123456789012345678901234567890,"object":{"id":"1"},"\u0041\/":"\ud83d\ude00é\t",  "e":-1E+2, "z2":[ ] }"#;
+    let body = format!(r#"{{"type":"odd.data","data":{data}}}"#);
+    let response = reqwest::Client::new().post(format!("{}/api/events", system.http));
+    let response = response.header("content-type", "application/json").body(body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+
+    let first = next(&mut receiver).await;
+    first.verify(&secret).unwrap();
+    let sent = std::str::from_utf8(&first.body).unwrap();
+    assert!(sent.contains(data), "{sent}");
+    for _ in 0..3 {
+        let again = next(&mut receiver).await;
+        again.verify(&secret).unwrap();
+        assert_eq!((again.event_id(), &again.body), (first.event_id(), &first.body));
+    }
+    system.stores.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_record_is_refused_stays_on_its_queue_and_is_delivered_after_redelivery() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let stores = TestStores::with_visibility(Some(Duration::from_millis(500))).await;
+    let system = TestSystem::with(stores, &[("EVENTS_TABLE", "LaterTable")]).await;
+    system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
+    let event = json!({ "type": "order.paid", "data": { "object": { "id": "1" } } });
+    let (status, accepted) = system.request("POST", "/api/events", Some(&event)).await;
+    assert_eq!(status, 202, "{accepted}");
+    let id = text(&accepted, "id");
+
+    assert_eq!(next(&mut receiver).await.event_id(), id);
+    assert_eq!(system.stores.depth("EventsQueue").await, 1, "an event without a record is not done with");
+    create_events_table(&system.stores, "LaterTable").await;
+    assert_eq!(next(&mut receiver).await.event_id(), id, "the delivery is made again, and recorded");
+    system.stores.until_idle().await;
+
+    let mut environment = system.stores.environment("fan-out");
+    environment.insert("EVENTS_TABLE".to_owned(), "LaterTable".to_owned());
+    let log = TestStores::runtime_of(environment).event_log().unwrap();
+    let record = log.get(&local_tenant(), id.parse().unwrap()).await.unwrap().expect("it is on record");
+    assert_eq!(record.deliveries[0].status, DeliveryStatus::Succeeded);
+}
+
+async fn create_events_table(stores: &TestStores, name: &str) {
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+    };
+    let attribute = |name: &str| {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        attribute.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let create = clients::dynamodb(&stores.stores.dynamodb).create_table().table_name(name);
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
+    create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
+}

@@ -1,0 +1,170 @@
+//! Starts the system for one test.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use posthorn_domain::Tenant;
+use posthorn_local::{Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
+use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
+use posthorn_storage::KeyHash;
+use serde_json::Value;
+use tokio::time::{interval, timeout};
+
+/// How long a test waits for what should happen soon.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+pub(crate) fn template() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")
+}
+
+/// Tables and queues, and what functions would be told of them.
+pub(crate) struct TestStores {
+    pub(crate) stores: Stores,
+    pub(crate) functions: Vec<FunctionSpec>,
+}
+
+impl TestStores {
+    pub(crate) async fn start() -> Self {
+        Self::with_visibility(None).await
+    }
+
+    pub(crate) async fn with_visibility(visibility_timeout: Option<Duration>) -> Self {
+        let options = StoresOptions { template: template(), visibility_timeout, ..StoresOptions::default() };
+        let stores = Stores::start(&options).await.unwrap();
+        let functions = Template::load(&template(), &stores.sqs).unwrap().functions;
+        Self { stores, functions }
+    }
+
+    /// The environment of a function.
+    pub(crate) fn environment(&self, function: &str) -> BTreeMap<String, String> {
+        let spec = self.functions.iter().find(|spec| spec.name == function).unwrap();
+        let mut environment = spec.environment.clone();
+        let here = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.stores.dynamodb.as_str()),
+            ("AWS_ENDPOINT_URL_SQS", self.stores.sqs.as_str()),
+        ];
+        environment.extend(here.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        environment
+    }
+
+    pub(crate) fn runtime(&self, function: &str) -> Runtime {
+        Self::runtime_of(self.environment(function))
+    }
+
+    pub(crate) fn runtime_of(environment: BTreeMap<String, String>) -> Runtime {
+        let settings = Settings::from_iter(environment);
+        Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom)).unwrap()
+    }
+
+    /// Makes an API key of an account.
+    pub(crate) async fn add_key(&self, key: &str, account: &str) {
+        let keys = self.runtime("create-endpoint").api_keys().unwrap();
+        keys.add(KeyHash::of(key), &account.parse().unwrap()).await.unwrap();
+    }
+
+    /// How many messages a queue has: waiting, delayed or in flight.
+    pub(crate) async fn depth(&self, queue: &str) -> u64 {
+        let ask = clients::sqs(&self.stores.sqs).get_queue_attributes();
+        let ask = ask.queue_url(queue_url(&self.stores.sqs, queue)).attribute_names(QueueAttributeName::All);
+        let attributes = ask.send().await.unwrap().attributes.unwrap();
+        let numbers = attributes.iter().filter(|(name, _)| name.as_str().starts_with("ApproximateNumber"));
+        numbers.map(|(_, number)| number.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Waits until both queues are empty, and checks that nothing has become a dead letter.
+    pub(crate) async fn until_idle(&self) {
+        let idle = async {
+            let mut look = interval(Duration::from_millis(20));
+            while self.depth("EventsQueue").await + self.depth("DeliveriesQueue").await > 0 {
+                look.tick().await;
+            }
+        };
+        timeout(PATIENCE, idle).await.expect("the queues should become empty");
+        assert_eq!(self.depth("EventsDeadLetterQueue").await, 0, "events are dead");
+        assert_eq!(self.depth("DeliveriesDeadLetterQueue").await, 0, "deliveries are dead");
+    }
+}
+
+/// Everything, running.
+pub(crate) struct TestSystem {
+    pub(crate) stores: TestStores,
+    pub(crate) http: String,
+    _functions: Functions,
+    client: reqwest::Client,
+}
+
+impl TestSystem {
+    pub(crate) async fn start() -> Self {
+        Self::with(TestStores::start().await, &[]).await
+    }
+
+    /// The functions on these stores; the variables are set instead of the template's.
+    pub(crate) async fn with(stores: TestStores, environment: &[(&str, &str)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let options = FunctionsOptions {
+            template: template(),
+            http_port: 0,
+            dynamodb: stores.stores.dynamodb.clone(),
+            sqs: stores.stores.sqs.clone(),
+            environment: environment.collect(),
+        };
+        let functions = Functions::start(&options).await.unwrap();
+        Self { http: functions.http.clone(), _functions: functions, stores, client: reqwest::Client::new() }
+    }
+
+    /// Sends a request. Answers its status and JSON.
+    pub(crate) async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        self.request_as(None, method, path, body).await
+    }
+
+    pub(crate) async fn request_as(
+        &self,
+        key: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> (u16, Value) {
+        let mut request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.http));
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap())
+    }
+
+    /// Registers an endpoint; answers it.
+    pub(crate) async fn register(&self, endpoint: &Value) -> Value {
+        let (status, created) = self.request("POST", "/api/webhook-endpoints", Some(endpoint)).await;
+        assert_eq!(status, 201, "{created}");
+        created
+    }
+}
+
+/// The next webhook to arrive, soon.
+pub(crate) async fn next(receiver: &mut Receiver) -> Arrival {
+    timeout(PATIENCE, receiver.next()).await.expect("a webhook should arrive")
+}
+
+/// The text of a field.
+pub(crate) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
+    value[field].as_str().unwrap_or_else(|| panic!("{field} should be a text in {value}"))
+}
+
+/// Whose events a request without an API key publishes.
+pub(crate) fn local_tenant() -> Tenant {
+    Tenant {
+        account: posthorn_local::DEVELOPMENT_ACCOUNT.parse().unwrap(),
+        mode: posthorn_domain::Mode::Live,
+    }
+}

@@ -1,0 +1,11 @@
+//! The whole system, started on free ports: what its users see over HTTP, SQS and the webhooks that arrive.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod any_body;
+mod architecture;
+mod deliveries;
+mod endpoints_api;
+mod harness;
+mod release_binaries;
+mod samples;

@@ -1,0 +1,92 @@
+//! The inputs in `events/`, fed to the functions that they are for.
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use http::StatusCode;
+use posthorn_domain::{DeliveryStatus, Endpoint, Fields, NewEndpoint};
+use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Receiver};
+use posthorn_runtime::{HttpFunction, SqsFunction, SystemClock, SystemRandom};
+use serde_json::{Value, json};
+
+use crate::harness::{TestStores, local_tenant, next};
+
+pub(crate) fn sample(name: &str) -> String {
+    let file = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// Stores with the API key and the endpoint that the samples name.
+pub(crate) async fn stores_for_samples(url: &str) -> TestStores {
+    use posthorn_domain::Clock as _;
+
+    let stores = TestStores::start().await;
+    stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
+    let fields = json!({ "url": url, "enabled_events": ["customer.*"] }).to_string();
+    let new = NewEndpoint::read(&mut Fields::parse(&fields).unwrap()).unwrap();
+    let endpoint = new.register(&local_tenant(), SystemClock.now(), &SystemRandom);
+    let named: Value = serde_json::from_str(&sample("get-endpoint")).unwrap();
+    let id = named["pathParameters"]["id"].as_str().unwrap().parse().unwrap();
+    let endpoints = stores.runtime("create-endpoint").endpoints().unwrap();
+    endpoints.create(&local_tenant(), &Endpoint { id, ..endpoint }, 10).await.unwrap();
+    stores
+}
+
+async fn call(function: &HttpFunction, name: &str) -> u16 {
+    let request = lambda_http::request::from_str(&sample(name)).unwrap();
+    function(request).await.status().as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_routes_functions_answer_their_samples() {
+    let stores = stores_for_samples("https://example.com/").await;
+    let runtime = |name| stores.runtime(name);
+    let check = async |function: HttpFunction, name: &str, wanted: u16| {
+        assert_eq!(call(&function, name).await, wanted, "{name}");
+    };
+    let publish = || publish_event::function(&runtime("publish-event")).unwrap();
+    check(create_endpoint::function(&runtime("create-endpoint")).unwrap(), "create-endpoint", 201).await;
+    check(list_endpoints::function(&runtime("list-endpoints")).unwrap(), "list-endpoints", 200).await;
+    check(get_endpoint::function(&runtime("get-endpoint")).unwrap(), "get-endpoint", 200).await;
+    check(update_endpoint::function(&runtime("update-endpoint")).unwrap(), "update-endpoint", 200).await;
+    check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
+    check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
+    check(publish(), "publish-event", 202).await;
+    check(publish(), "publish-event-batch", 202).await;
+    assert_eq!(stores.depth("EventsQueue").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queues_functions_handle_their_samples() {
+    let failed_once = |_: &str, _: &str| StatusCode::SERVICE_UNAVAILABLE;
+    let mut receiver = Receiver::start(0, failed_once).await.unwrap();
+    let stores = stores_for_samples(&receiver.url).await;
+    let handle = async |function: SqsFunction, name: &str| {
+        let batch: SqsEvent = serde_json::from_str(&sample(name)).unwrap();
+        function(batch).await.unwrap().batch_item_failures.len()
+    };
+    assert_eq!(handle(fan_out::function(&stores.runtime("fan-out")).unwrap(), "fan-out").await, 0);
+    let first = next(&mut receiver).await;
+    assert_eq!(stores.depth("DeliveriesQueue").await, 1, "the failed delivery goes on");
+
+    // The sample asks for the second attempt, which is due after the schedule's first wait.
+    let mut environment = stores.environment("deliver");
+    environment.insert("RETRY_SCHEDULE".to_owned(), "1s".to_owned());
+    let deliver = deliver::function(&TestStores::runtime_of(environment)).unwrap();
+    assert_eq!(handle(deliver, "deliver").await, 0);
+    assert_eq!(stores.depth("DeliveriesQueue").await, 2, "an attempt that is early is put off");
+    let log = stores.runtime("fan-out").event_log().unwrap();
+    let record = log.get(&local_tenant(), first.event_id().parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!(record.deliveries[0].status, DeliveryStatus::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_record_cannot_be_written_is_the_one_reported() {
+    let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let stores = stores_for_samples(&receiver.url).await;
+    let mut environment = stores.environment("fan-out");
+    environment.insert("EVENTS_TABLE".to_owned(), "NoTable".to_owned());
+    let fan_out = fan_out::function(&TestStores::runtime_of(environment)).unwrap();
+    let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();
+    let matched = batch.records[0].message_id.clone().unwrap();
+    let failures = fan_out(batch).await.unwrap().batch_item_failures;
+    assert!(failures.iter().any(|failure| failure.item_identifier == matched), "{failures:?}");
+}
