@@ -55,3 +55,49 @@ impl Subscriptions {
         self.endpoints.get(&id).map(Arc::clone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthorn_domain::{Fields, Mode, NewEndpoint, Random, Tenant, Timestamp};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Always the same byte.
+    struct Same(u8);
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+
+    fn endpoint(chance: u8, patterns: &[String], enabled: bool) -> Endpoint {
+        let status = if enabled { "enabled" } else { "disabled" };
+        let json = format!(
+            r#"{{"url": "https://a.example", "enabled_events": {patterns:?}, "status": "{status}"}}"#
+        );
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
+        new.register(&tenant, Timestamp::from_millis(0), &Same(chance))
+    }
+
+    proptest! {
+        #[test]
+        fn the_index_finds_what_asking_each_enabled_endpoint_finds(
+            all in vec((vec("\\*|[ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?", 1..5), any::<bool>()), 0..20),
+            event_type in "[ab]{1,2}(\\.[ab]{1,2}){0,3}",
+        ) {
+            let event_type: EventType = event_type.parse().unwrap();
+            let endpoints: Vec<Endpoint> =
+                (0..).zip(&all).map(|(n, (patterns, enabled))| endpoint(n, patterns, *enabled)).collect();
+            let wants = |endpoint: &&Endpoint| {
+                endpoint.status == EndpointStatus::Enabled && endpoint.enabled_events.matches(&event_type)
+            };
+            let expected: Vec<EndpointId> = endpoints.iter().filter(wants).map(|endpoint| endpoint.id).collect();
+            let found = Subscriptions::new(endpoints.clone()).matching(&event_type);
+            prop_assert_eq!(found.iter().map(|endpoint| endpoint.id).collect::<Vec<_>>(), expected);
+        }
+    }
+}

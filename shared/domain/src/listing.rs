@@ -170,3 +170,143 @@ pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> 
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+    use crate::{Fields, Mode, NewEndpoint, Random, Tenant, Timestamp};
+
+    /// Always the same eight bytes.
+    struct Same(u64);
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            for (byte, same) in buffer.iter_mut().zip(self.0.to_be_bytes().into_iter().cycle()) {
+                *byte = same;
+            }
+        }
+    }
+
+    /// An endpoint out of so few values that many agree in what they are sorted by.
+    fn endpoint() -> impl Strategy<Value = Endpoint> {
+        let host = select(vec!["a", "b", "c"]);
+        let status = select(vec!["enabled", "disabled"]);
+        (0_i64..4, 0_i64..4, host, status, any::<u64>()).prop_map(
+            |(created, updated, host, status, chance)| {
+                let url = format!("https://{host}.example/");
+                let json = format!(r#"{{"url": "{url}", "enabled_events": ["*"], "status": "{status}"}}"#);
+                let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
+                let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+                let endpoint = new.register(&tenant, Timestamp::from_millis(created), &Same(chance));
+                Endpoint { updated_at: Timestamp::from_millis(updated), ..endpoint }
+            },
+        )
+    }
+
+    fn order() -> impl Strategy<Value = String> {
+        let field = select(vec!["created_at", "updated_at", "url", "status"]);
+        let entry = (field, select(vec!["ASC", "DESC"])).prop_map(|(field, way)| format!("{field}:{way}"));
+        vec(entry, 1..4).prop_map(|entries| entries.join(","))
+    }
+
+    /// The whole list, sorted stably by one key after another, the least important first.
+    fn sorted(endpoints: &[Endpoint], status: Option<EndpointStatus>, order: &str) -> Vec<Endpoint> {
+        let mut sorted = endpoints.to_vec();
+        sorted.retain(|endpoint| status.is_none_or(|status| endpoint.status == status));
+        let (_, last_way) = order.rsplit_once(':').unwrap();
+        for entry in format!("{order},id:{last_way}").rsplit(',') {
+            let (field, way) = entry.split_once(':').unwrap();
+            let key = |endpoint: &Endpoint| match field {
+                "created_at" => endpoint.created_at.to_string(),
+                "updated_at" => endpoint.updated_at.to_string(),
+                "url" => endpoint.url.as_str().to_owned(),
+                "status" => endpoint.status.to_string(),
+                _ => endpoint.id.to_string(),
+            };
+            match way {
+                "ASC" => sorted.sort_by_key(key),
+                // Of two equals, the one that stood before stays before.
+                _ => sorted.sort_by(|a, b| key(b).cmp(&key(a))),
+            }
+        }
+        sorted
+    }
+
+    proptest! {
+        #[test]
+        fn pages_one_after_another_are_the_sorted_list(
+            endpoints in vec(endpoint(), 0..30),
+            status in select(vec![None, Some(EndpointStatus::Enabled)]),
+            order in order(),
+            size in 1_usize..12,
+        ) {
+            let expected = sorted(&endpoints, status, &order);
+            let order = parse_order(&order).unwrap();
+            let mut all = Vec::new();
+            for number in 1.. {
+                let listing = EndpointListing { status, order: order.clone(), window: Window::Page { number, size } };
+                let page = listing.select(endpoints.clone()).unwrap();
+                prop_assert_eq!(page.count, expected.len());
+                prop_assert!(page.list.len() == size || all.len() + page.list.len() == expected.len());
+                if page.list.is_empty() {
+                    break;
+                }
+                all.extend(page.list);
+            }
+            prop_assert_eq!(all, expected);
+        }
+
+        #[test]
+        fn a_cursor_answers_what_stands_next_to_it_in_the_sorted_list(
+            endpoints in vec(endpoint(), 1..30),
+            status in select(vec![None, Some(EndpointStatus::Enabled)]),
+            order in order(),
+            limit in 1_usize..12,
+            cursor in any::<Index>(),
+        ) {
+            let id = cursor.get(&endpoints).id;
+            // The cursor has its place even where it does not match itself.
+            let all = sorted(&endpoints, None, &order);
+            let place = all.iter().position(|endpoint| endpoint.id == id).unwrap();
+            let matching = |part: &[Endpoint]| -> Vec<Endpoint> {
+                part.iter().filter(|endpoint| status.is_none_or(|status| endpoint.status == status)).cloned().collect()
+            };
+            let (before, after) = (matching(&all[..place]), matching(&all[place + 1..]));
+            let order = parse_order(&order).unwrap();
+            let select = |window| EndpointListing { status, order: order.clone(), window }.select(endpoints.clone());
+            let page = select(Window::After { id, limit }).unwrap();
+            prop_assert_eq!(&page.list[..], &after[..after.len().min(limit)]);
+            let page = select(Window::Before { id, limit }).unwrap();
+            prop_assert_eq!(&page.list[..], &before[before.len().saturating_sub(limit)..]);
+        }
+    }
+
+    #[test]
+    fn a_cursor_that_is_no_endpoint_of_the_tenant_is_named() {
+        let id = EndpointId::new(Timestamp::from_millis(1), &Same(1));
+        let window = Window::After { id, limit: 1 };
+        let listing = EndpointListing { status: None, order: Vec::new(), window };
+        assert_eq!(listing.select(Vec::new()), Err(UnknownCursor(id)));
+    }
+
+    #[test]
+    fn an_order_is_read_field_by_field_or_refused() {
+        use Direction::{Ascending, Descending};
+        let check = |text: &str, order: Option<&[(OrderField, Direction)]>| {
+            assert_eq!(parse_order(text).ok().as_deref(), order, "{text}");
+        };
+        check("created_at:DESC", Some(&[(OrderField::CreatedAt, Descending)]));
+        check("url", Some(&[(OrderField::Url, Ascending)]));
+        check(
+            "status:asc, url:Desc",
+            Some(&[(OrderField::Status, Ascending), (OrderField::Url, Descending)]),
+        );
+        for text in ["", "secret:ASC", "url:UP", "url:ASC,", "url:ASC:DESC"] {
+            check(text, None);
+        }
+    }
+}

@@ -123,7 +123,34 @@ impl FromJson for EnabledEvents {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Event types over so few names that patterns often match them.
+    const EVENT_TYPE: &str = "[ab]{1,2}(\\.[ab]{1,2}){0,3}";
+    const PATTERN: &str = "\\*|[ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?";
+
+    /// What the guide says of patterns, name by name: a closing `*` stands for one or more names.
+    fn matches_by_name(pattern: &str, event_type: &str) -> bool {
+        let names: Vec<&str> = event_type.split('.').collect();
+        let wanted: Vec<&str> = pattern.split('.').collect();
+        match wanted.split_last() {
+            Some((&"*", before)) => names.len() > before.len() && names.starts_with(before),
+            _ => names == wanted,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_match_as_a_comparison_name_by_name_says(
+            patterns in proptest::collection::vec(PATTERN, 1..6), event_type in EVENT_TYPE,
+        ) {
+            let wanted = EnabledEvents::parse(patterns.iter().map(String::as_str)).unwrap();
+            let expected = patterns.iter().any(|pattern| matches_by_name(pattern, &event_type));
+            prop_assert_eq!(wanted.matches(&event_type.parse().unwrap()), expected);
+        }
+    }
 
     #[test]
     fn patterns_match_as_they_read() {
