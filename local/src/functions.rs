@@ -94,6 +94,12 @@ fn require_none(spec: &FunctionSpec, what: &str, number: usize) -> Result<()> {
 
 /// A function's own runtime, as it has its own process on AWS.
 fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
+    let settings = Settings::from_iter(environment(spec, options));
+    Ok(Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))?)
+}
+
+/// What the template gives a function, with this machine's addresses in place of AWS's.
+fn environment(spec: &FunctionSpec, options: &FunctionsOptions) -> BTreeMap<String, String> {
     let on_this_machine = [
         ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", clients::ACCESS_KEY),
@@ -105,7 +111,15 @@ fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
     let mut variables = spec.environment.clone();
     variables.extend(on_this_machine);
     variables.extend(options.environment.clone());
-    Ok(Runtime::new(Settings::from_iter(variables), Arc::new(SystemClock), Arc::new(SystemRandom))?)
+    variables
+}
+
+impl FunctionsOptions {
+    /// The variables of all functions in one: those that share a name share its value.
+    pub fn whole_environment(&self) -> Result<BTreeMap<String, String>> {
+        let template = Template::load(&self.template, &self.sqs)?;
+        Ok(template.functions.iter().flat_map(|spec| environment(spec, self)).collect())
+    }
 }
 
 /// The functions ask for an API key here as they do on AWS; the gateway adds this one where a request has none.

@@ -41,12 +41,15 @@ enum Command {
     Functions {
         #[command(flatten)]
         http: HttpArguments,
-        /// DynamoDB's address
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
-        dynamodb: String,
-        /// SQS's address
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9324")]
-        sqs: String,
+        #[command(flatten)]
+        on: AddressArguments,
+        #[command(flatten)]
+        shared: SharedArguments,
+    },
+    /// Print the functions' environment, for `cargo lambda watch --env-file`
+    Environment {
+        #[command(flatten)]
+        on: AddressArguments,
         #[command(flatten)]
         shared: SharedArguments,
     },
@@ -82,6 +85,16 @@ struct HttpArguments {
 }
 
 #[derive(Args)]
+struct AddressArguments {
+    /// DynamoDB's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    dynamodb: String,
+    /// SQS's address
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9324")]
+    sqs: String,
+}
+
+#[derive(Args)]
 struct SharedArguments {
     /// The SAM template that says what there is
     #[arg(long, value_name = "FILE", default_value = "template.yaml")]
@@ -111,9 +124,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Stores { stores, shared }) => stores_alone(&stores, &shared).await?,
-        Some(Command::Functions { http, dynamodb, sqs, shared }) => {
-            functions_alone(&http, dynamodb, sqs, &shared).await?;
-        }
+        Some(Command::Functions { http, on, shared }) => functions_alone(&http, on, &shared).await?,
+        Some(Command::Environment { on, shared }) => print_environment(on, &shared)?,
         Some(Command::Receive { port, secret }) => receive(port, secret.as_deref()).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -122,8 +134,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
 async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &SharedArguments) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
     let mut running = Stores::start(&stores.options(shared)).await?;
-    let options = http.options(running.dynamodb.clone(), running.sqs.clone(), shared);
-    let mut functions = Functions::start(&options).await?;
+    let on = AddressArguments { dynamodb: running.dynamodb.clone(), sqs: running.sqs.clone() };
+    let mut functions = Functions::start(&on.options(http.http_port, shared)).await?;
     println!("Posthorn is running. Ctrl-C stops it.\n");
     print_stores(&running, stores);
     print_try_it(&functions.http);
@@ -150,14 +162,9 @@ async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) -> Res
     running.stop().await
 }
 
-async fn functions_alone(
-    http: &HttpArguments,
-    dynamodb: String,
-    sqs: String,
-    shared: &SharedArguments,
-) -> Result<()> {
+async fn functions_alone(http: &HttpArguments, on: AddressArguments, shared: &SharedArguments) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
-    let mut functions = Functions::start(&http.options(dynamodb, sqs, shared)).await?;
+    let mut functions = Functions::start(&on.options(http.http_port, shared)).await?;
     println!("The functions are running. Ctrl-C stops them.");
     print_try_it(&functions.http);
     tokio::select! {
@@ -165,6 +172,13 @@ async fn functions_alone(
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     functions.stop().await
+}
+
+fn print_environment(on: AddressArguments, shared: &SharedArguments) -> Result<()> {
+    for (name, value) in on.options(0, shared).whole_environment()? {
+        println!("{name}={value:?}");
+    }
+    Ok(())
 }
 
 async fn receive(port: u16, secret: Option<&str>) -> Result<()> {
@@ -201,14 +215,14 @@ impl StoresArguments {
     }
 }
 
-impl HttpArguments {
-    fn options(&self, dynamodb: String, sqs: String, shared: &SharedArguments) -> FunctionsOptions {
+impl AddressArguments {
+    fn options(self, http_port: u16, shared: &SharedArguments) -> FunctionsOptions {
         let log_level = ("LOG_LEVEL".to_owned(), shared.log_level.to_string());
         FunctionsOptions {
             template: shared.template.clone(),
-            http_port: self.http_port,
-            dynamodb,
-            sqs,
+            http_port,
+            dynamodb: self.dynamodb,
+            sqs: self.sqs,
             environment: BTreeMap::from([log_level]),
         }
     }

@@ -76,6 +76,7 @@ async fn the_sdk_lists_endpoints_by_page_and_order() {
     assert_eq!(urls("?order=created_at:ASC").await, ("bac".to_owned(), json!(3)));
     assert_eq!(urls("?order=status:DESC&order=url:ASC").await, ("bca".to_owned(), json!(3)));
     assert_eq!(urls("?order[]=status:ASC&order[]=url:DESC").await, ("acb".to_owned(), json!(3)));
+    assert_eq!(urls("?order%5B1%5D=url:DESC&order%5B0%5D=status:ASC").await, ("acb".to_owned(), json!(3)));
     assert_eq!(urls("?status=enabled&pageSize=1&order=url:ASC").await, ("b".to_owned(), json!(2)));
     assert_eq!(urls("?page=3&pageSize=2").await, (String::new(), json!(3)));
 }

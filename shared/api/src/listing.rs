@@ -11,18 +11,8 @@ const MAX_PAGE: usize = 100;
 /// The page when nobody says how large.
 const DEFAULT_PAGE: usize = 20;
 
-const PARAMETERS: &[&str] = &[
-    "livemode",
-    "page",
-    "pageSize",
-    "size",
-    "order",
-    "order[]",
-    "status",
-    "limit",
-    "starting_after",
-    "ending_before",
-];
+const PARAMETERS: &[&str] =
+    &["livemode", "page", "pageSize", "size", "order", "status", "limit", "starting_after", "ending_before"];
 
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,
 /// `ending_before`.
@@ -44,13 +34,11 @@ pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCurso
     Problem::param(param, format!("names no webhook endpoint of this account and mode: {id}"))
 }
 
-/// `order` may be given once, with commas, or repeatedly, with or without the brackets that some clients add.
+/// `order` may be given once, with commas, or repeatedly.
 fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
     let mut order = Vec::new();
-    for name in ["order", "order[]"] {
-        for text in request.query_all(name) {
-            order.extend(parse_order(text).map_err(|invalid| Problem::param("order", invalid))?);
-        }
+    for text in request.query_all("order") {
+        order.extend(parse_order(text).map_err(|invalid| Problem::param("order", invalid))?);
     }
     if order.is_empty() {
         order.push((OrderField::CreatedAt, Direction::Descending));

@@ -72,19 +72,25 @@ impl Request {
         parsed.transpose()
     }
 
-    /// Every value of a query parameter.
+    /// Every value of a query parameter. Clients repeat its name as it is, or as `name[]`, or number it: `name[0]`.
     pub fn query_all(&self, name: &str) -> Vec<&str> {
-        self.inner
-            .query_string_parameters_ref()
-            .and_then(|parameters| parameters.all(name))
-            .unwrap_or_default()
+        let given = self.inner.query_string_parameters_ref();
+        let places = given.into_iter().flat_map(|given| given.iter().map(|(given, _)| given));
+        let mut places: Vec<_> = places.filter(|given| place(given).0 == name).collect();
+        places.sort_unstable_by_key(|given| (place(given), *given));
+        places.dedup();
+        places
+            .into_iter()
+            .flat_map(|place| given.and_then(|given| given.all(place)).unwrap_or_default())
+            .collect()
     }
 
     /// Refuses query parameters other than these.
     pub fn allow_query(&self, known: &[&str]) -> Result<(), Problem> {
         let given = self.inner.query_string_parameters_ref();
-        let unknown =
-            given.and_then(|given| given.iter().map(|(name, _)| name).find(|name| !known.contains(name)));
+        let unknown = given.and_then(|given| {
+            given.iter().map(|(name, _)| name).find(|name| !known.contains(&place(name).0))
+        });
         match unknown {
             None => Ok(()),
             Some(name) => {
@@ -133,5 +139,14 @@ impl Request {
         Err(Problem::UnsupportedMediaType(
             "Send the body as JSON, with the header `Content-Type: application/json`.".to_owned(),
         ))
+    }
+}
+
+/// A query parameter's name, and its place among those of the same name: `order[1]` is `order`'s second.
+fn place(given: &str) -> (&str, usize) {
+    let numbered = given.strip_suffix(']').and_then(|given| given.split_once('['));
+    match numbered.map(|(name, number)| (name, if number.is_empty() { Ok(0) } else { number.parse() })) {
+        Some((name, Ok(number))) => (name, number),
+        _ => (given, 0),
     }
 }
