@@ -13,6 +13,7 @@ use posthorn_storage::KeyHash;
 use crate::gateway::{Gateway, Target};
 use crate::poller::Poller;
 use crate::registry::{self, Function};
+use crate::scheduler::Scheduler;
 use crate::tasks::{Tasks, listen};
 
 /// The account that requests without an API key act for.
@@ -52,11 +53,11 @@ impl Functions {
         for spec in &template.functions {
             match registry::function(&spec.name, &runtime(spec, options)?)? {
                 Function::Http(function) => {
-                    require_none(spec, "queues", spec.queues.len())?;
+                    require_none(spec, "queues or schedules", spec.queues.len() + spec.schedules.len())?;
                     gateway.add(&spec.routes, &Target { function, timeout: spec.timeout })?;
                 }
                 Function::Sqs(function) => {
-                    require_none(spec, "routes", spec.routes.len())?;
+                    require_none(spec, "routes or schedules", spec.routes.len() + spec.schedules.len())?;
                     for source in &spec.queues {
                         let poller = Poller {
                             client: clients::sqs(&options.sqs),
@@ -66,6 +67,15 @@ impl Functions {
                             timeout: spec.timeout,
                         };
                         tasks.spawn(|stop| poller.run(stop));
+                    }
+                }
+                Function::Schedule(function) => {
+                    require_none(spec, "routes or queues", spec.routes.len() + spec.queues.len())?;
+                    for &every in &spec.schedules {
+                        let name = spec.name.clone();
+                        let scheduler =
+                            Scheduler { name, every, function: Arc::clone(&function), timeout: spec.timeout };
+                        tasks.spawn(|stop| scheduler.run(stop));
                     }
                 }
             }

@@ -9,6 +9,7 @@ mod gateway;
 mod poller;
 mod receiver;
 mod registry;
+mod scheduler;
 mod stores;
 mod tasks;
 

@@ -211,6 +211,7 @@ impl StoresArguments {
             sqs_port: self.sqs_port,
             data: self.data.clone(),
             visibility_timeout: None,
+            clock: None,
         }
     }
 }

@@ -8,8 +8,9 @@ use anyhow::Result;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName};
+use posthorn_domain::Clock as _;
 use posthorn_local_aws::template::{AWS_ACCOUNT, QueueSource, REGION, queue_url};
-use posthorn_runtime::SqsFunction;
+use posthorn_runtime::{SqsFunction, SystemClock};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -104,20 +105,21 @@ impl Poller {
     async fn invoke(&self, batch: Vec<Message>) {
         let mut event = SqsEvent::default();
         event.records = batch.iter().map(|message| self.record(message)).collect();
-        let done = match timeout(self.timeout, (self.function)(event)).await {
-            Ok(Ok(response)) => {
-                let failures = response.batch_item_failures.into_iter();
-                self.done(batch, &failures.map(|failure| failure.item_identifier).collect())
-            }
-            Ok(Err(cause)) => {
-                error!(queue = self.source.queue, error = &*cause, "the function failed");
-                return;
-            }
-            Err(_) => {
-                error!(queue = self.source.queue, timeout = ?self.timeout, "the function took too long");
-                return;
-            }
-        };
+        let done =
+            match timeout(self.timeout, (self.function)(event, SystemClock.now().plus(self.timeout))).await {
+                Ok(Ok(response)) => {
+                    let failures = response.batch_item_failures.into_iter();
+                    self.done(batch, &failures.map(|failure| failure.item_identifier).collect())
+                }
+                Ok(Err(cause)) => {
+                    error!(queue = self.source.queue, error = &*cause, "the function failed");
+                    return;
+                }
+                Err(_) => {
+                    error!(queue = self.source.queue, timeout = ?self.timeout, "the function took too long");
+                    return;
+                }
+            };
         for done in done.chunks(SQS_BATCH) {
             self.delete(done).await;
         }

@@ -1,7 +1,7 @@
 //! The functions by the names of their binaries.
 
 use anyhow::{Context as _, Result, bail};
-use posthorn_runtime::{HttpFunction, Runtime, SqsFunction};
+use posthorn_runtime::{HttpFunction, Runtime, ScheduleFunction, SqsFunction};
 
 /// A function, ready to be called.
 #[derive(Clone)]
@@ -10,6 +10,8 @@ pub(crate) enum Function {
     Http(HttpFunction),
     /// It takes batches of messages.
     Sqs(SqsFunction),
+    /// It is called by the clock.
+    Schedule(ScheduleFunction),
 }
 
 /// Sets up the function of this name.
@@ -23,6 +25,7 @@ pub(crate) fn function(name: &str, runtime: &Runtime) -> Result<Function> {
         "list-endpoints" => list_endpoints::function(runtime).map(Function::Http),
         "list-event-types" => list_event_types::function(runtime).map(Function::Http),
         "publish-event" => publish_event::function(runtime).map(Function::Http),
+        "sweep-due" => sweep_due::function(runtime).map(Function::Schedule),
         "update-endpoint" => update_endpoint::function(runtime).map(Function::Http),
         _ => bail!("the template names a function {name} that this program does not have"),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use posthorn_local_aws::dynamodb::Tables;
-use posthorn_local_aws::sqs::Queues;
+use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
 use posthorn_local_aws::template::Template;
 
 use crate::tasks::{Tasks, listen};
@@ -23,6 +23,8 @@ pub struct StoresOptions {
     pub data: Option<PathBuf>,
     /// How long received messages stay hidden, instead of what the template says.
     pub visibility_timeout: Option<Duration>,
+    /// The queues' clock, instead of the system's.
+    pub clock: Option<QueueClock>,
 }
 
 /// The tables and queues of a template.
@@ -46,7 +48,7 @@ impl Stores {
         }
         for queue in template.queues {
             let visibility_timeout = options.visibility_timeout.unwrap_or(queue.visibility_timeout);
-            queues.create(&posthorn_local_aws::sqs::QueueSpec { visibility_timeout, ..queue })?;
+            queues.create(&QueueSpec { visibility_timeout, ..queue })?;
         }
         let mut tasks = Tasks::default();
         tasks.spawn(|stop| tables.serve(dynamodb_listener, stop.cancelled_owned()));
@@ -66,8 +68,13 @@ impl Stores {
 }
 
 fn open(options: &StoresOptions) -> Result<(Tables, Queues)> {
-    let Some(directory) = &options.data else { return Ok((Tables::in_memory()?, Queues::in_memory()?)) };
-    std::fs::create_dir_all(directory)
-        .with_context(|| format!("cannot keep data in {}", directory.display()))?;
-    Ok((Tables::open(directory)?, Queues::open(directory)?))
+    let (tables, queues) = match &options.data {
+        None => (Tables::in_memory()?, Queues::in_memory()?),
+        Some(directory) => {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("cannot keep data in {}", directory.display()))?;
+            (Tables::open(directory)?, Queues::open(directory)?)
+        }
+    };
+    Ok((tables, queues.with_clock(options.clock.clone().unwrap_or_default())))
 }

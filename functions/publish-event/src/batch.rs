@@ -1,9 +1,13 @@
 //! Many events at once, each accepted or refused on its own.
 
+use std::collections::HashSet;
+
 use posthorn_api::{Problem, PublishApi, Request, Response, accepted};
-use posthorn_domain::{Event, EventDraft, Fields, FromJson, Invalid, Page, Tenant};
+use posthorn_domain::{Event, EventDraft, Fields, FromJson, Invalid, Page, ShortText, Tenant};
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::publication::{self, Publication};
 
 /// The most events in a batch.
 const MAX_EVENTS: usize = 100;
@@ -31,7 +35,12 @@ impl FromJson for Batch {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Outcome<Refusal> {
-    Accepted { status: u16, event: Box<Event> },
+    Accepted {
+        status: u16,
+        event: Box<Event>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
+    },
     Refused(Refusal),
 }
 
@@ -43,20 +52,26 @@ pub(crate) async fn publish_batch(
     let mut fields = Fields::parse(request.json(MAX_BATCH_BYTES)?)?;
     let Batch(events) = fields.required("events")?;
     fields.finish()?;
-    let drafts: Vec<Result<Event, Problem>> =
-        events.iter().map(|event| super::accept(app, tenant, request, read(event)?)).collect();
-    let messages: Vec<_> = drafts.iter().flatten().map(|event| super::message(tenant, event)).collect();
-    let mut sent = app.outbox.send(&messages).await.into_iter();
-    let list: Vec<_> = drafts
+    let common_key = super::idempotency_key(request)?;
+    let mut keys = HashSet::new();
+    let drafts = events.iter().enumerate().map(|(n, event)| {
+        let mut draft = read(event)?;
+        give_key(&mut draft, common_key.as_ref(), n)?;
+        match &draft.request.idempotency_key {
+            Some(key) if !keys.insert(key.as_str().to_owned()) => {
+                Err(Problem::param("request.idempotency_key", "is that of another event in this batch"))
+            }
+            _ => Ok(draft),
+        }
+    });
+    let publications = publication::publish(app, tenant, request, drafts.collect()).await;
+    let list: Vec<_> = publications
         .into_iter()
-        .map(|draft| {
-            let event = draft?;
-            sent.next().expect("there is a result for each message")?;
-            Ok(event)
-        })
-        .map(|outcome| match outcome {
-            Ok(event) => Outcome::Accepted { status: 202, event: Box::new(event) },
-            Err(problem) => Outcome::Refused(Problem::body(&problem, request.id())),
+        .map(|publication| match publication {
+            Ok(Publication { event, replayed }) => {
+                Outcome::Accepted { status: 202, event: Box::new(event), replayed }
+            }
+            Err(problem) => Outcome::Refused(problem.body(request.id())),
         })
         .collect();
     Ok(accepted(&Page { count: list.len(), list }))
@@ -67,4 +82,15 @@ fn read(event: &RawValue) -> Result<EventDraft, Problem> {
     let draft = EventDraft::read(&mut fields)?;
     fields.finish()?;
     Ok(draft)
+}
+
+/// The header `Idempotency-Key` of a batch covers each of its events that has no key of its own: the n-th gets
+/// `{key}/{n}`.
+fn give_key(draft: &mut EventDraft, common: Option<&ShortText>, n: usize) -> Result<(), Problem> {
+    if let (None, Some(common)) = (&draft.request.idempotency_key, common) {
+        let key = format!("{}/{n}", common.as_str()).parse();
+        draft.request.idempotency_key =
+            Some(key.map_err(|invalid| Problem::param("Idempotency-Key", invalid))?);
+    }
+    Ok(())
 }

@@ -1,13 +1,13 @@
 //! `POST /api/events` and `POST /api/events/batch`: accepts events.
 
 mod batch;
+mod idempotency;
+mod publication;
 
 use std::sync::Arc;
 
-use posthorn_api::{Problem, PublishApi, Request, Response, accepted};
-use posthorn_domain::{
-    Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Partition, ShortText, Tenant,
-};
+use posthorn_api::{Problem, PublishApi, Request, Response, accepted, replayed};
+use posthorn_domain::{EventDraft, ShortText, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -29,45 +29,12 @@ async fn publish_one(app: &PublishApi, tenant: &Tenant, request: &Request) -> Re
     if draft.request.idempotency_key.is_none() {
         draft.request.idempotency_key = idempotency_key(request)?;
     }
-    let event = accept(app, tenant, request, draft)?;
-    let message = message(tenant, &event);
-    app.outbox.send(&[message]).await.into_iter().collect::<Result<(), _>>()?;
-    Ok(accepted(&event))
+    let publications = publication::publish(app, tenant, request, vec![Ok(draft)]).await;
+    let publication = publications.into_iter().next().expect("there is one for each draft")?;
+    Ok(if publication.replayed { replayed(&publication.event) } else { accepted(&publication.event) })
 }
 
-/// Makes an event of a draft: it gets its id and its time, and names the request that brought it unless the
-/// publisher names another.
-fn accept(
-    app: &PublishApi,
-    tenant: &Tenant,
-    request: &Request,
-    mut draft: EventDraft,
-) -> Result<Event, Problem> {
-    if draft.request.id.is_none() {
-        draft.request.id = request.id().parse().ok();
-    }
-    let now = app.clock.now();
-    let id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
-    let event = draft.accept(tenant.mode, id, now);
-    let size = event.to_json().len();
-    if size > MAX_EVENT_BYTES {
-        return Err(Problem::TooLarge(format!(
-            "The event has {size} bytes as it would be delivered; it may have at most {MAX_EVENT_BYTES}."
-        )));
-    }
-    Ok(event)
-}
-
-/// What goes to the events queue.
-fn message(tenant: &Tenant, event: &Event) -> EventMessage {
-    EventMessage {
-        tenant: tenant.clone(),
-        id: Some(event.id),
-        created_at: Some(event.created_at),
-        draft: event.draft.clone(),
-    }
-}
-
+/// The header `Idempotency-Key`.
 fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
     let key = request
         .header("idempotency-key")

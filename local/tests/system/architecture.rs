@@ -73,7 +73,8 @@ fn folders_template_and_samples_name_the_same_functions() {
     for spec in &template.functions {
         let pascal: String = spec.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         assert_eq!(spec.logical_id, format!("{pascal}Function"));
-        assert!(!spec.routes.is_empty() || !spec.queues.is_empty(), "nothing calls {}", spec.name);
+        let callers = spec.routes.len() + spec.queues.len() + spec.schedules.len();
+        assert!(callers > 0, "nothing calls {}", spec.name);
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../events/{}.json", spec.name));
         assert!(sample.exists(), "{} is missing", sample.display());
     }

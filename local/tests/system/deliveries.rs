@@ -91,9 +91,10 @@ async fn odd_data_reaches_every_attempt_byte_for_byte() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_whose_record_is_refused_stays_on_its_queue_and_is_delivered_after_redelivery() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let stores = TestStores::with_visibility(Some(Duration::from_millis(500))).await;
+    let stores = TestStores::with_visibility(Duration::from_millis(500)).await;
     let system = TestSystem::with(stores, &[("EVENTS_TABLE", "LaterTable")]).await;
     system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
+    system.stores.prove_endpoints().await;
     let event = json!({ "type": "order.paid", "data": { "object": { "id": "1" } } });
     let (status, accepted) = system.request("POST", "/api/events", Some(&event)).await;
     assert_eq!(status, 202, "{accepted}");

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use posthorn_domain::Tenant;
+use posthorn_domain::{Health, HealthState, Tenant};
 use posthorn_local::{Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
-use posthorn_storage::KeyHash;
+use posthorn_storage::{KeyHash, Written};
 use serde_json::Value;
 use tokio::time::{interval, timeout};
 
@@ -30,11 +30,16 @@ pub(crate) struct TestStores {
 
 impl TestStores {
     pub(crate) async fn start() -> Self {
-        Self::with_visibility(None).await
+        Self::with(StoresOptions::default()).await
     }
 
-    pub(crate) async fn with_visibility(visibility_timeout: Option<Duration>) -> Self {
-        let options = StoresOptions { template: template(), visibility_timeout, ..StoresOptions::default() };
+    pub(crate) async fn with_visibility(visibility_timeout: Duration) -> Self {
+        let visibility_timeout = Some(visibility_timeout);
+        Self::with(StoresOptions { visibility_timeout, ..StoresOptions::default() }).await
+    }
+
+    pub(crate) async fn with(options: StoresOptions) -> Self {
+        let options = StoresOptions { template: template(), ..options };
         let stores = Stores::start(&options).await.unwrap();
         let functions = Template::load(&template(), &stores.sqs).unwrap().functions;
         Self { stores, functions }
@@ -62,6 +67,15 @@ impl TestStores {
     pub(crate) fn runtime_of(environment: BTreeMap<String, String>) -> Runtime {
         let settings = Settings::from_iter(environment);
         Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom)).unwrap()
+    }
+
+    /// Puts on record that all endpoints of the local tenant are healthy, so that fan-out sends to them itself.
+    pub(crate) async fn prove_endpoints(&self) {
+        let store = self.runtime("create-endpoint").endpoints().unwrap();
+        for endpoint in store.list(&local_tenant()).await.unwrap() {
+            let health = Health { state: HealthState::Healthy, ..endpoint.health };
+            assert_eq!(store.set_health(&local_tenant(), &endpoint, health).await.unwrap(), Written::Now);
+        }
     }
 
     /// Makes an API key of an account.

@@ -1,13 +1,22 @@
 //! The inputs in `events/`, fed to the functions that they are for.
 
+use std::time::Duration;
+
 use aws_lambda_events::event::sqs::SqsEvent;
 use http::StatusCode;
-use posthorn_domain::{DeliveryStatus, Endpoint, Fields, NewEndpoint};
+use posthorn_domain::{
+    Clock as _, DeliveryStatus, Endpoint, Fields, Health, HealthState, NewEndpoint, Timestamp,
+};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Receiver};
 use posthorn_runtime::{HttpFunction, SqsFunction, SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
 use crate::harness::{TestStores, local_tenant, next};
+
+/// A deadline that leaves time enough.
+fn soon() -> Timestamp {
+    SystemClock.now().plus(Duration::from_secs(30))
+}
 
 pub(crate) fn sample(name: &str) -> String {
     let file = format!("{}/../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -16,8 +25,6 @@ pub(crate) fn sample(name: &str) -> String {
 
 /// Stores with the API key and the endpoint that the samples name.
 pub(crate) async fn stores_for_samples(url: &str) -> TestStores {
-    use posthorn_domain::Clock as _;
-
     let stores = TestStores::start().await;
     stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
     let fields = json!({ "url": url, "enabled_events": ["customer.*"] }).to_string();
@@ -26,7 +33,8 @@ pub(crate) async fn stores_for_samples(url: &str) -> TestStores {
     let named: Value = serde_json::from_str(&sample("get-endpoint")).unwrap();
     let id = named["pathParameters"]["id"].as_str().unwrap().parse().unwrap();
     let endpoints = stores.runtime("create-endpoint").endpoints().unwrap();
-    endpoints.create(&local_tenant(), &Endpoint { id, ..endpoint }, 10).await.unwrap();
+    let health = Health { state: HealthState::Healthy, ..endpoint.health };
+    endpoints.create(&local_tenant(), &Endpoint { id, health, ..endpoint }, 10).await.unwrap();
     stores
 }
 
@@ -61,7 +69,7 @@ async fn the_queues_functions_handle_their_samples() {
     let stores = stores_for_samples(&receiver.url).await;
     let handle = async |function: SqsFunction, name: &str| {
         let batch: SqsEvent = serde_json::from_str(&sample(name)).unwrap();
-        function(batch).await.unwrap().batch_item_failures.len()
+        function(batch, soon()).await.unwrap().batch_item_failures.len()
     };
     assert_eq!(handle(fan_out::function(&stores.runtime("fan-out")).unwrap(), "fan-out").await, 0);
     let first = next(&mut receiver).await;
@@ -87,6 +95,6 @@ async fn a_message_whose_record_cannot_be_written_is_the_one_reported() {
     let fan_out = fan_out::function(&TestStores::runtime_of(environment)).unwrap();
     let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();
     let matched = batch.records[0].message_id.clone().unwrap();
-    let failures = fan_out(batch).await.unwrap().batch_item_failures;
+    let failures = fan_out(batch, soon()).await.unwrap().batch_item_failures;
     assert!(failures.iter().any(|failure| failure.item_identifier == matched), "{failures:?}");
 }

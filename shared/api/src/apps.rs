@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_domain::{Clock, Random};
-use posthorn_storage::{EndpointStore, EventOutbox};
+use posthorn_storage::{EndpointStore, EventOutbox, IdempotencyKeys};
 
 use crate::Access;
 
@@ -27,6 +27,8 @@ pub struct PublishApi {
     pub access: Access,
     /// Where accepted events go.
     pub outbox: EventOutbox,
+    /// The keys that make publishing safe to repeat.
+    pub idempotency: IdempotencyKeys,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What ids are made of.

@@ -15,4 +15,4 @@ pub use apps::{CatalogueApi, EndpointsApi, PublishApi};
 pub use listing::{endpoint_listing, unknown_cursor};
 pub use problem::Problem;
 pub use request::{Query, Request};
-pub use response::{Response, accepted, created, ok};
+pub use response::{Response, accepted, created, ok, replayed};

@@ -23,6 +23,13 @@ pub fn accepted(body: &impl Serialize) -> Response {
     json(StatusCode::ACCEPTED, body)
 }
 
+/// 202 with this as JSON, as it was answered before to the same idempotency key.
+pub fn replayed(body: &impl Serialize) -> Response {
+    let mut response = accepted(body);
+    response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    response
+}
+
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
     let body = serde_json::to_string(body).expect("answers hold nothing that JSON cannot");
     let mut response = Response::new(Body::Text(body));

@@ -1,29 +1,36 @@
 //! What follows an attempt.
 
-use posthorn_domain::{Attempt, Delivery, DeliveryStatus, RetrySchedule};
+use posthorn_domain::{Attempt, AttemptError, Delivery, DeliveryStatus, RetrySchedule};
 
 use crate::sender::Answer;
 
 /// The delivery after one more attempt at it. A failed attempt is followed by another when the schedule has a
-/// wait left, counted from the end of this one; `chance`, from 0 to 1, is the wait's jitter.
+/// wait left, counted from the end of this one; `chance`, from 0 to 1, is the wait's jitter. The endpoint may ask for a
+/// longer wait, never for a shorter one. An attempt that fan-out cut short is made again at once, and costs no step of
+/// the schedule.
 pub(crate) fn after(
     mut delivery: Delivery,
     answer: Answer,
     schedule: &RetrySchedule,
     chance: f64,
 ) -> Delivery {
-    let Attempt { at, duration, .. } = answer.attempt;
-    let number = delivery.next_attempt();
-    let wait = schedule.wait_after(number, chance);
-    delivery.status = match wait {
-        _ if answer.attempt.succeeded() => DeliveryStatus::Succeeded,
-        Some(_) => DeliveryStatus::Pending,
-        None => DeliveryStatus::Failed,
-    };
-    let pending = delivery.status == DeliveryStatus::Pending;
-    delivery.next_attempt_at = wait.filter(|_| pending).map(|wait| at.plus(duration).plus(wait));
-    delivery.attempts.push(answer.attempt);
+    let attempt = answer.attempt;
+    delivery.attempts.push(attempt);
     delivery.last_answer = answer.body;
+    let ended = attempt.at.plus(attempt.duration);
+    (delivery.status, delivery.next_attempt_at) = if attempt.succeeded() {
+        (DeliveryStatus::Succeeded, None)
+    } else if attempt.error == Some(AttemptError::Slow) {
+        (DeliveryStatus::Pending, Some(ended))
+    } else {
+        match schedule.wait_after(delivery.failures(), chance) {
+            Some(wait) => {
+                let wait = wait.max(answer.retry_after.unwrap_or_default());
+                (DeliveryStatus::Pending, Some(ended.plus(wait)))
+            }
+            None => (DeliveryStatus::Failed, None),
+        }
+    };
     delivery
 }
 
@@ -34,47 +41,95 @@ pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
     delivery
 }
 
+/// What fan-out makes of an attempt that has not been answered within its second.
+pub(crate) fn cut_short(attempt: Attempt) -> Answer {
+    let attempt = Attempt { code: None, error: Some(AttemptError::Slow), ..attempt };
+    Answer { attempt, body: String::new(), retry_after: None }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use posthorn_domain::{AttemptError, Timestamp};
+    use posthorn_domain::Timestamp;
+    use proptest::prelude::*;
 
     use super::*;
 
     const ENDED: i64 = 1_500;
 
-    fn check(
-        attempts_before: usize,
-        code: Option<u16>,
-        error: Option<AttemptError>,
-        expected: (&str, Option<i64>),
-    ) {
+    fn attempt(code: Option<u16>, error: Option<AttemptError>) -> Attempt {
+        Attempt { at: Timestamp::from_millis(1_000), duration: Duration::from_millis(500), code, error }
+    }
+
+    fn decide(before: &[Attempt], answer: Answer, chance: f64) -> Delivery {
         let schedule: RetrySchedule = "10s, 100s".parse().unwrap();
-        let attempt =
-            Attempt { at: Timestamp::from_millis(1_000), duration: Duration::from_millis(500), code, error };
         let endpoint_id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
         let mut delivery = Delivery::due(endpoint_id, Timestamp::from_millis(0));
-        delivery.attempts = vec![attempt; attempts_before];
-        let answer = Answer { attempt, body: "why".to_owned() };
-        let delivery = after(delivery, answer, &schedule, 0.5);
-        let status = format!("{:?}", delivery.status);
+        delivery.attempts = before.to_vec();
+        after(delivery, answer, &schedule, chance)
+    }
+
+    fn check(
+        failures_before: usize,
+        code: Option<u16>,
+        error: Option<AttemptError>,
+        retry_after: Option<u64>,
+        expected: (DeliveryStatus, Option<i64>),
+    ) {
+        let before = vec![attempt(Some(500), None); failures_before];
+        let retry_after = retry_after.map(Duration::from_secs);
+        let answer = Answer { attempt: attempt(code, error), body: "why".to_owned(), retry_after };
+        let delivery = decide(&before, answer, 0.5);
         let next = delivery.next_attempt_at.map(|at| at.as_millis() - ENDED);
-        assert_eq!((status.as_str(), next), expected, "{attempts_before} {code:?} {error:?}");
-        assert_eq!((delivery.attempts.len(), delivery.last_answer.as_str()), (attempts_before + 1, "why"));
+        assert_eq!((delivery.status, next), expected, "{failures_before} {code:?} {error:?} {retry_after:?}");
+        assert_eq!((delivery.attempts.len(), delivery.last_answer.as_str()), (failures_before + 1, "why"));
     }
 
     #[test]
     fn only_a_whole_2xx_answer_ends_a_delivery_before_its_attempts_are_used_up() {
-        check(0, Some(200), None, ("Succeeded", None));
-        check(0, Some(204), None, ("Succeeded", None));
-        check(2, Some(299), None, ("Succeeded", None));
-        check(0, Some(199), None, ("Pending", Some(10_000)));
-        check(0, Some(301), None, ("Pending", Some(10_000)));
-        check(0, Some(200), Some(AttemptError::Timeout), ("Pending", Some(10_000)));
-        check(1, Some(500), None, ("Pending", Some(100_000)));
-        check(1, None, Some(AttemptError::Dns), ("Pending", Some(100_000)));
-        check(2, Some(500), None, ("Failed", None));
-        check(9, None, Some(AttemptError::Connection), ("Failed", None));
+        use DeliveryStatus::{Failed, Pending, Succeeded};
+        check(0, Some(200), None, None, (Succeeded, None));
+        check(0, Some(204), None, None, (Succeeded, None));
+        check(2, Some(299), None, None, (Succeeded, None));
+        check(0, Some(199), None, None, (Pending, Some(10_000)));
+        check(0, Some(301), None, None, (Pending, Some(10_000)));
+        check(0, Some(410), None, None, (Pending, Some(10_000)));
+        check(0, Some(200), Some(AttemptError::Timeout), None, (Pending, Some(10_000)));
+        check(1, Some(500), None, None, (Pending, Some(100_000)));
+        check(1, None, Some(AttemptError::Dns), None, (Pending, Some(100_000)));
+        check(2, Some(500), None, None, (Failed, None));
+        check(9, None, Some(AttemptError::Connection), None, (Failed, None));
+    }
+
+    #[test]
+    fn an_endpoint_may_ask_for_a_longer_wait_on_any_failing_status() {
+        use DeliveryStatus::{Failed, Pending, Succeeded};
+        for code in [307, 400, 404, 429, 500, 503] {
+            check(0, Some(code), None, Some(60), (Pending, Some(60_000)));
+            check(0, Some(code), None, Some(3), (Pending, Some(10_000)));
+            check(2, Some(code), None, Some(60), (Failed, None));
+        }
+        check(0, Some(200), None, Some(60), (Succeeded, None));
+    }
+
+    #[test]
+    fn an_attempt_cut_short_is_made_again_at_once_and_costs_no_step() {
+        let cut = cut_short(attempt(None, None));
+        let delivery = decide(&[], cut.clone(), 0.5);
+        assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED));
+        let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), retry_after: None };
+        let delivery = decide(&[cut.attempt], failed, 0.5);
+        assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED + 10_000));
+        assert_eq!(delivery.next_attempt(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn jitter_moves_a_wait_by_at_most_a_fifth(chance in 0.0..1.0_f64) {
+            let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), retry_after: None };
+            let next = decide(&[], failed, chance).next_attempt_at.unwrap().as_millis() - ENDED;
+            prop_assert!((8_000..=12_000).contains(&next), "{next}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What the deliveries queue asks for: one more attempt at one endpoint, or the first attempts of a chunk.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthorn_domain::{Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, EndpointId};
+use posthorn_domain::{Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId};
 use posthorn_storage::{Progress, RecordKey, Written};
 
+use crate::dispatch::PATIENCE;
+use crate::postman::next_message;
 use crate::{Postman, QueueMessage, WorkError, decision};
 
 /// How early an attempt may be made.
@@ -51,13 +52,27 @@ impl Postman {
         if self.until_due(&delivery) > EARLY {
             return Ok(self.queue_next(key, [&delivery]).await?);
         }
-        match self.snapshots.get(&key.tenant).await?.enabled(delivery.endpoint_id) {
-            Some(endpoint) => {
-                let delivery = self.attempt(key, endpoint, delivery, body).await;
-                Ok(self.settle(key, &[delivery]).await?)
-            }
-            None => self.cancel(key, delivery).await,
+        let Some(endpoint) = self.snapshots.get(&key.tenant).await?.enabled(delivery.endpoint_id) else {
+            return self.cancel(key, delivery).await;
+        };
+        if let Some(wait) = self.may_wait(&endpoint, &delivery) {
+            return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
+        self.require_time(message, self.sender.timeout())?;
+        let answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        let outcome = self.conclude(key, endpoint, delivery, answer);
+        self.settle(key, [&outcome.delivery]).await?;
+        self.enforce(&key.tenant, &[outcome]).await;
+        Ok(())
+    }
+
+    /// How long a first attempt waits because its endpoint is overloaded; a retry keeps to its schedule. Those that
+    /// wait are spread, so that they don't all come when the endpoint has just recovered.
+    fn may_wait(&self, endpoint: &Endpoint, delivery: &Delivery) -> Option<Duration> {
+        let now = self.clock.now();
+        let until =
+            self.watch.asked_to_wait_until(endpoint.id, now).filter(|_| delivery.attempts.is_empty())?;
+        Some(until.since(now).mul_f64(1.0 + self.random.unit()))
     }
 
     async fn deliver_chunk(
@@ -67,24 +82,29 @@ impl Postman {
         body: Bytes,
         deliveries: Vec<Delivery>,
     ) -> Result<(), WorkError> {
-        let (first, later): (Vec<_>, Vec<_>) =
-            deliveries.into_iter().partition(|delivery| delivery.attempts.is_empty());
+        self.require_time(message, PATIENCE)?;
         if message.is_redelivered() {
-            self.queue_next(key, &later).await?;
+            // Whatever an earlier receipt has begun goes on singly.
+            return Ok(self.queue_next(key, &deliveries).await?);
         }
         let subscriptions = self.snapshots.get(&key.tenant).await?;
-        let mut attempts = Vec::new();
-        for delivery in first.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
+        let (mut prompt, mut slow) = (Vec::new(), Vec::new());
+        let now = self.clock.now();
+        for delivery in deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
             match subscriptions.enabled(delivery.endpoint_id) {
-                Some(endpoint) => attempts.push((Arc::clone(&endpoint), delivery)),
+                Some(endpoint)
+                    if delivery.attempts.is_empty() && self.watch.is_worth_a_second(&endpoint, now) =>
+                {
+                    prompt.push((endpoint, delivery));
+                }
+                Some(_) => slow.push(delivery),
                 None => self.cancel(key, delivery).await?,
             }
         }
-        let mut dispatch = self.dispatch(key, attempts, &body);
-        self.settle(key, &dispatch.prompt().await).await?;
-        while let Some(delivery) = dispatch.next().await {
-            self.settle(key, &[delivery]).await?;
-        }
+        let outcomes = self.dispatch(key, prompt, &body).await;
+        self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
+        self.queue_next(key, &slow).await?;
+        self.enforce(&key.tenant, &outcomes).await;
         Ok(())
     }
 

@@ -4,51 +4,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
-use posthorn_domain::{Delivery, Endpoint};
+use futures::future::join_all;
+use posthorn_domain::{Attempt, Delivery, Endpoint};
 use posthorn_storage::RecordKey;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout;
 
-use crate::Postman;
+use crate::postman::Outcome;
+use crate::{Postman, decision};
 
-/// How long the record of an event waits for slow endpoints.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// First attempts under way.
-pub(crate) struct Dispatch<F> {
-    under_way: FuturesUnordered<F>,
-    patience_ends: Instant,
-}
+/// How long one event's endpoints may hold up the function, and with it the other events of its batch and its
+/// container: an attempt that is not answered by then is cut short and made again from the deliveries queue.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Postman {
-    /// Starts the first attempt at each endpoint.
-    pub(crate) fn dispatch<'a>(
-        &'a self,
-        key: &'a RecordKey,
+    /// Makes the first attempt at each endpoint. It is over within a second.
+    pub(crate) async fn dispatch(
+        &self,
+        key: &RecordKey,
         first: Vec<(Arc<Endpoint>, Delivery)>,
         body: &Bytes,
-    ) -> Dispatch<impl Future<Output = Delivery> + use<'a>> {
-        let attempt = |(endpoint, delivery)| self.attempt(key, endpoint, delivery, body.clone());
-        Dispatch {
-            under_way: first.into_iter().map(attempt).collect(),
-            patience_ends: Instant::now() + PATIENCE,
-        }
-    }
-}
-
-impl<F: Future<Output = Delivery>> Dispatch<F> {
-    /// The deliveries whose attempts end within a second of the start; it is over sooner when all do.
-    pub(crate) async fn prompt(&mut self) -> Vec<Delivery> {
-        let mut prompt = Vec::new();
-        while let Ok(Some(delivery)) = timeout_at(self.patience_ends, self.under_way.next()).await {
-            prompt.push(delivery);
-        }
-        prompt
-    }
-
-    /// The next delivery whose attempt ends, or `None` when all have ended.
-    pub(crate) async fn next(&mut self) -> Option<Delivery> {
-        self.under_way.next().await
+    ) -> Vec<Outcome> {
+        let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
+            let at = self.clock.now();
+            let answer = match timeout(PATIENCE, self.sender.post(&endpoint, key.event_id, body)).await {
+                Ok(answer) => answer,
+                Err(_) => decision::cut_short(Attempt { at, duration: PATIENCE, code: None, error: None }),
+            };
+            self.conclude(key, endpoint, delivery, answer)
+        });
+        join_all(attempts).await
     }
 }

@@ -10,6 +10,8 @@ use posthorn_domain::{
 };
 use posthorn_storage::{EventRecord, RecordKey, StorageError, Written};
 
+use crate::dispatch::PATIENCE;
+use crate::postman::Outcome;
 use crate::{Postman, QueueMessage, WorkError};
 
 /// The most deliveries in one row of the event log.
@@ -17,20 +19,24 @@ const CHUNK: usize = 50;
 /// The bits of a chunk's number that count; those above are chance.
 const CHUNK_INDEX_BITS: u32 = 12;
 
+/// How old an event may be before it is looked up first: its message may be a duplicate of one that was handled, or
+/// its producer may have sent it twice.
+const FRESH: Duration = Duration::from_secs(30);
+
 impl Postman {
     /// Carries the event in a message of the events queue to every endpoint that wants it. `Ok` means that the
     /// message may go: every one of them has answered well, or its next attempt is queued, and it is all on
     /// record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
+        self.require_time(message, PATIENCE)?;
         let (tenant, event) = EventMessage::parse(&message.body)?.into_event(&message.id, message.sent_at)?;
         let body = event.to_json();
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
-        if message.is_redelivered()
-            && let Some(record) = self.log.get(&key.tenant, key.event_id).await?
-        {
+        let may_be_on_record = message.is_redelivered() || self.clock.now().since(event.created_at) > FRESH;
+        if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
         let endpoints = self.snapshots.get(&key.tenant).await?.matching(&event.draft.event_type);
@@ -41,6 +47,8 @@ impl Postman {
         }
     }
 
+    /// Sends to the endpoints that are known to answer promptly; the others get the event from the deliveries queue,
+    /// where they hold up nobody.
     async fn fan_out_at_once(
         &self,
         key: &RecordKey,
@@ -48,21 +56,27 @@ impl Postman {
         endpoints: Vec<Arc<Endpoint>>,
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
-        let mut slow = due(&endpoints, now);
-        let first = endpoints.into_iter().zip(slow.clone()).collect();
-        let mut dispatch = self.dispatch(key, first, &Bytes::from(body.clone()));
-        let prompt = dispatch.prompt().await;
-        slow.retain(|delivery| prompt.iter().all(|done| done.endpoint_id != delivery.endpoint_id));
-        let record = EventRecord { body, chunks: Vec::new(), deliveries: [prompt.clone(), slow].concat() };
+        let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
+        let (prompt, slow): (Vec<_>, Vec<_>) =
+            endpoints.into_iter().map(due).partition(|(endpoint, _)| self.watch.is_prompt(endpoint, now));
+        let outcomes = self.dispatch(key, prompt, &Bytes::from(body.clone())).await;
+        let attempted = outcomes.iter().map(|outcome| outcome.delivery.clone());
+        let deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
+        let record = EventRecord { body, chunks: Vec::new(), deliveries };
         match self.log.create(key, &record, now).await? {
-            Written::Now => self.queue_next(key, &prompt).await?,
-            // A twin of this message was faster; what it has no result for yet, ours serves as well.
-            Written::Before => self.settle(key, &prompt).await?,
+            Written::Now => self.queue_next(key, &record.deliveries).await?,
+            Written::Before => self.join_record(key, &outcomes).await?,
         }
-        while let Some(delivery) = dispatch.next().await {
-            self.settle(key, &[delivery]).await?;
-        }
+        self.enforce(&key.tenant, &outcomes).await;
         Ok(())
+    }
+
+    /// Adds to the record that a twin of the message has made, or an earlier try of ours: what it has no result for
+    /// yet, our attempts serve as well. Whatever is then pending is queued; that may be for the second time, of which
+    /// the later one finds nothing left to do.
+    async fn join_record(&self, key: &RecordKey, outcomes: &[Outcome]) -> Result<(), StorageError> {
+        self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
+        self.queue_next(key, &self.log.deliveries(key).await?).await
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "some random bits are as good as others")]
@@ -85,10 +99,14 @@ impl Postman {
         .await?;
         let numbers = chunks.into_iter().map(|(number, _)| number).collect();
         let record = EventRecord { body, chunks: numbers, deliveries: Vec::new() };
-        match self.log.create(key, &record, now).await? {
-            Written::Now => self.queue_chunks(key, &record.chunks).await,
-            Written::Before => Ok(()),
-        }
+        let chunks = match self.log.create(key, &record, now).await? {
+            Written::Now => record.chunks,
+            // The chunks on record count: a twin's, or ours where the answer to an earlier try was lost.
+            Written::Before => {
+                self.log.get(&key.tenant, key.event_id).await?.map_or(Vec::new(), |record| record.chunks)
+            }
+        };
+        self.queue_chunks(key, &chunks).await
     }
 
     /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.

@@ -3,34 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures::future::{join_all, try_join};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Random, RetrySchedule,
+    Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EventMessage, Random,
+    RetrySchedule, Tenant,
 };
-use posthorn_storage::{DeliveryOutbox, EventLog, Progress, RecordKey, StorageError, Written};
-use tracing::info;
+use posthorn_storage::{
+    DeliveryOutbox, DueRetries, EventLog, EventOutbox, Progress, RecordKey, StorageError, Written,
+};
+use tracing::{info, warn};
 
-use crate::{Sender, Snapshots, decision};
+use crate::sender::Answer;
+use crate::watch::{Verdict, Watch};
+use crate::{QueueMessage, Sender, Snapshots, WorkError, decision, notices};
+
+/// What is left of an invocation's time for recording and queueing, after its last POST.
+const RESERVE: Duration = Duration::from_secs(4);
 
 /// Carries events to endpoints and keeps the record.
 pub struct Postman {
     pub(crate) snapshots: Snapshots,
     pub(crate) log: EventLog,
     pub(crate) outbox: DeliveryOutbox,
+    pub(crate) due: DueRetries,
+    pub(crate) notices: EventOutbox,
     pub(crate) sender: Sender,
     pub(crate) schedule: RetrySchedule,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) watch: Watch,
 }
 
 /// What a [`Postman`] is made of.
 pub struct PostmanParts {
-    /// Where endpoints are looked up.
+    /// Where endpoints are looked up, and their health is kept.
     pub snapshots: Snapshots,
     /// Where results are recorded.
     pub log: EventLog,
-    /// Where retries wait.
+    /// Where deliveries wait that are due within 15 minutes.
     pub outbox: DeliveryOutbox,
+    /// Where later ones wait.
+    pub due: DueRetries,
+    /// Where events about endpoints themselves go.
+    pub notices: EventOutbox,
     /// What makes the POSTs.
     pub sender: Sender,
     /// When failed deliveries are tried again.
@@ -41,23 +56,37 @@ pub struct PostmanParts {
     pub random: Arc<dyn Random>,
 }
 
+/// A delivery after an attempt, and what the attempt tells of its endpoint.
+pub(crate) struct Outcome {
+    pub(crate) delivery: Delivery,
+    endpoint: Arc<Endpoint>,
+    verdict: Option<Verdict>,
+}
+
 impl Postman {
     /// A postman of these parts.
     pub fn new(parts: PostmanParts) -> Self {
-        let PostmanParts { snapshots, log, outbox, sender, schedule, clock, random } = parts;
-        Self { snapshots, log, outbox, sender, schedule, clock, random }
+        let PostmanParts { snapshots, log, outbox, due, notices, sender, schedule, clock, random } = parts;
+        let watch = Watch::default();
+        Self { snapshots, log, outbox, due, notices, sender, schedule, clock, random, watch }
     }
 
-    /// Makes the next attempt of a delivery and decides what follows.
-    pub(crate) async fn attempt(
+    /// Refuses to begin what may not be finished before the function is ended.
+    pub(crate) fn require_time(&self, message: &QueueMessage, post: Duration) -> Result<(), WorkError> {
+        let left = message.deadline.since(self.clock.now());
+        if left < post + RESERVE { Err(WorkError::OutOfTime) } else { Ok(()) }
+    }
+
+    /// Takes note of an attempt and decides what follows it.
+    pub(crate) fn conclude(
         &self,
         key: &RecordKey,
         endpoint: Arc<Endpoint>,
         delivery: Delivery,
-        body: Bytes,
-    ) -> Delivery {
-        let answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        answer: Answer,
+    ) -> Outcome {
         let attempt = answer.attempt;
+        let verdict = self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
         let delivery = decision::after(delivery, answer, &self.schedule, self.random.unit());
         info!(
             account = key.tenant.account.as_str(),
@@ -72,26 +101,85 @@ impl Postman {
             next_attempt_at = delivery.next_attempt_at.map(tracing::field::display),
             "delivery attempted"
         );
-        delivery
+        Outcome { delivery, endpoint, verdict }
+    }
+
+    /// Acts on what attempts tell of their endpoints. What cannot be put on record now will be found out again by a
+    /// later attempt, so no delivery waits for it.
+    pub(crate) async fn enforce(&self, tenant: &Tenant, outcomes: &[Outcome]) {
+        let verdicts = outcomes.iter().filter_map(|outcome| Some((&outcome.endpoint, outcome.verdict?)));
+        join_all(verdicts.map(|(endpoint, verdict)| async move {
+            if let Err(cause) = self.enforce_one(tenant, endpoint, verdict).await {
+                let cause = &cause as &dyn std::error::Error;
+                warn!(endpoint_id = %endpoint.id, error = cause, "endpoint's health not recorded");
+            }
+        }))
+        .await;
+    }
+
+    /// What is published is published before the change is made: were it the other way round, and the function ended
+    /// in between, nobody would ever hear of it.
+    async fn enforce_one(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        verdict: Verdict,
+    ) -> Result<(), WorkError> {
+        let store = self.snapshots.store();
+        let written = match verdict {
+            Verdict::Health(health) => store.set_health(tenant, endpoint, health).await?,
+            Verdict::Warn(health) => {
+                self.publish(notices::failing(tenant, endpoint, self.clock.now())?).await?;
+                store.set_health(tenant, endpoint, health).await?
+            }
+            Verdict::Disable(reason) => {
+                self.publish(notices::disabled(tenant, endpoint, reason, self.clock.now())?).await?;
+                store.disable(tenant, endpoint, reason).await?
+            }
+        };
+        if written == Written::Now {
+            info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
+        }
+        Ok(())
+    }
+
+    async fn publish(&self, notice: EventMessage) -> Result<(), StorageError> {
+        self.notices.send(&[notice]).await.into_iter().collect()
     }
 
     /// Records the attempts that deliveries of one row have just had, and queues the next ones. A delivery that
     /// somebody else has taken as far is left to them.
-    pub(crate) async fn settle(&self, key: &RecordKey, deliveries: &[Delivery]) -> Result<(), StorageError> {
-        let progress: Vec<_> = deliveries.iter().map(one_attempt_more).collect();
-        let mut ours: Vec<&Delivery> = Vec::new();
-        match self.log.advance(key, &progress).await? {
-            Written::Now => ours.extend(deliveries),
-            Written::Before if deliveries.len() == 1 => {}
-            Written::Before => {
-                for step in progress {
-                    if self.log.advance(key, &[step]).await? == Written::Now {
-                        ours.push(step.delivery);
-                    }
-                }
+    pub(crate) async fn settle<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl IntoIterator<Item = &'a Delivery>,
+    ) -> Result<(), StorageError> {
+        let deliveries: Vec<&Delivery> = deliveries.into_iter().collect();
+        let progress: Vec<_> = deliveries.iter().copied().map(one_attempt_more).collect();
+        if self.log.advance(key, &progress).await? == Written::Now {
+            return self.queue_next(key, deliveries).await;
+        }
+        let mut ours = Vec::new();
+        for step in progress {
+            if self.log.advance(key, &[step]).await? == Written::Now
+                || self.is_recorded(key, step.delivery).await?
+            {
+                ours.push(step.delivery);
             }
         }
         self.queue_next(key, ours).await
+    }
+
+    /// Whether it is this very attempt that is on record: then an earlier try to write it was made, and only its answer
+    /// was lost.
+    async fn is_recorded(&self, key: &RecordKey, delivery: &Delivery) -> Result<bool, StorageError> {
+        let same = |recorded: &Delivery| {
+            let last = |delivery: &Delivery| delivery.attempts.last().map(|attempt| attempt.at);
+            recorded.endpoint_id == delivery.endpoint_id
+                && recorded.attempts.len() == delivery.attempts.len()
+                && last(recorded) == last(delivery)
+        };
+        Ok(self.log.deliveries(key).await?.iter().any(same))
     }
 
     /// Queues the next attempt of each delivery that is pending, for when it is due.
@@ -100,10 +188,16 @@ impl Postman {
         key: &RecordKey,
         deliveries: impl IntoIterator<Item = &'a Delivery>,
     ) -> Result<(), StorageError> {
-        let pending = deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending);
-        let messages: Vec<_> =
-            pending.map(|delivery| (next_message(key, delivery), self.until_due(delivery))).collect();
-        self.outbox.send(&messages).await
+        let (mut soon, mut later) = (Vec::new(), Vec::new());
+        for delivery in deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
+            let (message, wait) = (next_message(key, delivery), self.until_due(delivery));
+            match delivery.next_attempt_at {
+                Some(due) if wait > DeliveryOutbox::MAX_DELAY => later.push((message, due)),
+                _ => soon.push((message, wait)),
+            }
+        }
+        try_join(self.outbox.send(&soon), self.due.put(&later)).await?;
+        Ok(())
     }
 
     /// How long it is until the delivery's next attempt; nothing when it is due.
@@ -117,7 +211,7 @@ fn one_attempt_more(delivery: &Delivery) -> Progress<'_> {
     Progress { delivery, attempts_before: delivery.attempts.len() - 1 }
 }
 
-fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
+pub(crate) fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
     let work = DeliveryWork::Attempt { endpoint_id: delivery.endpoint_id, attempt: delivery.next_attempt() };
     DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
 }

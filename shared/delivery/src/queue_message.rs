@@ -14,6 +14,8 @@ pub struct QueueMessage {
     pub sent_at: Timestamp,
     /// How often it was received, this time included.
     pub receive_count: u32,
+    /// When the function that handles it is ended.
+    pub deadline: Timestamp,
 }
 
 impl QueueMessage {
@@ -30,6 +32,9 @@ pub enum WorkError {
     /// No later try can help: the message is not one of ours.
     #[error("the message cannot be understood: {0}")]
     Poison(String),
+    /// The function will be ended before the work could be.
+    #[error("there is not enough time left")]
+    OutOfTime,
     /// A table or a queue did not do its part.
     #[error(transparent)]
     Storage(#[from] StorageError),

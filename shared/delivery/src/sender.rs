@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
 
-use crate::sign;
+use crate::{retry_after, sign};
 
 /// The most bytes of an answer's body that are read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -33,6 +33,8 @@ pub(crate) struct Answer {
     pub(crate) attempt: Attempt,
     /// The beginning of the body.
     pub(crate) body: String,
+    /// How long the endpoint asks to be left alone.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl Sender {
@@ -70,15 +72,32 @@ impl Sender {
             .header("webhook-timestamp", at.as_seconds())
             .header("webhook-signature", sign([&endpoint.secret], event_id, at, body))
             .body(body.clone());
-        let (code, error, body) = match timeout_at(deadline, request.send()).await {
-            Err(_) => (None, Some(AttemptError::Timeout), String::new()),
-            Ok(Err(error)) => (None, Some(classify(&error)), String::new()),
-            Ok(Ok(mut response)) => {
-                let (body, error) = read_body(&mut response, deadline).await;
-                (Some(response.status().as_u16()), error, body)
-            }
+        let mut answer = Answer {
+            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None },
+            body: String::new(),
+            retry_after: None,
         };
-        Answer { attempt: Attempt { at, duration: started.elapsed(), code, error }, body }
+        match timeout_at(deadline, request.send()).await {
+            Err(_) => answer.attempt.error = Some(AttemptError::Timeout),
+            Ok(Err(error)) => answer.attempt.error = Some(classify(&error)),
+            Ok(Ok(mut response)) => {
+                answer.attempt.code = Some(response.status().as_u16());
+                answer.retry_after = self.retry_after(&response);
+                (answer.body, answer.attempt.error) = read_body(&mut response, deadline).await;
+            }
+        }
+        answer.attempt.duration = started.elapsed();
+        answer
+    }
+
+    fn retry_after(&self, response: &Response) -> Option<Duration> {
+        let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        retry_after::parse(header, self.clock.now())
+    }
+
+    /// The time that an attempt may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 }
 

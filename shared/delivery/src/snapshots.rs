@@ -56,6 +56,11 @@ impl Snapshots {
         Ok(subscriptions)
     }
 
+    /// Where endpoints are kept.
+    pub(crate) fn store(&self) -> &EndpointStore {
+        &self.store
+    }
+
     fn slot(&self, tenant: &Tenant) -> Arc<Slot> {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(tenants.get_or_insert_ref(tenant, Arc::default))

@@ -35,6 +35,12 @@ impl Delivery {
         }
     }
 
+    /// How many attempts have failed that count as steps of the retry schedule.
+    pub fn failures(&self) -> u32 {
+        let counts = |attempt: &&Attempt| !attempt.succeeded() && attempt.error != Some(AttemptError::Slow);
+        u32::try_from(self.attempts.iter().filter(counts).count()).unwrap_or(u32::MAX)
+    }
+
     /// The number of the attempt that comes next: 1 for the first.
     pub fn next_attempt(&self) -> u32 {
         u32::try_from(self.attempts.len()).map_or(u32::MAX, |made| made.saturating_add(1))
@@ -89,10 +95,14 @@ pub enum AttemptError {
     Timeout,
     /// The connection broke, or what came was not HTTP.
     Protocol,
+    /// There was no answer within the second that fan-out has; the attempt is made again at once, with all the time
+    /// that an endpoint may take. It does not count as a step of the retry schedule.
+    Slow,
 }
 
 impl AttemptError {
-    const ALL: [Self; 5] = [Self::Dns, Self::Connection, Self::Tls, Self::Timeout, Self::Protocol];
+    const ALL: [Self; 6] =
+        [Self::Dns, Self::Connection, Self::Tls, Self::Timeout, Self::Protocol, Self::Slow];
 
     /// The error as one word, for records and answers.
     pub fn as_str(self) -> &'static str {
@@ -102,6 +112,7 @@ impl AttemptError {
             Self::Tls => "tls",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
+            Self::Slow => "slow",
         }
     }
 }

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::{
-    ApiVersion, Description, EnabledEvents, EndpointId, Fields, Invalid, InvalidField, Metadata, Mode,
-    Random, Secret, Tenant, Timestamp, WebhookUrl,
+    ApiVersion, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health, Invalid,
+    InvalidField, Metadata, Mode, Random, Secret, Tenant, Timestamp, WebhookUrl,
 };
 
 /// A webhook endpoint. It serializes as the API's endpoint object, without its secret.
@@ -36,6 +36,11 @@ pub struct Endpoint {
     pub created_via: CreatedVia,
     /// When its owner last changed it.
     pub updated_at: Timestamp,
+    /// Why Posthorn disabled it; `None` where it is enabled, or its owner disabled it.
+    pub disabled_reason: Option<DisabledReason>,
+    /// How it has been doing.
+    #[serde(skip)]
+    pub health: Health,
     /// What its deliveries are signed with.
     #[serde(skip)]
     pub secret: Secret,
@@ -118,8 +123,17 @@ impl FromStr for CreatedVia {
 
 /// The fields of the endpoint object that only Posthorn sets. Clients send whole objects back, so they are
 /// ignored, not refused.
-const READ_ONLY: &[&str] =
-    &["id", "object", "livemode", "created_at", "created_via", "updated_at", "secret", "attempts"];
+const READ_ONLY: &[&str] = &[
+    "id",
+    "object",
+    "livemode",
+    "created_at",
+    "created_via",
+    "updated_at",
+    "disabled_reason",
+    "secret",
+    "attempts",
+];
 
 /// What a client gives to register an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +174,8 @@ impl NewEndpoint {
             created_at: now,
             created_via: CreatedVia::Api,
             updated_at: now,
+            disabled_reason: None,
+            health: Health::unproven(now),
             secret: Secret::new(random),
         }
     }
@@ -190,12 +206,21 @@ impl EndpointEdit {
         })
     }
 
-    /// The endpoint as it is after this edit, made `now`.
+    /// The endpoint as it is after this edit, made `now`. One that is enabled again, or has another URL, starts
+    /// with a clean slate.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {
         fn set<T: Clone>(field: &mut T, edit: Option<&T>) {
             if let Some(value) = edit {
                 *field = value.clone();
             }
+        }
+        let enabled =
+            self.status == Some(EndpointStatus::Enabled) && endpoint.status != EndpointStatus::Enabled;
+        if enabled || self.url.as_ref().is_some_and(|url| *url != endpoint.url) {
+            endpoint.health = Health::unproven(now);
+        }
+        if self.status.is_some() {
+            endpoint.disabled_reason = None;
         }
         set(&mut endpoint.url, self.url.as_ref());
         set(&mut endpoint.enabled_events, self.enabled_events.as_ref());

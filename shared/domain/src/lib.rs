@@ -11,6 +11,7 @@ mod endpoint;
 mod event;
 mod event_type;
 mod fields;
+mod health;
 mod id;
 mod listing;
 mod metadata;
@@ -30,6 +31,7 @@ pub use endpoint::{CreatedVia, Endpoint, EndpointEdit, EndpointStatus, NewEndpoi
 pub use event::{Event, EventData, EventDraft, EventMessage, EventRequest, MAX_EVENT_BYTES};
 pub use event_type::EventType;
 pub use fields::{Fields, FromJson, InvalidField};
+pub use health::{DisabledReason, Health, HealthState};
 pub use id::{EndpointId, EventId, Partition};
 pub use listing::{Direction, EndpointListing, OrderField, Page, UnknownCursor, Window, parse_order};
 pub use metadata::Metadata;

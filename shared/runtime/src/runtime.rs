@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi};
-use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots};
+use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots, Sweeper};
 use posthorn_domain::{Clock, Random};
-use posthorn_storage::{ApiKeys, DeliveryOutbox, EndpointStore, EventLog, EventOutbox};
+use posthorn_storage::{
+    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys,
+};
 
 use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
 
@@ -54,7 +56,8 @@ impl Runtime {
     pub fn publish_api(&self) -> Result<PublishApi, SettingsError> {
         Ok(PublishApi {
             access: self.access()?,
-            outbox: EventOutbox::new(self.sqs.clone(), self.settings.text("EVENTS_QUEUE_URL")?),
+            outbox: self.events()?,
+            idempotency: IdempotencyKeys::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?),
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
         })
@@ -73,12 +76,24 @@ impl Runtime {
         Ok(Postman::new(PostmanParts {
             snapshots: Snapshots::new(self.endpoints()?, clock(), max_age),
             log: self.event_log()?,
-            outbox: DeliveryOutbox::new(self.sqs.clone(), self.settings.text("DELIVERIES_QUEUE_URL")?),
+            outbox: self.deliveries()?,
+            due: self.due_retries()?,
+            notices: self.events()?,
             sender: Sender::new(clock(), timeout),
             schedule: self.settings.parsed("RETRY_SCHEDULE")?,
             clock: clock(),
             random: Arc::clone(&self.random),
         }))
+    }
+
+    /// What moves retries from the due table to the deliveries queue.
+    pub fn sweeper(&self) -> Result<Sweeper, SettingsError> {
+        Ok(Sweeper {
+            due: self.due_retries()?,
+            outbox: self.deliveries()?,
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
     }
 
     /// The endpoints table.
@@ -95,6 +110,21 @@ impl Runtime {
     pub fn event_log(&self) -> Result<EventLog, SettingsError> {
         let retention = Duration::from_hours(24 * self.settings.parsed::<u64>("EVENT_RETENTION_DAYS")?);
         Ok(EventLog::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, retention))
+    }
+
+    /// The due table.
+    pub fn due_retries(&self) -> Result<DueRetries, SettingsError> {
+        Ok(DueRetries::new(self.dynamodb.clone(), self.settings.text("DUE_TABLE")?))
+    }
+
+    /// The deliveries queue.
+    pub fn deliveries(&self) -> Result<DeliveryOutbox, SettingsError> {
+        Ok(DeliveryOutbox::new(self.sqs.clone(), self.settings.text("DELIVERIES_QUEUE_URL")?))
+    }
+
+    /// The events queue.
+    pub fn events(&self) -> Result<EventOutbox, SettingsError> {
+        Ok(EventOutbox::new(self.sqs.clone(), self.settings.text("EVENTS_QUEUE_URL")?))
     }
 
     fn access(&self) -> Result<Access, SettingsError> {

@@ -12,12 +12,12 @@ use posthorn_domain::Timestamp;
 use tracing::{error, warn};
 
 use crate::http::describe;
-use crate::{Error, Runtime, SettingsError};
+use crate::{Error, Runtime, SettingsError, deadline};
 
-/// A function behind a queue: takes a batch, answers which messages are not done with. It fails as a whole when it
-/// cannot even name a message.
+/// A function behind a queue: takes a batch, and when it will be ended; answers which messages are not done with. It
+/// fails as a whole when it cannot even name a message.
 pub type SqsFunction =
-    Arc<dyn Fn(SqsEvent) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
+    Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
 
 /// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
 /// once: neither an error nor a panic in one costs another.
@@ -28,13 +28,13 @@ where
     Work: Future<Output = Result<(), WorkError>> + Send + 'static,
 {
     let app = Arc::new(app);
-    Arc::new(move |batch| {
+    Arc::new(move |batch, deadline| {
         let app = Arc::clone(&app);
         Box::pin(async move {
             let work = batch.records.into_iter().map(|record| {
                 let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
                 let app = Arc::clone(&app);
-                Ok(async move { (id, contained(record, |message| handler(app, message)).await) })
+                Ok(async move { (id, contained(record, deadline, |message| handler(app, message)).await) })
             });
             let work: Vec<_> = work.collect::<Result<_, Error>>()?;
             Ok(report(join_all(work).await))
@@ -45,9 +45,10 @@ where
 /// Handles a message; a panic becomes an error.
 async fn contained<Work: Future<Output = Result<(), WorkError>>>(
     record: SqsMessage,
+    deadline: Timestamp,
     handler: impl FnOnce(QueueMessage) -> Work,
 ) -> Result<(), WorkError> {
-    let message = queue_message(record)?;
+    let message = queue_message(record, deadline)?;
     let outcome = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(WorkError::Poison(describe(&*panic))))
 }
@@ -57,7 +58,11 @@ pub async fn serve_sqs(
     function: impl FnOnce(&Runtime) -> Result<SqsFunction, SettingsError>,
 ) -> Result<(), Error> {
     let function = function(&Runtime::start()?)?;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| function(event.payload))).await
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
+        let deadline = deadline(&event.context);
+        function(event.payload, deadline)
+    }))
+    .await
 }
 
 fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
@@ -66,6 +71,9 @@ fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
         match outcome {
             Ok(()) => continue,
             Err(WorkError::Poison(reason)) => error!(message_id, reason, "message cannot be handled"),
+            Err(cause @ WorkError::OutOfTime) => {
+                warn!(message_id, error = &cause as &dyn std::error::Error, "message will be received again");
+            }
             Err(WorkError::Storage(cause)) => {
                 let cause = &cause as &dyn std::error::Error;
                 warn!(message_id, error = cause, "message will be received again");
@@ -76,7 +84,7 @@ fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
     response
 }
 
-fn queue_message(record: SqsMessage) -> Result<QueueMessage, WorkError> {
+fn queue_message(record: SqsMessage, deadline: Timestamp) -> Result<QueueMessage, WorkError> {
     let missing = |what: &str| WorkError::Poison(format!("SQS sent no {what}"));
     let number = |name: &str| record.attributes.get(name).and_then(|number| number.parse::<i64>().ok());
     let sent_at = number("SentTimestamp").ok_or_else(|| missing("SentTimestamp"))?;
@@ -86,6 +94,7 @@ fn queue_message(record: SqsMessage) -> Result<QueueMessage, WorkError> {
         sent_at: Timestamp::from_millis(sent_at),
         receive_count: u32::try_from(receive_count).unwrap_or(u32::MAX),
         body: record.body.ok_or_else(|| missing("body"))?,
+        deadline,
         id: record.message_id.ok_or_else(|| missing("message id"))?,
     })
 }

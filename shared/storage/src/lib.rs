@@ -5,13 +5,17 @@
 
 mod api_keys;
 mod codec;
+mod due;
 mod endpoints;
 mod error;
 mod event_log;
+mod idempotency;
 mod outbox;
 
 pub use api_keys::{ApiKeys, KeyHash};
+pub use due::{DueRetries, DueRetry, Minute};
 pub use endpoints::EndpointStore;
 pub use error::StorageError;
 pub use event_log::{EventLog, EventRecord, Progress, RecordKey, Written};
-pub use outbox::{DeliveryOutbox, EventOutbox};
+pub use idempotency::{Claim, Claimed, IdempotencyKeys};
+pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};

@@ -51,19 +51,38 @@ impl DeliveryOutbox {
         Self(Queue { client, url: queue_url })
     }
 
-    /// Sends messages, each to arrive after its delay; a delay over 15 minutes becomes 15 minutes, and whoever
-    /// receives the message then sends it on its way again. Fails when any could not be sent; some others may
+    /// The longest delay of a message; what has to wait longer waits in [`crate::DueRetries`].
+    pub const MAX_DELAY: Duration = MAX_DELAY;
+
+    /// Sends messages, each to arrive after its delay; a longer delay than [`Self::MAX_DELAY`] is cut to that. Fails when any could not be sent; some others may
     /// have been.
     pub async fn send(&self, messages: &[(DeliveryMessage, Duration)]) -> Result<(), StorageError> {
-        let entries = messages.iter().map(|(message, delay)| Entry {
-            body: message.to_json(),
-            group: match message.work {
-                DeliveryWork::Attempt { endpoint_id, .. } => endpoint_id.to_string(),
-                DeliveryWork::Chunk => message.tenant.account.to_string(),
-            },
-            delay: *delay,
-        });
+        let parcels = messages.iter().map(|(message, delay)| (Parcel::of(message), *delay));
+        self.forward(parcels.collect()).await
+    }
+
+    /// Sends what was packed before, in the same way.
+    pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Result<(), StorageError> {
+        let entries = parcels.into_iter().map(|(Parcel { body, group }, delay)| Entry { body, group, delay });
         self.0.send(entries.collect()).await.into_iter().collect()
+    }
+}
+
+/// A message of the deliveries queue, packed: its body, and its group. An endpoint's messages share a group, so that
+/// one endpoint's backlog does not make the others wait (SQS fair queues).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parcel {
+    pub(crate) body: String,
+    pub(crate) group: String,
+}
+
+impl Parcel {
+    pub(crate) fn of(message: &DeliveryMessage) -> Self {
+        let group = match message.work {
+            DeliveryWork::Attempt { endpoint_id, .. } => endpoint_id.to_string(),
+            DeliveryWork::Chunk => message.tenant.account.to_string(),
+        };
+        Self { body: message.to_json(), group }
     }
 }
 

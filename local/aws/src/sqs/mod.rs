@@ -9,6 +9,7 @@
 //! after deleting or purging a queue, and the fair order among message groups (the group itself is kept).
 //! Signatures are not checked. One process at a time may own a directory.
 
+mod clock;
 mod error;
 mod message;
 mod operations;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use error::SqsError;
 use store::Store;
 
+pub use clock::QueueClock;
 pub use spec::{QueueSpec, Redrive};
 
 /// All queues of one embedded SQS. Clones share them.
@@ -38,6 +40,7 @@ pub struct Queues {
     connection: Arc<Mutex<Connection>>,
     /// Wakes whoever waits for a message of any queue. Each then looks again, which costs microseconds.
     arrivals: Arc<Notify>,
+    clock: QueueClock,
 }
 
 impl Queues {
@@ -58,7 +61,14 @@ impl Queues {
 
     fn over(connection: Connection) -> anyhow::Result<Self> {
         store::prepare(&connection).context("cannot set up the queues' tables")?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), arrivals: Arc::default() })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection, arrivals: Arc::default(), clock: QueueClock::default() })
+    }
+
+    /// The same queues by another clock.
+    #[must_use]
+    pub fn with_clock(self, clock: QueueClock) -> Self {
+        Self { clock, ..self }
     }
 
     /// Creates the queue, or gives an existing one of that name these attributes; its messages stay. The
@@ -82,7 +92,7 @@ impl Queues {
     fn transact<T>(&self, work: impl FnOnce(&Store<'_>) -> Result<T, SqsError>) -> Result<T, SqsError> {
         // A panic rolled its transaction back, so the connection behind a poisoned lock is sound.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = Store::begin(&mut connection)?;
+        let store = Store::begin(&mut connection, self.clock.now())?;
         let done = work(&store)?;
         if store.commit()? {
             self.arrivals.notify_waiters();

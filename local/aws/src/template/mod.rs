@@ -44,6 +44,8 @@ pub struct FunctionSpec {
     pub routes: Vec<Route>,
     /// The queues that it is fed from.
     pub queues: Vec<QueueSource>,
+    /// How often schedules call it.
+    pub schedules: Vec<Duration>,
 }
 
 /// A route of the HTTP API.
@@ -125,6 +127,7 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
         environment: environment(&properties["Environment"]["Variables"])?,
         routes: Vec::new(),
         queues: Vec::new(),
+        schedules: Vec::new(),
     };
     for (name, event) in &events {
         match event["Type"].as_str() {
@@ -133,6 +136,9 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
             }
             Some("SQS") => {
                 function.queues.push(queue_source(&event["Properties"]).with_context(|| name.clone())?);
+            }
+            Some("Schedule" | "ScheduleV2") => {
+                function.schedules.push(schedule(&event["Properties"]).with_context(|| name.clone())?);
             }
             _ => {}
         }
@@ -194,6 +200,24 @@ fn queue_source(properties: &Value) -> Result<QueueSource> {
             .iter()
             .any(|kind| kind == "ReportBatchItemFailures"),
     })
+}
+
+fn schedule(properties: &Value) -> Result<Duration> {
+    let expression = properties["Schedule"]
+        .as_str()
+        .or_else(|| properties["ScheduleExpression"].as_str())
+        .context("it has no schedule expression")?;
+    let unknown = || format!("the schedule {expression} is not understood; rate(5 minutes) would be");
+    let rate =
+        expression.strip_prefix("rate(").and_then(|rate| rate.strip_suffix(')')).with_context(unknown)?;
+    let (number, unit) = rate.split_once(' ').with_context(unknown)?;
+    let seconds = match unit.trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        _ => anyhow::bail!(unknown()),
+    };
+    Ok(Duration::from_secs(seconds * number.parse::<u64>().with_context(unknown)?))
 }
 
 /// What AWS takes when the template does not say.
@@ -325,6 +349,7 @@ Resources:
       Events:
         Route: {Type: HttpApi, Properties: {Method: put, Path: "/work/{id}"}}
         Queue: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn, BatchSize: 7, ScalingConfig: {MaximumConcurrency: 3}}}
+        Clock: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}
 "#;
 
     #[test]
@@ -349,6 +374,7 @@ Resources:
         let [source] = function.queues.as_slice() else { panic!("one queue is there") };
         assert_eq!((source.queue.as_str(), source.batch_size, source.max_concurrency), ("Jobs", 7, Some(3)));
         assert!(!source.partial_failures);
+        assert_eq!(function.schedules, [Duration::from_mins(1)]);
         assert_eq!(template.tables[0].ttl_attribute.as_deref(), Some("expires_at"));
         let [_, jobs] = template.queues.as_slice() else { panic!("two queues are there") };
         assert_eq!(jobs.visibility_timeout, Duration::from_mins(3));
@@ -367,6 +393,11 @@ Resources:
         check("!Ref Days", "!Ref Dayz", "WorkFunction: it refers to Dayz, which it does not define");
         check("!Ref Days", "!If [A, b, c]", "WorkFunction: the variable DAYS is {\"Fn::If\"");
         check("Method: put, ", "", "Route: missing field `Method`");
+        check(
+            "rate(1 minute)",
+            "cron(0 9 * * ? *)",
+            "Clock: the schedule cron(0 9 * * ? *) is not understood",
+        );
         check("{Binary: work}", "{}", "its Metadata has no BuildProperties.Binary");
     }
 }

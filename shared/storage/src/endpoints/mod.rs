@@ -6,12 +6,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use backon::{ExponentialBuilder, Retryable as _};
-use posthorn_domain::{Endpoint, EndpointEdit, EndpointId, Tenant, Timestamp};
+use posthorn_domain::{
+    DisabledReason, Endpoint, EndpointEdit, EndpointId, EndpointStatus, Health, Tenant, Timestamp,
+};
 
-use crate::StorageError;
 use crate::error::canceled_at;
+use crate::{StorageError, Written};
 use row::{EndpointRow, META, sort_key};
 
 /// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
@@ -116,6 +119,81 @@ impl EndpointStore {
         retrying(attempt).await
     }
 
+    /// Puts on record how an endpoint has been doing, unless somebody else has put something else on record since
+    /// `before` was read.
+    pub async fn set_health(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        health: Health,
+    ) -> Result<Written, StorageError> {
+        self.amend(
+            tenant,
+            before,
+            "SET health = :health, health_since = :since, health_warned = :warned",
+            |update| {
+                update
+                    .expression_attribute_values(
+                        ":health",
+                        AttributeValue::S(health.state.as_str().to_owned()),
+                    )
+                    .expression_attribute_values(
+                        ":since",
+                        AttributeValue::N(health.since.as_millis().to_string()),
+                    )
+                    .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
+            },
+        )
+        .await
+    }
+
+    /// Disables an endpoint, unless somebody else has changed its health or status since `before` was read.
+    pub async fn disable(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        reason: DisabledReason,
+    ) -> Result<Written, StorageError> {
+        let disabled = EndpointStatus::Disabled.as_str().to_owned();
+        self.amend(tenant, before, "SET #status = :disabled, disabled_reason = :reason", |update| {
+            update
+                .expression_attribute_values(":disabled", AttributeValue::S(disabled))
+                .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
+        })
+        .await
+    }
+
+    /// Makes a change that is not its owner's, unless the endpoint's health or status is no longer as it was.
+    async fn amend(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        set: &str,
+        values: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
+    ) -> Result<Written, StorageError> {
+        let Health { state, since, warned } = before.health;
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, &sort_key(before.id))))
+            .update_expression(format!("{set} ADD version :one"))
+            .condition_expression(
+                "#status = :status AND health = :was AND health_since = :was_since AND health_warned = :was_warned",
+            )
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":status", AttributeValue::S(before.status.to_string()))
+            .expression_attribute_values(":was", AttributeValue::S(state.as_str().to_owned()))
+            .expression_attribute_values(":was_since", AttributeValue::N(since.as_millis().to_string()))
+            .expression_attribute_values(":was_warned", AttributeValue::Bool(warned));
+        let update = values(update).build().expect("table, key and expression are set");
+        let update = TransactWriteItem::builder().update(update).build();
+        match self.write(update, self.touch_meta(tenant, 0)).await {
+            Ok(()) => Ok(Written::Now),
+            Err(Failure::Conflict | Failure::Meta) => Ok(Written::Before),
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
     /// The version of the tenant's endpoints: it moves with each write, and is 0 before the first.
     pub async fn version(&self, tenant: &Tenant) -> Result<u64, StorageError> {
         let answer = self
@@ -146,18 +224,13 @@ impl EndpointStore {
         answer.item.map(|item| EndpointRow::read(item, tenant)).transpose()
     }
 
-    fn put(
-        &self,
-        tenant: &Tenant,
-        endpoint: &Endpoint,
-        version: u64,
-    ) -> Result<aws_sdk_dynamodb::types::builders::PutBuilder, StorageError> {
+    fn put(&self, tenant: &Tenant, endpoint: &Endpoint, version: u64) -> Result<PutBuilder, StorageError> {
         let item = EndpointRow::item(tenant, endpoint, version)?;
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 
     /// Moves the tenant's version by one, and its count by `count`.
-    fn touch_meta(&self, tenant: &Tenant, count: i32) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn touch_meta(&self, tenant: &Tenant, count: i32) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(tenant, META)))
@@ -167,11 +240,7 @@ impl EndpointStore {
             .expression_attribute_values(":one", number(1))
     }
 
-    async fn write(
-        &self,
-        endpoint: TransactWriteItem,
-        meta: aws_sdk_dynamodb::types::builders::UpdateBuilder,
-    ) -> Result<(), Failure> {
+    async fn write(&self, endpoint: TransactWriteItem, meta: UpdateBuilder) -> Result<(), Failure> {
         let meta = meta.build().expect("table, key and expression are set");
         let sent = self
             .client
@@ -212,7 +281,7 @@ fn is_conflict(code: &str) -> bool {
     matches!(code, "ConditionalCheckFailed" | "TransactionConflict")
 }
 
-fn put_item(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> TransactWriteItem {
+fn put_item(put: PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
 }
 

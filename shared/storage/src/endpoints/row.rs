@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    EnabledEvents, Endpoint, EndpointId, FromJson as _, Invalid, Metadata, Tenant, Timestamp,
+    EnabledEvents, Endpoint, EndpointId, FromJson as _, Health, Invalid, Metadata, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,11 @@ pub(super) struct EndpointRow {
     created_at: i64,
     created_via: String,
     updated_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    disabled_reason: Option<String>,
+    health: String,
+    health_since: i64,
+    health_warned: bool,
     secret: String,
 }
 
@@ -59,6 +64,10 @@ impl EndpointRow {
             created_at: endpoint.created_at.as_millis(),
             created_via: endpoint.created_via.as_str().to_owned(),
             updated_at: endpoint.updated_at.as_millis(),
+            disabled_reason: endpoint.disabled_reason.map(|reason| reason.as_str().to_owned()),
+            health: endpoint.health.state.as_str().to_owned(),
+            health_since: endpoint.health.since.as_millis(),
+            health_warned: endpoint.health.warned,
             secret: endpoint.secret.reveal(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
@@ -89,6 +98,12 @@ impl EndpointRow {
             created_at: Timestamp::from_millis(self.created_at),
             created_via: self.created_via.parse()?,
             updated_at: Timestamp::from_millis(self.updated_at),
+            disabled_reason: self.disabled_reason.as_deref().map(str::parse).transpose()?,
+            health: Health {
+                state: self.health.parse()?,
+                since: Timestamp::from_millis(self.health_since),
+                warned: self.health_warned,
+            },
             secret: self.secret.parse()?,
         })
     }

@@ -122,6 +122,12 @@ impl EventLog {
         self.read(key).await?.map(|item| row::deliveries(key, item)).transpose()
     }
 
+    /// The deliveries in a row; none when there is no such row.
+    pub async fn deliveries(&self, key: &RecordKey) -> Result<Vec<Delivery>, StorageError> {
+        let row = self.read(key).await?.map(|item| row::deliveries(key, item)).transpose()?;
+        Ok(row.unwrap_or_default())
+    }
+
     /// Writes how deliveries in one row went on: all of them, or none when any is no longer pending or has got
     /// further than the reader knew.
     pub async fn advance(&self, key: &RecordKey, progress: &[Progress<'_>]) -> Result<Written, StorageError> {

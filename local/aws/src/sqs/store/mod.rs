@@ -4,7 +4,7 @@ mod messages;
 mod queues;
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
@@ -65,9 +65,9 @@ pub(super) struct Store<'c> {
 }
 
 impl<'c> Store<'c> {
-    pub(super) fn begin(connection: &'c mut Connection) -> rusqlite::Result<Self> {
+    pub(super) fn begin(connection: &'c mut Connection, now: i64) -> rusqlite::Result<Self> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Ok(Self { transaction, now: now(), arrived: Cell::new(false) })
+        Ok(Self { transaction, now, arrived: Cell::new(false) })
     }
 
     /// Makes it last. Tells whether some message, or the end of a queue, may be news to a waiting receive.
@@ -75,11 +75,6 @@ impl<'c> Store<'c> {
         self.transaction.commit()?;
         Ok(self.arrived.get())
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "this SQS is a service of its own, and keeps its own time")]
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, milliseconds)
 }
 
 /// A duration as the store has it. All that are stored are within weeks.

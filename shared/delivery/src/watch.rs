@@ -1,0 +1,343 @@
+//! How endpoints have been doing lately, as far as this process has seen, and what follows for their health.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use posthorn_domain::{
+    AttemptError, Delivery, DisabledReason, Endpoint, EndpointId, Health, HealthState, Timestamp,
+};
+
+use crate::sender::Answer;
+
+/// How many endpoints are remembered; the least recently used are forgotten.
+const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
+/// Failures in a row after which an endpoint counts as failing.
+const FAILURES_IN_A_ROW: u32 = 5;
+/// The attempt at one delivery whose failure makes an endpoint count as failing: by then it has failed for minutes.
+const TELLING_ATTEMPT: u32 = 3;
+/// What an endpoint that gets its events from fan-out has to answer within, usually.
+const SLOW: Duration = Duration::from_secs(1);
+/// What a slow endpoint has to answer within, usually, to count as healthy again.
+const QUICK: Duration = Duration::from_millis(500);
+/// Answers from which on a mean says something.
+const SAMPLES: u32 = 3;
+/// How long fan-out keeps away from an endpoint that was too slow or overloaded.
+const AVOIDANCE: Duration = Duration::from_secs(30);
+/// The longest that fan-out keeps away because of `Retry-After`.
+const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
+/// How long a change of health is not asked for again: by then everybody has read it.
+const SETTLING: Duration = Duration::from_secs(5);
+/// After how long of nothing but failures an endpoint's owner is told.
+const WARN_AFTER: Duration = Duration::from_hours(24);
+/// After how long of nothing but failures an endpoint is disabled.
+const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
+
+/// What this process has seen of each endpoint lately.
+pub(crate) struct Watch(Mutex<LruCache<EndpointId, Recent>>);
+
+/// What is to become of an endpoint after an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Its health is something else than what is on record.
+    Health(Health),
+    /// Its owner is to be told that it has failed for a day.
+    Warn(Health),
+    /// It is to be disabled, and its owner told.
+    Disable(DisabledReason),
+}
+
+/// One endpoint's recent history.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    failures: u32,
+    samples: u32,
+    /// A moving mean of how long answers took, each new one counting for a quarter.
+    latency: Duration,
+    avoid_until: Option<Timestamp>,
+    wait_until: Option<Timestamp>,
+    /// The last verdict, and when it was given.
+    last: Option<(Verdict, Timestamp)>,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(MAX_ENDPOINTS)))
+    }
+}
+
+impl Watch {
+    /// Whether fan-out may send to the endpoint itself: it is healthy on record, and nothing seen lately speaks
+    /// against it.
+    pub(crate) fn is_prompt(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
+        endpoint.health.state == HealthState::Healthy && !self.is_avoided(endpoint.id, now)
+    }
+
+    /// Whether an attempt at the endpoint may be made that is cut short after a second: nothing speaks against it.
+    pub(crate) fn is_worth_a_second(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
+        matches!(endpoint.health.state, HealthState::Healthy | HealthState::Unproven)
+            && !self.is_avoided(endpoint.id, now)
+    }
+
+    fn is_avoided(&self, id: EndpointId, now: Timestamp) -> bool {
+        self.lock().get(&id).and_then(|recent| recent.avoid_until).is_some_and(|until| until > now)
+    }
+
+    /// Until when the endpoint has asked to be left alone, at most 15 minutes ahead; `None` when it has not.
+    pub(crate) fn asked_to_wait_until(&self, id: EndpointId, now: Timestamp) -> Option<Timestamp> {
+        self.lock().get(&id).and_then(|recent| recent.wait_until).filter(|until| *until > now)
+    }
+
+    /// Takes note of an attempt. `delivery` is as it was before.
+    pub(crate) fn observe(
+        &self,
+        endpoint: &Endpoint,
+        delivery: &Delivery,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        let mut all = self.lock();
+        let recent = all.get_or_insert_mut(endpoint.id, Recent::default);
+        recent.take_note(answer, now);
+        let verdict = recent.verdict(&endpoint.health, delivery, answer, now)?;
+        let settling = |(last, at): &(Verdict, Timestamp)| last.is_like(verdict) && now.since(*at) < SETTLING;
+        if recent.last.as_ref().is_some_and(settling) {
+            return None;
+        }
+        recent.last = Some((verdict, now));
+        Some(verdict)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Recent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn take_note(&mut self, answer: &Answer, now: Timestamp) {
+        let attempt = &answer.attempt;
+        let answered = attempt.code.is_some();
+        let timed_out = matches!(attempt.error, Some(AttemptError::Timeout | AttemptError::Slow));
+        if answered || timed_out {
+            self.latency =
+                if self.samples == 0 { attempt.duration } else { (self.latency * 3 + attempt.duration) / 4 };
+            self.samples = self.samples.saturating_add(1);
+        }
+        // An attempt that was cut short is no failure: the next one may well succeed.
+        match attempt.error {
+            Some(AttemptError::Slow) => {}
+            _ if attempt.succeeded() => self.failures = 0,
+            _ => self.failures = self.failures.saturating_add(1),
+        }
+        if timed_out || matches!(attempt.code, Some(429 | 502 | 503 | 504)) {
+            let asked = answer.retry_after.map(|asked| asked.min(LONGEST_AVOIDANCE));
+            self.avoid_until = Some(now.plus(asked.unwrap_or_default().max(AVOIDANCE)));
+            self.wait_until = asked.map(|asked| now.plus(asked));
+        }
+    }
+
+    fn verdict(
+        &self,
+        health: &Health,
+        delivery: &Delivery,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Option<Verdict> {
+        let becomes =
+            |state| Some(Verdict::Health(Health { state, since: answer.attempt.at, warned: false }));
+        let slow = self.samples >= SAMPLES && self.latency >= SLOW;
+        if answer.attempt.succeeded() {
+            let quick = self.samples >= SAMPLES && self.latency < QUICK;
+            return match health.state {
+                HealthState::Slow if !quick => None,
+                HealthState::Healthy if !slow => None,
+                _ if slow => becomes(HealthState::Slow),
+                _ => becomes(HealthState::Healthy),
+            };
+        }
+        if answer.attempt.code == Some(410) {
+            return Some(Verdict::Disable(DisabledReason::Gone));
+        }
+        if answer.attempt.error == Some(AttemptError::Slow) {
+            return if health.state == HealthState::Healthy && slow {
+                becomes(HealthState::Slow)
+            } else {
+                None
+            };
+        }
+        if health.state != HealthState::Failing {
+            let telling = self.failures >= FAILURES_IN_A_ROW || delivery.failures() + 1 >= TELLING_ATTEMPT;
+            return if telling { becomes(HealthState::Failing) } else { None };
+        }
+        match now.since(health.since) {
+            failing if failing >= DISABLE_AFTER => Some(Verdict::Disable(DisabledReason::Failing)),
+            failing if failing >= WARN_AFTER && !health.warned => {
+                Some(Verdict::Warn(Health { warned: true, ..*health }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Verdict {
+    /// Whether two verdicts ask for the same.
+    fn is_like(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Health(one), Self::Health(other)) => one.state == other.state,
+            (one, other) => std::mem::discriminant(&one) == std::mem::discriminant(&other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthorn_domain::{Attempt, Fields, Mode, NewEndpoint, Random, Tenant};
+
+    use super::*;
+
+    struct Zero;
+
+    impl Random for Zero {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(0);
+        }
+    }
+
+    const HOUR: i64 = 3_600_000;
+
+    fn endpoint(state: HealthState, since: i64, warned: bool) -> Endpoint {
+        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let endpoint = new.register(&tenant, Timestamp::from_millis(0), &Zero);
+        Endpoint { health: Health { state, since: Timestamp::from_millis(since), warned }, ..endpoint }
+    }
+
+    fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
+        let (at, duration) = (Timestamp::from_millis(at), Duration::from_millis(millis));
+        Answer { attempt: Attempt { at, duration, code, error }, body: String::new(), retry_after: None }
+    }
+
+    fn ok(at: i64, millis: u64) -> Answer {
+        answer(at, millis, Some(200), None)
+    }
+
+    fn failed(at: i64) -> Answer {
+        answer(at, 10, Some(500), None)
+    }
+
+    /// What one more attempt of a delivery with this many failures leads to.
+    fn observe(watch: &Watch, endpoint: &Endpoint, failures: usize, answer: &Answer) -> Option<Verdict> {
+        let mut delivery = Delivery::due(endpoint.id, endpoint.created_at);
+        delivery.attempts = vec![failed(0).attempt; failures];
+        watch.observe(endpoint, &delivery, answer, answer.attempt.at)
+    }
+
+    fn health(state: HealthState, since: i64) -> Verdict {
+        Verdict::Health(Health { state, since: Timestamp::from_millis(since), warned: false })
+    }
+
+    #[test]
+    fn the_first_success_proves_an_endpoint_and_writes_once() {
+        let (watch, endpoint) = (Watch::default(), endpoint(HealthState::Unproven, 0, false));
+        assert!(!watch.is_prompt(&endpoint, Timestamp::from_millis(0)));
+        assert_eq!(observe(&watch, &endpoint, 0, &ok(10, 5)), Some(health(HealthState::Healthy, 10)));
+        assert_eq!(observe(&watch, &endpoint, 0, &ok(20, 5)), None);
+        assert_eq!(observe(&watch, &endpoint, 0, &ok(5_010, 5)), Some(health(HealthState::Healthy, 5_010)));
+    }
+
+    #[test]
+    fn a_healthy_endpoint_writes_nothing_and_single_failures_change_nothing() {
+        let (watch, endpoint) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
+        for at in 0..1_000 {
+            let answer = if at % 5 == 4 { ok(at, 100) } else { failed(at) };
+            assert_eq!(observe(&watch, &endpoint, 0, &answer), None, "{at}");
+        }
+        assert!(watch.is_prompt(&endpoint, Timestamp::from_millis(1_000)));
+    }
+
+    #[test]
+    fn five_failures_in_a_row_or_a_third_attempt_make_it_failing_and_one_success_ends_that() {
+        let (watch, healthy) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
+        for at in 0..4 {
+            assert_eq!(observe(&watch, &healthy, 0, &failed(at)), None);
+        }
+        assert_eq!(observe(&watch, &healthy, 0, &failed(4)), Some(health(HealthState::Failing, 4)));
+        assert_eq!(observe(&Watch::default(), &healthy, 1, &failed(7)), None);
+        assert_eq!(
+            observe(&Watch::default(), &healthy, 2, &failed(7)),
+            Some(health(HealthState::Failing, 7))
+        );
+        let failing = endpoint(HealthState::Failing, 4, true);
+        assert_eq!(observe(&watch, &failing, 0, &ok(9, 10)), Some(health(HealthState::Healthy, 9)));
+    }
+
+    #[test]
+    fn overload_and_slowness_keep_fan_out_away_for_a_while() {
+        let healthy = endpoint(HealthState::Healthy, 0, false);
+        let check = |answer: &Answer, until: Option<i64>| {
+            let watch = Watch::default();
+            observe(&watch, &healthy, 0, answer);
+            let avoided = watch.lock().get(&healthy.id).unwrap().avoid_until;
+            assert_eq!(avoided.map(Timestamp::as_millis), until, "{answer:?}");
+            let is_prompt = |at| watch.is_prompt(&healthy, Timestamp::from_millis(at));
+            assert_eq!((is_prompt(0), is_prompt(1_000_000)), (until.is_none(), true));
+            let asked = watch.asked_to_wait_until(healthy.id, Timestamp::from_millis(0));
+            assert_eq!(asked.is_some(), answer.retry_after.is_some(), "{answer:?}");
+        };
+        for code in [429, 502, 503, 504] {
+            check(&answer(0, 10, Some(code), None), Some(30_000));
+        }
+        for code in [200, 400, 404, 500] {
+            check(&answer(0, 10, Some(code), None), None);
+        }
+        check(&answer(0, 1_000, None, Some(AttemptError::Slow)), Some(30_000));
+        check(&answer(0, 15_000, None, Some(AttemptError::Timeout)), Some(30_000));
+        check(&answer(0, 1, None, Some(AttemptError::Connection)), None);
+        let asked = |seconds| Answer {
+            retry_after: Some(Duration::from_secs(seconds)),
+            ..answer(0, 10, Some(429), None)
+        };
+        check(&asked(60), Some(60_000));
+        check(&asked(86_400), Some(900_000));
+    }
+
+    #[test]
+    fn an_endpoint_that_usually_takes_more_than_a_second_is_slow_until_it_is_quick_again() {
+        let (watch, healthy) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
+        assert_eq!(observe(&watch, &healthy, 0, &ok(0, 3_000)), None);
+        assert_eq!(observe(&watch, &healthy, 0, &ok(1, 3_000)), None);
+        assert_eq!(observe(&watch, &healthy, 0, &ok(2, 3_000)), Some(health(HealthState::Slow, 2)));
+        let slow = endpoint(HealthState::Slow, 2, false);
+        let back = (3..20).find_map(|at| observe(&watch, &slow, 0, &ok(at, 50)));
+        assert!(
+            matches!(back, Some(Verdict::Health(Health { state: HealthState::Healthy, .. }))),
+            "{back:?}"
+        );
+    }
+
+    #[test]
+    fn a_day_of_failures_warns_once_and_five_days_disable() {
+        let check = |hours: i64, warned: bool, verdict: Option<Verdict>| {
+            let failing = endpoint(HealthState::Failing, 0, warned);
+            assert_eq!(observe(&Watch::default(), &failing, 0, &failed(hours * HOUR)), verdict, "{hours} h");
+        };
+        let warned = Health { state: HealthState::Failing, since: Timestamp::from_millis(0), warned: true };
+        check(23, false, None);
+        check(24, false, Some(Verdict::Warn(warned)));
+        check(24, true, None);
+        check(119, true, None);
+        check(120, true, Some(Verdict::Disable(DisabledReason::Failing)));
+        check(120, false, Some(Verdict::Disable(DisabledReason::Failing)));
+    }
+
+    #[test]
+    fn gone_disables_at_once() {
+        let gone = answer(0, 10, Some(410), None);
+        for state in [HealthState::Healthy, HealthState::Unproven, HealthState::Slow, HealthState::Failing] {
+            let verdict = observe(&Watch::default(), &endpoint(state, 0, false), 0, &gone);
+            assert_eq!(verdict, Some(Verdict::Disable(DisabledReason::Gone)));
+        }
+    }
+}

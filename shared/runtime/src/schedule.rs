@@ -1,0 +1,42 @@
+//! Serving a schedule.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use lambda_runtime::{LambdaEvent, service_fn};
+use posthorn_domain::Timestamp;
+use serde::de::IgnoredAny;
+
+use crate::http::describe;
+use crate::{Error, Runtime, SettingsError, deadline};
+
+/// A function that a schedule calls: takes when it will be ended.
+pub type ScheduleFunction = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
+
+/// Makes a function of a handler and what it works with. A panic becomes an error, and the next call is served.
+pub fn schedule_function<App, Handler, Work>(app: App, handler: Handler) -> ScheduleFunction
+where
+    App: Send + Sync + 'static,
+    Handler: Fn(Arc<App>, Timestamp) -> Work + Copy + Send + Sync + 'static,
+    Work: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let app = Arc::new(app);
+    Arc::new(move |deadline| {
+        let app = Arc::clone(&app);
+        Box::pin(async move {
+            let outcome = AssertUnwindSafe(async { handler(app, deadline).await }).catch_unwind().await;
+            outcome.unwrap_or_else(|panic| Err(describe(&*panic).into()))
+        })
+    })
+}
+
+/// Serves a function's calls until Lambda ends the process.
+pub async fn serve_schedule(
+    function: impl FnOnce(&Runtime) -> Result<ScheduleFunction, SettingsError>,
+) -> Result<(), Error> {
+    let function = function(&Runtime::start()?)?;
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| function(deadline(&event.context))))
+        .await
+}
