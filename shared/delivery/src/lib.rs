@@ -2,6 +2,8 @@
 //!
 //! Nothing but this crate opens a connection to a stranger.
 
+#[cfg(test)]
+mod answers;
 mod decision;
 mod deliver;
 mod dispatch;

@@ -1,0 +1,190 @@
+//! Every kind of answer that an endpoint can give: what is recorded of it, and what follows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_domain::{
+    Clock, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Mode, NewEndpoint, Random, Tenant, Timestamp,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::decision;
+use crate::sender::{Answer, Sender};
+use crate::watch::{Verdict, Watch};
+
+/// How long an attempt may take here.
+const TIMEOUT: Duration = Duration::from_millis(400);
+
+struct Fixed;
+
+impl Clock for Fixed {
+    // 2026-11-24T10:00:00Z
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_795_514_400_000)
+    }
+}
+
+impl Random for Fixed {
+    fn fill(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+
+/// What a server does once a request has arrived.
+enum Script {
+    /// Sends these bytes and closes.
+    Say(&'static str),
+    /// Sends these bytes and then nothing more.
+    Hang(&'static str),
+    /// Sends these bytes, and then the others again and again.
+    Pour(&'static str, &'static [u8]),
+}
+
+/// Serves one connection. Answers its address.
+async fn serve(script: Script) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 16 * 1024];
+        let _ = stream.read(&mut request).await;
+        let _ = match script {
+            Script::Say(answer) => stream.write_all(answer.as_bytes()).await,
+            Script::Hang(answer) => {
+                let _ = stream.write_all(answer.as_bytes()).await;
+                std::future::pending().await
+            }
+            Script::Pour(head, drop) => {
+                let _ = stream.write_all(head.as_bytes()).await;
+                while stream.write_all(drop).await.is_ok() {}
+                Ok(())
+            }
+        };
+    });
+    address
+}
+
+fn endpoint(url: &str) -> Endpoint {
+    let json = format!(r#"{{"url": "{url}", "enabled_events": ["*"]}}"#);
+    let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+    NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap().register(&tenant, Fixed.now(), &Fixed)
+}
+
+async fn post(url: &str) -> Answer {
+    let id: EventId = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
+    let sender = Sender::new(Arc::new(Fixed), TIMEOUT);
+    let started = std::time::Instant::now();
+    let answer = sender.post(&endpoint(url), id, &"{}".into()).await;
+    assert!(started.elapsed() < 10 * TIMEOUT, "{url} took {:?}", started.elapsed());
+    answer
+}
+
+/// What is expected: the recorded status code and error, and in how many seconds the next attempt is due, where the
+/// schedule says in 5.
+#[derive(Debug, PartialEq)]
+struct Expected(Option<u16>, Option<&'static str>, Option<i64>);
+
+const DELIVERED: Option<i64> = None;
+
+async fn check_url(what: &str, url: &str, expected: Expected) -> Answer {
+    let answer = post(url).await;
+    let due = Delivery::due(endpoint(url).id, Fixed.now());
+    let after = decision::after(due, answer.clone(), &"5s".parse().unwrap(), 0.5);
+    let ended = answer.attempt.at.plus(answer.attempt.duration);
+    let wait = after.next_attempt_at.map(|at| (at.as_millis() - ended.as_millis()) / 1000);
+    assert_eq!(after.status == DeliveryStatus::Succeeded, wait.is_none(), "{what}");
+    let error = answer.attempt.error.map(posthorn_domain::AttemptError::as_str);
+    assert_eq!(Expected(answer.attempt.code, error, wait), expected, "{what}");
+    answer
+}
+
+async fn check(script: Script, expected: Expected) -> Answer {
+    let what = match script {
+        Script::Say(answer) | Script::Hang(answer) | Script::Pour(answer, _) => answer,
+    };
+    let url = format!("http://{}/", serve(script).await);
+    check_url(what, &url, expected).await
+}
+
+#[tokio::test]
+async fn statuses_are_recorded_and_only_2xx_is_an_acknowledgement() {
+    use Script::Say;
+    check(Say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"), Expected(Some(200), None, DELIVERED)).await;
+    check(Say("HTTP/1.1 204 No Content\r\n\r\n"), Expected(Some(204), None, DELIVERED)).await;
+    let elsewhere = "HTTP/1.1 301 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    check(Say(elsewhere), Expected(Some(301), None, Some(5))).await;
+    let elsewhere = "HTTP/1.1 307 Temporary\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    check(Say(elsewhere), Expected(Some(307), None, Some(5))).await;
+    for (code, answer) in [
+        (400, "HTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n"),
+        (401, "HTTP/1.1 401 Who\r\ncontent-length: 0\r\n\r\n"),
+        (404, "HTTP/1.1 404 Where\r\ncontent-length: 0\r\n\r\n"),
+        (408, "HTTP/1.1 408 Late\r\ncontent-length: 0\r\n\r\n"),
+        (410, "HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n"),
+        (413, "HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n"),
+        (429, "HTTP/1.1 429 Often\r\ncontent-length: 0\r\n\r\n"),
+        (500, "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n"),
+        (502, "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"),
+        (503, "HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n"),
+        (504, "HTTP/1.1 504 Slow\r\ncontent-length: 0\r\n\r\n"),
+    ] {
+        check(Say(answer), Expected(Some(code), None, Some(5))).await;
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_heeded_in_all_its_forms() {
+    use Script::Say;
+    let failed = |code, wait| Expected(Some(code), None, Some(wait));
+    check(Say("HTTP/1.1 429 A\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n"), failed(429, 60)).await;
+    check(Say("HTTP/1.1 503 A\r\nretry-after: 7.5\r\ncontent-length: 0\r\n\r\n"), failed(503, 7)).await;
+    let dated = "HTTP/1.1 503 A\r\nretry-after: Tue, 24 Nov 2026 10:10:00 GMT\r\ncontent-length: 0\r\n\r\n";
+    check(Say(dated), failed(503, 600)).await;
+    check(Say("HTTP/1.1 400 A\r\nretry-after: 60\r\ncontent-length: 0\r\n\r\n"), failed(400, 60)).await;
+    check(Say("HTTP/1.1 429 A\r\nretry-after: 9999999\r\ncontent-length: 0\r\n\r\n"), failed(429, 86_400))
+        .await;
+    check(Say("HTTP/1.1 429 A\r\nretry-after: soon\r\ncontent-length: 0\r\n\r\n"), failed(429, 5)).await;
+    check(Say("HTTP/1.1 429 A\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n"), failed(429, 5)).await;
+}
+
+#[tokio::test]
+async fn what_never_becomes_an_answer_is_recorded_with_the_reason() {
+    use Script::{Hang, Say};
+    let failed = |error| Expected(None, Some(error), Some(5));
+    check(Hang(""), failed("timeout")).await;
+    check(Hang("HTTP/1.1 200 OK\r\n"), failed("timeout")).await;
+    check(Say(""), failed("protocol")).await;
+    check(Say("SSH-2.0-OpenSSH_9.2\r\n"), failed("protocol")).await;
+    check(Say("\u{0}\u{1}\u{2}garbage"), failed("protocol")).await;
+    let refused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    check_url("refused", &format!("http://{refused}/"), failed("connection")).await;
+    let plain = serve(Say("HTTP/1.1 200 OK\r\n\r\n")).await;
+    check_url("no TLS", &format!("https://{plain}/"), failed("tls")).await;
+    check_url("no name", "http://nobody.invalid/", failed("dns")).await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_bounded_in_time_and_size() {
+    use Script::{Hang, Pour, Say};
+    let stalled = Expected(Some(200), Some("timeout"), Some(5));
+    let answer = check(Hang("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), stalled).await;
+    assert_eq!(answer.body, "half");
+    let cut = Expected(Some(200), Some("protocol"), Some(5));
+    check(Say("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"), cut).await;
+    let endless = "HTTP/1.1 500 Oh\r\ncontent-type: text/plain\r\n\r\n";
+    let answer = check(Pour(endless, &[b'x'; 4096]), Expected(Some(500), None, Some(5))).await;
+    assert_eq!(answer.body, "x".repeat(1024));
+    let endless = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+    check(Pour(endless, &[b'x'; 4096]), Expected(Some(200), None, DELIVERED)).await;
+}
+
+#[tokio::test]
+async fn gone_is_the_end_of_the_endpoint() {
+    let url =
+        format!("http://{}/", serve(Script::Say("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")).await);
+    let (endpoint, answer) = (endpoint(&url), post(&url).await);
+    let delivery = Delivery::due(endpoint.id, Fixed.now());
+    let verdict = Watch::default().observe(&endpoint, &delivery, &answer, Fixed.now());
+    assert_eq!(verdict, Some(Verdict::Disable(posthorn_domain::DisabledReason::Gone)));
+}
