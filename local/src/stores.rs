@@ -33,6 +33,8 @@ pub struct Stores {
     pub dynamodb: String,
     /// SQS's address, such as `http://127.0.0.1:9324`.
     pub sqs: String,
+    /// The queues themselves.
+    pub queues: Queues,
     tasks: Tasks,
 }
 
@@ -52,8 +54,8 @@ impl Stores {
         }
         let mut tasks = Tasks::default();
         tasks.spawn(|stop| tables.serve(dynamodb_listener, stop.cancelled_owned()));
-        tasks.spawn(|stop| queues.serve(sqs_listener, stop.cancelled_owned()));
-        Ok(Self { dynamodb, sqs, tasks })
+        tasks.spawn(|stop| queues.clone().serve(sqs_listener, stop.cancelled_owned()));
+        Ok(Self { dynamodb, sqs, queues, tasks })
     }
 
     /// Waits until one of them can no longer be served.

@@ -8,4 +8,6 @@ mod deliveries;
 mod endpoints_api;
 mod harness;
 mod release_binaries;
+mod retries;
 mod samples;
+mod time_machine;

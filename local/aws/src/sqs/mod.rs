@@ -22,6 +22,7 @@ mod store;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use rusqlite::Connection;
@@ -77,6 +78,16 @@ impl Queues {
         spec.check()?;
         self.transact(|store| Ok(store.save_queue(spec)?))?;
         Ok(())
+    }
+
+    /// In how long the next hidden message of this queue becomes visible, if there is any: what a test in which days
+    /// pass need not wait out second by second. There must be such a queue.
+    pub fn next_due(&self, queue: &str) -> anyhow::Result<Option<Duration>> {
+        let due = self.transact(|store| {
+            let queue = store.queue(queue)?;
+            Ok(queue.map(|queue| store.next_due(&queue)).transpose()?)
+        })?;
+        due.with_context(|| format!("there is no queue {queue}"))
     }
 
     /// Answers SQS's clients on `listener` until `shutdown` completes; receives still waiting then come back empty.

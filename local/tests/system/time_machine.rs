@@ -1,0 +1,252 @@
+//! The functions and their queues in a time that the test tells.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures::future::join_all;
+use posthorn_domain::{
+    Clock, Delivery, Endpoint, EventId, EventMessage, Fields, NewEndpoint, Random, Tenant, Timestamp,
+};
+use posthorn_local::StoresOptions;
+use posthorn_local_aws::clients;
+use posthorn_local_aws::sqs::QueueClock;
+use posthorn_local_aws::template::queue_url;
+use posthorn_runtime::{Runtime, ScheduleFunction, Settings, SqsFunction};
+use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute, Written};
+use serde_json::json;
+
+use crate::harness::{TestStores, local_tenant};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A clock that stands still until it is set.
+#[derive(Clone)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Chance that is the same in every run (SplitMix64).
+struct Seeded(AtomicU64);
+
+impl Random for Seeded {
+    fn fill(&self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(8) {
+            let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+pub(crate) struct TimeMachine {
+    pub(crate) stores: TestStores,
+    pub(crate) endpoints: EndpointStore,
+    pub(crate) log: EventLog,
+    pub(crate) due: DueRetries,
+    pub(crate) random: Arc<dyn Random>,
+    clock: TestClock,
+    sqs: aws_sdk_sqs::Client,
+    workers: [(&'static str, SqsFunction); 2],
+    sweep_due: ScheduleFunction,
+}
+
+impl TimeMachine {
+    /// It is 2026-11-24T10:00:00Z; the variables are set instead of the template's.
+    pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
+        let clock = TestClock(Arc::new(AtomicI64::new(1_795_514_400_000)));
+        let queues = clock.clone();
+        let queues = QueueClock::new(move || queues.now().as_millis());
+        let stores =
+            TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
+        let random: Arc<dyn Random> = Arc::new(Seeded(AtomicU64::new(1)));
+        let runtime = |function: &str| {
+            let mut variables: BTreeMap<String, String> = stores.environment(function);
+            variables
+                .extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            let settings = Settings::from_iter(variables);
+            Runtime::new(settings, Arc::new(clock.clone()), Arc::clone(&random)).unwrap()
+        };
+        Self {
+            endpoints: runtime("create-endpoint").endpoints().unwrap(),
+            log: runtime("fan-out").event_log().unwrap(),
+            due: runtime("sweep-due").due_retries().unwrap(),
+            workers: [
+                ("EventsQueue", fan_out::function(&runtime("fan-out")).unwrap()),
+                ("DeliveriesQueue", deliver::function(&runtime("deliver")).unwrap()),
+            ],
+            sweep_due: sweep_due::function(&runtime("sweep-due")).unwrap(),
+            sqs: clients::sqs(&stores.stores.sqs),
+            random,
+            clock,
+            stores,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) async fn register(&self, url: &str, patterns: &[&str]) -> Endpoint {
+        let fields = json!({ "url": url, "enabled_events": patterns }).to_string();
+        let new = NewEndpoint::read(&mut Fields::parse(&fields).unwrap()).unwrap();
+        let endpoint = new.register(&local_tenant(), self.now(), self.random.as_ref());
+        self.endpoints.create(&local_tenant(), &endpoint, 10_000).await.unwrap();
+        endpoint
+    }
+
+    /// Puts an event on the events queue.
+    pub(crate) async fn publish(&self, event_type: &str) -> EventId {
+        let event = json!({ "type": event_type, "data": {} });
+        let message =
+            json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string();
+        let url = queue_url(&self.stores.stores.sqs, "EventsQueue");
+        let sent = self.sqs.send_message().queue_url(url).message_body(&message).send().await.unwrap();
+        let message = EventMessage::parse(&message).unwrap();
+        message.into_event(sent.message_id().unwrap(), self.now()).unwrap().1.id
+    }
+
+    pub(crate) async fn record(&self, event_id: EventId) -> EventRecord {
+        self.log.get(&local_tenant(), event_id).await.unwrap().expect("the event is on record")
+    }
+
+    /// The only delivery of an event.
+    pub(crate) async fn delivery(&self, event_id: EventId) -> Delivery {
+        let [delivery] = <[Delivery; 1]>::try_from(self.record(event_id).await.deliveries).unwrap();
+        delivery
+    }
+
+    pub(crate) async fn endpoint(&self, endpoint: &Endpoint) -> Endpoint {
+        self.endpoints.get(&local_tenant(), endpoint.id).await.unwrap().expect("the endpoint is there")
+    }
+
+    /// Lets time pass, and the functions do what comes up meanwhile.
+    pub(crate) async fn pass(&self, span: Duration) {
+        let end = self.now().plus(span);
+        loop {
+            self.work().await;
+            if self.now() >= end {
+                return;
+            }
+            let next = self.next_moment(end).await;
+            self.set(next);
+            self.sweep().await;
+        }
+    }
+
+    /// Lets time pass, in which no function runs.
+    pub(crate) fn sleep(&self, span: Duration) {
+        self.set(self.now().plus(span));
+    }
+
+    pub(crate) async fn sweep(&self) {
+        (self.sweep_due)(self.now().plus(Duration::from_secs(55))).await.unwrap();
+    }
+
+    fn set(&self, at: Timestamp) {
+        self.clock.0.store(at.as_millis(), Ordering::SeqCst);
+    }
+
+    /// When something happens next: a message becomes visible, it is a minute before a retry waits in the due table, or
+    /// the end. The sweeps until then would find nothing, so they are left out, but for moving the cursor.
+    async fn next_moment(&self, end: Timestamp) -> Timestamp {
+        let queues = &self.stores.stores.queues;
+        let visible = ["EventsQueue", "DeliveriesQueue"].map(|queue| queues.next_due(queue).unwrap());
+        let visible = visible.into_iter().flatten().min().map(|wait| self.now().plus(wait));
+        let earliest = self.due.earliest().await.unwrap();
+        let minute_before = |minute: Minute| Timestamp::from_millis((minute.0 - 1) * 60_000);
+        let swept = earliest.map(|minute| minute_before(minute).max(self.now().plus(SECOND)));
+        let next = [visible, swept, Some(end)].into_iter().flatten().min().expect("there is an end");
+        let cursor = self.due.cursor().await.unwrap();
+        let empty_until = Minute::of(next).min(earliest.unwrap_or(Minute(i64::MAX)));
+        if cursor.is_some_and(|cursor| cursor < empty_until) {
+            assert_eq!(self.due.move_cursor(cursor, empty_until).await.unwrap(), Written::Now);
+        }
+        next
+    }
+
+    /// Hands the functions whatever is on their queues, until there is nothing more for now.
+    pub(crate) async fn work(&self) {
+        loop {
+            let worked =
+                join_all(self.workers.iter().map(|(queue, function)| self.work_off(queue, function)));
+            if worked.await.into_iter().sum::<usize>() == 0 {
+                return;
+            }
+        }
+    }
+
+    async fn work_off(&self, queue: &str, function: &SqsFunction) -> usize {
+        let url = queue_url(&self.stores.stores.sqs, queue);
+        let mut handled = 0;
+        loop {
+            let receive = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10);
+            let received =
+                receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await.unwrap();
+            let messages = received.messages.unwrap_or_default();
+            self.hand_over(&url, function, &messages).await;
+            handled += messages.len();
+            if messages.len() < 10 {
+                return handled;
+            }
+        }
+    }
+
+    async fn hand_over(&self, url: &str, function: &SqsFunction, messages: &[Message]) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut batch = SqsEvent::default();
+        batch.records = messages.iter().map(record).collect();
+        let deadline = self.now().plus(Duration::from_secs(30));
+        let failures = function(batch, deadline).await.unwrap().batch_item_failures;
+        let failed = |message: &&Message| {
+            failures.iter().any(|failure| Some(failure.item_identifier.as_str()) == message.message_id())
+        };
+        for message in messages.iter().filter(|message| !failed(message)) {
+            let handle = message.receipt_handle().unwrap();
+            self.sqs.delete_message().queue_url(url).receipt_handle(handle).send().await.unwrap();
+        }
+    }
+
+    /// Takes everything off a queue that can be received now. Answers the bodies.
+    pub(crate) async fn take(&self, queue: &str) -> Vec<String> {
+        let url = queue_url(&self.stores.stores.sqs, queue);
+        let mut bodies = Vec::new();
+        loop {
+            let receive = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10);
+            let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+            if messages.is_empty() {
+                return bodies;
+            }
+            join_all(messages.iter().map(|message| async {
+                let handle = message.receipt_handle().unwrap();
+                self.sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await.unwrap();
+            }))
+            .await;
+            bodies.extend(messages.into_iter().filter_map(|message| message.body));
+        }
+    }
+
+    pub(crate) fn tenant() -> Tenant {
+        local_tenant()
+    }
+}
+
+fn record(message: &Message) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id.clone_from(&message.message_id);
+    record.body.clone_from(&message.body);
+    let attributes = message.attributes.iter().flatten();
+    record.attributes =
+        attributes.map(|(name, value)| (name.as_str().to_owned(), value.clone())).collect::<HashMap<_, _>>();
+    record
+}
