@@ -108,10 +108,15 @@ impl TimeMachine {
         let event = json!({ "type": event_type, "data": {} });
         let message =
             json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string();
-        let url = queue_url(&self.stores.stores.sqs, "EventsQueue");
-        let sent = self.sqs.send_message().queue_url(url).message_body(&message).send().await.unwrap();
-        let message = EventMessage::parse(&message).unwrap();
-        message.into_event(sent.message_id().unwrap(), self.now()).unwrap().1.id
+        let message_id = self.send("EventsQueue", message.clone()).await;
+        EventMessage::parse(&message).unwrap().into_event(&message_id, self.now()).unwrap().1.id
+    }
+
+    /// Puts a message on a queue. Answers its id.
+    pub(crate) async fn send(&self, queue: &str, body: String) -> String {
+        let url = queue_url(&self.stores.stores.sqs, queue);
+        let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
+        sent.message_id.unwrap()
     }
 
     pub(crate) async fn record(&self, event_id: EventId) -> EventRecord {

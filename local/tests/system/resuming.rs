@@ -1,0 +1,156 @@
+//! Messages that come twice, and messages that nobody can understand.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::StatusCode;
+use posthorn_domain::{DeliveryStatus, EventId, Partition};
+use posthorn_local::Receiver;
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::queue_url;
+use serde_json::json;
+use tokio::time::{interval, timeout};
+
+use crate::harness::{PATIENCE, TestStores, TestSystem, local_tenant, next};
+use crate::time_machine::TimeMachine;
+
+fn event_id(machine: &TimeMachine) -> EventId {
+    EventId::new(machine.now(), Partition::of(&"order.paid".parse().unwrap()), machine.random.bits())
+}
+
+fn message(id: EventId) -> String {
+    let event = json!({ "id": id, "type": "order.paid", "data": {} });
+    json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicates_that_are_handled_at_the_same_time_leave_one_record_and_no_loose_ends() {
+    let flaky = |path: &str, _: &str| {
+        if path == "/ok" { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+    };
+    let receiver = Receiver::start(0, flaky).await.unwrap();
+    let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "5s")]).await;
+    machine.register(&format!("{}/ok", receiver.url), &["*"]).await;
+    machine.register(&format!("{}/broken", receiver.url), &["*"]).await;
+    machine.stores.prove_endpoints().await;
+    let id = event_id(&machine);
+    join_all((0..8).map(|_| machine.send("EventsQueue", message(id)))).await;
+    machine.work().await;
+    let record = machine.record(id).await;
+    assert_eq!(record.deliveries.len(), 2);
+    assert!(record.deliveries.iter().all(|delivery| delivery.attempts.len() == 1), "{record:?}");
+    machine.pass(Duration::from_mins(1)).await;
+    let record = machine.record(id).await;
+    let mut ends: Vec<_> =
+        record.deliveries.iter().map(|delivery| (delivery.attempts.len(), delivery.status)).collect();
+    ends.sort_by_key(|(attempts, _)| *attempts);
+    assert_eq!(ends, [(1, DeliveryStatus::Succeeded), (2, DeliveryStatus::Failed)]);
+    machine.stores.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_that_comes_late_finds_nothing_left_to_do() {
+    let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let mut receiver = receiver;
+    let machine = TimeMachine::start(&[]).await;
+    machine.register(&receiver.url, &["*"]).await;
+    let id = event_id(&machine);
+    let late = json!({ "id": id, "type": "order.paid", "data": {}, "created_at": machine.now() });
+    let late = json!({ "account": local_tenant().account, "livemode": true, "event": late }).to_string();
+    machine.send("EventsQueue", late.clone()).await;
+    machine.work().await;
+    assert_eq!(next(&mut receiver).await.event_id(), id.to_string());
+    machine.sleep(Duration::from_mins(1));
+    machine.send("EventsQueue", late).await;
+    machine.work().await;
+    assert!(receiver.is_idle(), "it is not delivered again");
+    assert_eq!(machine.delivery(id).await.attempts.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn duplicate_retries_make_one_attempt_more() {
+    let receiver = Receiver::start(0, |_, _| StatusCode::INTERNAL_SERVER_ERROR).await.unwrap();
+    let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "5s, 1h")]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    let id = machine.publish("order.paid").await;
+    machine.work().await;
+    let retry = json!({
+        "account": local_tenant().account, "livemode": true, "event_id": id, "endpoint_id": endpoint.id, "attempt": 2,
+    });
+    for _ in 0..5 {
+        machine.send("DeliveriesQueue", retry.to_string()).await;
+    }
+    machine.pass(Duration::from_mins(1)).await;
+    assert_eq!(machine.delivery(id).await.attempts.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_can_understand_becomes_a_dead_letter_and_holds_up_nothing() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let stores = TestStores::with_visibility(Duration::from_millis(300)).await;
+    let system = TestSystem::with(stores, &[]).await;
+    system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
+    let sqs = clients::sqs(&system.stores.stores.sqs);
+    let send = async |queue: &str, body: &str| {
+        let url = queue_url(&system.stores.stores.sqs, queue);
+        sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
+    };
+    let unrecorded = EventId::new(
+        posthorn_domain::Timestamp::from_millis(1_795_514_400_000),
+        Partition::of(&"order.paid".parse().unwrap()),
+        7,
+    );
+    let poison = [
+        "not JSON",
+        "[]",
+        r#"{"account":"local","livemode":true}"#,
+        r#"{"account":"no such account!","livemode":true,"event":{"type":"a","data":{}}}"#,
+        r#"{"account":{"id":"local"},"livemode":true,"event":{"type":"a","data":{}}}"#,
+        r#"{"account":"local","livemode":true,"event":{"type":"a","data":{},"colour":"red"}}"#,
+        r#"{"account":"local","livemode":"yes","event":{"type":"a","data":{}}}"#,
+    ];
+    for body in poison {
+        send("EventsQueue", body).await;
+        send("DeliveriesQueue", body).await;
+    }
+    let unknown = json!({ "account": "local", "livemode": true, "event_id": unrecorded,
+        "endpoint_id": "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7", "attempt": 1 });
+    send("DeliveriesQueue", &unknown.to_string()).await;
+    send("EventsQueue", r#"{"account":"local","livemode":true,"event":{"type":"good","data":{}}}"#).await;
+    assert_eq!(next(&mut receiver).await.path, "/");
+    let dead = async {
+        let mut look = interval(Duration::from_millis(50));
+        loop {
+            let events = system.stores.depth("EventsDeadLetterQueue").await;
+            let deliveries = system.stores.depth("DeliveriesDeadLetterQueue").await;
+            if (events, deliveries) == (7, 8) {
+                return;
+            }
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, dead).await.expect("all of them should become dead letters");
+    assert_eq!(system.stores.depth("EventsQueue").await + system.stores.depth("DeliveriesQueue").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_for_five_thousand_endpoints_reaches_each_of_them_through_chunks() {
+    let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let mut receiver = receiver;
+    let machine = TimeMachine::start(&[]).await;
+    let url = receiver.url.clone();
+    for _ in 0..50 {
+        join_all((0..100).map(|_| machine.register(&url, &["order.*"]))).await;
+    }
+    let id = machine.publish("order.paid").await;
+    machine.pass(Duration::from_mins(1)).await;
+    let record = machine.record(id).await;
+    assert_eq!((record.chunks.len(), record.deliveries.len()), (100, 0));
+    let mut arrived = 0;
+    while !receiver.is_idle() {
+        assert_eq!(receiver.next().await.event_id(), id.to_string());
+        arrived += 1;
+    }
+    assert_eq!(arrived, 5_000);
+    machine.stores.until_idle().await;
+}
