@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use posthorn_local::chaos::{self, Bench};
 use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
 use tracing::level_filters::LevelFilter;
 
@@ -27,6 +28,14 @@ struct Arguments {
 enum Command {
     /// Start everything on free ports, send sample events to a receiver, and check what arrives
     Demo {
+        #[command(flatten)]
+        shared: SharedArguments,
+    },
+    /// Break the system on purpose, and count what is lost, doubled and delayed
+    Chaos {
+        /// What chance is drawn from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
         #[command(flatten)]
         shared: SharedArguments,
     },
@@ -106,7 +115,7 @@ struct SharedArguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match Box::pin(run(Arguments::parse())).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -122,6 +131,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             posthorn_runtime::log_text(shared.log_level);
             let as_expected = demo::run(&shared.template).await?;
             return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Chaos { seed, shared }) => {
+            posthorn_runtime::log_text(shared.log_level.min(LevelFilter::ERROR));
+            let bench = Bench { template: shared.template, program: std::env::current_exe()?, seed };
+            let nothing_lost = chaos::run(&bench).await?;
+            return Ok(if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Stores { stores, shared }) => stores_alone(&stores, &shared).await?,
         Some(Command::Functions { http, on, shared }) => functions_alone(&http, on, &shared).await?,

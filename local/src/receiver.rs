@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
 use standardwebhooks::Webhook;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::tasks::{Tasks, listen};
 
@@ -18,6 +19,8 @@ pub struct Arrival {
     pub headers: HeaderMap,
     /// Its body, byte for byte.
     pub body: Bytes,
+    /// When it arrived.
+    pub at: Instant,
     /// What the receiver answered.
     pub answered: StatusCode,
 }
@@ -53,7 +56,7 @@ impl Receiver {
         let (sender, arrivals) = mpsc::unbounded_channel();
         let receive = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
             let path = uri.path().to_owned();
-            let mut arrival = Arrival { path, headers, body, answered: StatusCode::OK };
+            let mut arrival = Arrival { path, headers, body, at: Instant::now(), answered: StatusCode::OK };
             arrival.answered = answer(&arrival.path, arrival.event_id());
             let answered = arrival.answered;
             // Fails only when nobody waits for arrivals any more.

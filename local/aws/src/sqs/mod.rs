@@ -90,6 +90,16 @@ impl Queues {
         due.with_context(|| format!("there is no queue {queue}"))
     }
 
+    /// How many messages of this queue were received within the last `span`, for the queue's visibility timeout, and
+    /// have not been deleted since. There must be such a queue.
+    pub fn received_within(&self, queue: &str, span: Duration) -> anyhow::Result<usize> {
+        let received = self.transact(|store| {
+            let queue = store.queue(queue)?;
+            Ok(queue.map(|queue| store.received_within(&queue, span)).transpose()?)
+        })?;
+        received.with_context(|| format!("there is no queue {queue}"))
+    }
+
     /// Answers SQS's clients on `listener` until `shutdown` completes; receives still waiting then come back empty.
     pub async fn serve(
         self,

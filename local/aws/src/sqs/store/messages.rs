@@ -101,6 +101,15 @@ impl Store<'_> {
         Ok(visible_at.map(|visible_at| duration(visible_at - self.now)))
     }
 
+    /// How many messages were received within the last `span` and are hidden since.
+    pub(in crate::sqs) fn received_within(&self, queue: &Queue, span: Duration) -> rusqlite::Result<usize> {
+        let mut query = self.transaction.prepare_cached(
+            "SELECT count(*) FROM message WHERE queue = ?1 AND receives > 0 AND visible_at > ?2",
+        )?;
+        let earliest = self.now + milliseconds(queue.spec.visibility_timeout) - milliseconds(span);
+        query.query_one(params![queue.id, earliest], |row| row.get(0))
+    }
+
     /// Hands out a message and hides it for `hidden`.
     pub(in crate::sqs) fn receive(&self, sequence: i64, hidden: Duration) -> rusqlite::Result<Message> {
         let mut update = self.transaction.prepare_cached(

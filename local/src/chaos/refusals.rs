@@ -1,0 +1,64 @@
+//! Tables and queues that refuse some of what they are asked.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use http::StatusCode;
+
+use super::refusing_proxy::{RefusingProxy, Service};
+use super::{Bench, Tally, events};
+use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+
+/// How long a message stays hidden that the functions could not handle.
+const VISIBILITY: Duration = Duration::from_secs(5);
+/// Events published in a second.
+const RATE: u32 = 500;
+
+/// Refusals during events.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusals {
+    /// How many events are published.
+    pub events: u32,
+    /// To how many endpoints.
+    pub endpoints: u32,
+    /// Which share of calls is refused, from 0 to 1.
+    pub share: f64,
+}
+
+impl Refusals {
+    /// Publishes, and waits until all has arrived.
+    pub async fn run(&self, bench: &Bench) -> Result<Tally> {
+        let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
+        let stores = Stores::start(&StoresOptions {
+            template: bench.template.clone(),
+            visibility_timeout: Some(VISIBILITY),
+            ..StoresOptions::default()
+        })
+        .await?;
+        let tables = RefusingProxy::start(Service::DynamoDb, &stores.dynamodb, bench.seed).await?;
+        let queues = RefusingProxy::start(Service::Sqs, &stores.sqs, bench.seed).await?;
+        let functions = Functions::start(&FunctionsOptions {
+            template: bench.template.clone(),
+            dynamodb: tables.url.clone(),
+            sqs: queues.url.clone(),
+            ..FunctionsOptions::default()
+        })
+        .await?;
+        events::register(&functions.http, (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url)))
+            .await?;
+        tables.refuse(self.share);
+        queues.refuse(self.share);
+        let span = Duration::from_secs(1) * self.events / RATE;
+        let expected = usize::try_from(self.events * self.endpoints)?;
+        let (published, tally) = tokio::join!(
+            events::publish(&stores.sqs, self.events, span),
+            events::count(&mut receiver, &stores.sqs, expected)
+        );
+        published?;
+        // Each refusal that the SDK's own tries do not get over costs its message's deliveries at most once more.
+        let excused = (tables.refused() + queues.refused()) * usize::try_from(self.endpoints)?;
+        functions.stop().await?;
+        stores.stop().await?;
+        Ok(Tally { excused, ..tally? })
+    }
+}

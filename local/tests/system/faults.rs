@@ -1,0 +1,39 @@
+//! The system, broken on purpose. `cargo run --release -- chaos` does the same at full size, and prints figures.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use posthorn_local::chaos::{Bench, Crashes, Isolation, Refusals};
+
+use crate::harness::template;
+
+fn bench() -> Bench {
+    Bench { template: template(), program: PathBuf::from(env!("CARGO_BIN_EXE_posthorn-local")), seed: 1 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_killed_processes_lose_nothing_and_double_no_more_than_was_under_way() {
+    let tally = Crashes { events: 5_000, endpoints: 5, kills: 20 }.run(&bench()).await.unwrap();
+    assert!(tally.is_good(), "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_calls_to_tables_and_queues_lose_nothing() {
+    let tally = Refusals { events: 1_000, endpoints: 5, share: 0.1 }.run(&bench()).await.unwrap();
+    assert!(tally.is_good(), "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hanging_endpoints_do_not_make_their_neighbours_wait_for_them() {
+    let isolation = Isolation { events: 300, healthy: 2, hanging: 4, midway: false };
+    let comparison = isolation.run(&bench()).await.unwrap();
+    // An attempt at one that hangs takes 15 seconds.
+    assert!(comparison.beside.max < Duration::from_secs(10), "{comparison}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_begin_to_hang_do_not_make_their_neighbours_wait_for_them() {
+    let isolation = Isolation { events: 300, healthy: 2, hanging: 4, midway: true };
+    let comparison = isolation.run(&bench()).await.unwrap();
+    assert!(comparison.beside.max < Duration::from_secs(10), "{comparison}");
+}
