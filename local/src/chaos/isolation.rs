@@ -83,12 +83,13 @@ impl Isolation {
 
         let numbers = WARM_UP..WARM_UP + self.events;
         let half = WARM_UP + self.events / 2;
+        let client = reqwest::Client::new();
         let publish = async {
             let published = iter(numbers).map(|number| {
                 if number == half {
                     tar_pit.hang();
                 }
-                publish(&functions.http, number)
+                publish(&client, &functions.http, number)
             });
             published
                 .buffered(PUBLISHERS)
@@ -110,8 +111,9 @@ impl Isolation {
 
     /// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.
     async fn warm_up(&self, http: &str, receiver: &mut Receiver) -> Result<()> {
+        let client = reqwest::Client::new();
         for number in 0..WARM_UP {
-            publish(http, number).await?;
+            publish(&client, http, number).await?;
             arrivals(receiver, usize::try_from(self.healthy)?).await?;
         }
         sleep(Duration::from_millis(1_500)).await;
@@ -120,9 +122,9 @@ impl Isolation {
 }
 
 /// Publishes an event. Answers when.
-async fn publish(http: &str, number: u32) -> Result<Instant> {
+async fn publish(client: &reqwest::Client, http: &str, number: u32) -> Result<Instant> {
     let at = Instant::now();
-    let request = reqwest::Client::new().post(format!("{http}/api/events"));
+    let request = client.post(format!("{http}/api/events"));
     let request = request.header("content-type", "application/json").body(events::event(number).to_string());
     request.send().await?.error_for_status()?;
     Ok(at)

@@ -59,7 +59,7 @@ pub async fn run(bench: &Bench) -> Result<bool> {
     for isolation in [
         Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false },
         Isolation { events: 20_000, healthy: 8, hanging: 2, midway: false },
-        Isolation { events: 20_000, healthy: 1, hanging: 9, midway: false },
+        Isolation { events: 2_000, healthy: 1, hanging: 9, midway: false },
         Isolation { events: 20_000, healthy: 8, hanging: 2, midway: true },
     ] {
         println!("{isolation}:");

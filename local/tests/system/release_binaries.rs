@@ -94,5 +94,6 @@ async fn every_binary_answers_its_sample() {
         let answer = invoke(&stores, function).await;
         assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function}: {answer}");
     }
+    assert_eq!(invoke(&stores, "sweep-due").await, Value::Null);
     assert_eq!(invoke(&stores, "delete-endpoint").await["statusCode"], 200);
 }

@@ -50,8 +50,7 @@ async fn duplicates_that_are_handled_at_the_same_time_leave_one_record_and_no_lo
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_that_comes_late_finds_nothing_left_to_do() {
-    let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let mut receiver = receiver;
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let machine = TimeMachine::start(&[]).await;
     machine.register(&receiver.url, &["*"]).await;
     let id = event_id(&machine);
@@ -82,6 +81,25 @@ async fn duplicate_retries_make_one_attempt_more() {
     }
     machine.pass(Duration::from_mins(1)).await;
     assert_eq!(machine.delivery(id).await.attempts.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_too_little_time_left_no_post_is_begun_and_the_message_is_handed_back() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let mut machine = TimeMachine::start(&[]).await;
+    machine.register(&receiver.url, &["*"]).await;
+    machine.time_left = Duration::from_secs(3);
+    let id = machine.publish("order.paid").await;
+    machine.work().await;
+    assert_eq!(machine.stores.depth("EventsQueue").await, 1, "fan-out hands it back");
+    // Time for fan-out, too little for the 15 seconds that deliver gives an endpoint.
+    machine.time_left = Duration::from_secs(10);
+    machine.pass(Duration::from_mins(4)).await;
+    assert_eq!(machine.delivery(id).await.attempts, [], "deliver hands it back");
+    assert!(receiver.is_idle());
+    machine.time_left = Duration::from_secs(30);
+    machine.pass(Duration::from_mins(4)).await;
+    assert_eq!(next(&mut receiver).await.event_id(), id.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -135,8 +153,7 @@ async fn what_nobody_can_understand_becomes_a_dead_letter_and_holds_up_nothing()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_for_five_thousand_endpoints_reaches_each_of_them_through_chunks() {
-    let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let mut receiver = receiver;
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let machine = TimeMachine::start(&[]).await;
     let url = receiver.url.clone();
     for _ in 0..50 {

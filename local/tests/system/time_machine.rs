@@ -53,6 +53,8 @@ pub(crate) struct TimeMachine {
     pub(crate) log: EventLog,
     pub(crate) due: DueRetries,
     pub(crate) random: Arc<dyn Random>,
+    /// How much time an invocation has.
+    pub(crate) time_left: Duration,
     clock: TestClock,
     sqs: aws_sdk_sqs::Client,
     workers: [(&'static str, SqsFunction); 2],
@@ -86,6 +88,7 @@ impl TimeMachine {
             sweep_due: sweep_due::function(&runtime("sweep-due")).unwrap(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,
+            time_left: Duration::from_secs(30),
             clock,
             stores,
         }
@@ -211,7 +214,7 @@ impl TimeMachine {
         }
         let mut batch = SqsEvent::default();
         batch.records = messages.iter().map(record).collect();
-        let deadline = self.now().plus(Duration::from_secs(30));
+        let deadline = self.now().plus(self.time_left);
         let failures = function(batch, deadline).await.unwrap().batch_item_failures;
         let failed = |message: &&Message| {
             failures.iter().any(|failure| Some(failure.item_identifier.as_str()) == message.message_id())

@@ -90,11 +90,11 @@ impl Postman {
         let subscriptions = self.snapshots.get(&key.tenant).await?;
         let (mut prompt, mut slow) = (Vec::new(), Vec::new());
         let now = self.clock.now();
-        for delivery in deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
+        let untried =
+            |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty();
+        for delivery in deliveries.into_iter().filter(untried) {
             match subscriptions.enabled(delivery.endpoint_id) {
-                Some(endpoint)
-                    if delivery.attempts.is_empty() && self.watch.is_worth_a_second(&endpoint, now) =>
-                {
+                Some(endpoint) if self.watch.is_worth_a_second(&endpoint, now) => {
                     prompt.push((endpoint, delivery));
                 }
                 Some(_) => slow.push(delivery),

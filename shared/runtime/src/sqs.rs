@@ -98,3 +98,36 @@ fn queue_message(record: SqsMessage, deadline: Timestamp) -> Result<QueueMessage
         id: record.message_id.ok_or_else(|| missing("message id"))?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn batch(bodies: &[&str]) -> SqsEvent {
+        let records = bodies.iter().enumerate().map(|(n, body)| {
+            let attributes = json!({ "SentTimestamp": "1", "ApproximateReceiveCount": "1" });
+            json!({ "messageId": n.to_string(), "body": body, "attributes": attributes, "messageAttributes": {} })
+        });
+        serde_json::from_value(json!({ "Records": records.collect::<Vec<_>>() })).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_panic_or_an_error_in_one_message_costs_no_other() {
+        let handle = |_: Arc<()>, message: QueueMessage| async move {
+            match message.body.as_str() {
+                "panic" => panic!("on purpose"),
+                "poison" => Err(WorkError::Poison("on purpose".to_owned())),
+                "late" => Err(WorkError::OutOfTime),
+                _ => Ok(()),
+            }
+        };
+        let function = sqs_function((), handle);
+        let batch = batch(&["fine", "panic", "fine", "poison", "late", "fine"]);
+        let response = function(batch, Timestamp::from_millis(0)).await.unwrap();
+        let failed: Vec<_> =
+            response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        assert_eq!(failed, ["1", "3", "4"]);
+    }
+}

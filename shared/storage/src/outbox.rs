@@ -199,6 +199,8 @@ fn whole_seconds(delay: Duration) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
+
     use super::*;
 
     fn entry(bytes: usize) -> Entry {
@@ -211,6 +213,24 @@ mod tests {
         assert_eq!(sizes(vec![]), Vec::<usize>::new());
         assert_eq!(sizes((0..23).map(|_| entry(1)).collect()), [10, 10, 3]);
         assert_eq!(sizes((0..5).map(|_| entry(400_000)).collect()), [2, 2, 1]);
+    }
+
+    #[test]
+    fn exactly_those_entries_count_as_refused_that_sqs_does_not_accept() {
+        let accepted = |id: &str| {
+            let entry =
+                SendMessageBatchResultEntry::builder().id(id).message_id("m").md5_of_message_body("d");
+            entry.build().unwrap()
+        };
+        let refused = BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false);
+        let answer = SendMessageBatchOutput::builder()
+            .successful(accepted("2"))
+            .successful(accepted("0"))
+            .failed(refused.build().unwrap())
+            .build()
+            .unwrap();
+        let results: Vec<bool> = results(&answer, 4).iter().map(Result::is_ok).collect();
+        assert_eq!(results, [true, false, true, false], "the fourth was not mentioned at all");
     }
 
     #[test]
