@@ -34,6 +34,9 @@ pub struct Isolation {
     pub hanging: u32,
     /// Whether those that hang begin to when half of the events are published; otherwise they always do.
     pub midway: bool,
+    /// How often it is done, by turns without and with those that hang, so that a slow moment of the machine meets
+    /// both.
+    pub rounds: u32,
 }
 
 /// How long deliveries to the healthy endpoints took, from publishing to arrival.
@@ -57,14 +60,18 @@ pub struct Comparison {
 }
 
 impl Isolation {
-    /// Runs without, then with the hanging endpoints.
+    /// Runs without, then with the hanging endpoints, as often as there are rounds.
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
-        let alone = Self { hanging: 0, ..*self }.measure(bench).await?;
-        let beside = self.measure(bench).await?;
-        Ok(Comparison { alone, beside })
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            alone.extend(Self { hanging: 0, ..*self }.measure(bench).await?);
+            beside.extend(self.measure(bench).await?);
+        }
+        Ok(Comparison { alone: Latencies::of(alone), beside: Latencies::of(beside) })
     }
 
-    async fn measure(&self, bench: &Bench) -> Result<Latencies> {
+    /// How long each delivery to a healthy endpoint took.
+    async fn measure(&self, bench: &Bench) -> Result<Vec<Duration>> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let tar_pit = TarPit::start(!self.midway).await?;
         let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
@@ -106,7 +113,7 @@ impl Isolation {
             let index = usize::try_from(number - WARM_UP)?;
             latencies.push(at.saturating_duration_since(published[index]));
         }
-        Ok(Latencies::of(latencies))
+        Ok(latencies)
     }
 
     /// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.

@@ -56,12 +56,11 @@ pub async fn run(bench: &Bench) -> Result<bool> {
     );
     let refusals = Refusals { events: 5_000, endpoints: 5, share: 0.1 }.run(bench).await?;
     report(&refusals);
-    for isolation in [
-        Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false },
-        Isolation { events: 20_000, healthy: 8, hanging: 2, midway: false },
-        Isolation { events: 2_000, healthy: 1, hanging: 9, midway: false },
-        Isolation { events: 20_000, healthy: 8, hanging: 2, midway: true },
-    ] {
+    let few = Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false, rounds: 3 };
+    let many = Isolation { events: 20_000, rounds: 1, ..few };
+    for isolation in
+        [few, many, Isolation { healthy: 1, hanging: 9, ..few }, Isolation { midway: true, ..many }]
+    {
         println!("{isolation}:");
         println!("{}", isolation.run(bench).await?);
     }
