@@ -1,6 +1,8 @@
 //! Feeds a function from a queue, as an event source mapping of Lambda does.
 
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemA
 use posthorn_domain::Clock as _;
 use posthorn_local_aws::template::{AWS_ACCOUNT, QueueSource, REGION, queue_url};
 use posthorn_runtime::{SqsFunction, SystemClock};
+use tokio::select;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +26,10 @@ const SQS_BATCH: usize = 10;
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// Invocations at once where the template sets no limit. AWS goes up to 1,250.
 const DEFAULT_CONCURRENCY: usize = 32;
+/// Invocations at once to begin with, as on AWS.
+const FIRST_CONCURRENCY: usize = 5;
+/// How often there may be one more, while all are under way: 300 in a minute, as on AWS.
+const STEP: Duration = Duration::from_millis(200);
 /// The pause after SQS could not be reached.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -43,7 +50,7 @@ impl Poller {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<()> {
         let invocations = TaskTracker::new();
         let limit = self.source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY);
-        let slots = Arc::new(Semaphore::new(limit));
+        let slots = Arc::new(Semaphore::new(FIRST_CONCURRENCY.min(limit)));
         let poll = async {
             loop {
                 let slot = Arc::clone(&slots).acquire_owned().await?;
@@ -57,7 +64,11 @@ impl Poller {
                 }
             }
         };
-        let polled = stop.run_until_cancelled(poll).await.unwrap_or(Ok(()));
+        let polled = select! {
+            polled = poll => polled,
+            never = scale_up(&slots, limit) => match never {},
+            () = stop.cancelled() => Ok(()),
+        };
         invocations.close();
         invocations.wait().await;
         polled
@@ -173,4 +184,16 @@ impl Poller {
     fn queue_url(&self) -> String {
         queue_url(&self.sqs, &self.source.queue)
     }
+}
+
+/// Adds a slot whenever all are taken, up to the limit.
+async fn scale_up(slots: &Semaphore, limit: usize) -> Infallible {
+    for _ in FIRST_CONCURRENCY..limit {
+        sleep(STEP).await;
+        while slots.available_permits() > 0 {
+            sleep(STEP).await;
+        }
+        slots.add_permits(1);
+    }
+    pending().await
 }

@@ -34,8 +34,8 @@ pub struct Isolation {
     pub hanging: u32,
     /// Whether those that hang begin to when half of the events are published; otherwise they always do.
     pub midway: bool,
-    /// How often it is done, by turns without and with those that hang, so that a slow moment of the machine meets
-    /// both.
+    /// How often it is done, by turns without and with those that hang. The median round counts, on either side: a
+    /// slow moment of the machine spoils a round, not the comparison.
     pub rounds: u32,
 }
 
@@ -64,10 +64,10 @@ impl Isolation {
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
-            alone.extend(Self { hanging: 0, ..*self }.measure(bench).await?);
-            beside.extend(self.measure(bench).await?);
+            alone.push(Latencies::of(Self { hanging: 0, ..*self }.measure(bench).await?));
+            beside.push(Latencies::of(self.measure(bench).await?));
         }
-        Ok(Comparison { alone: Latencies::of(alone), beside: Latencies::of(beside) })
+        Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside) })
     }
 
     /// How long each delivery to a healthy endpoint took.
@@ -113,6 +113,9 @@ impl Isolation {
             let index = usize::try_from(number - WARM_UP)?;
             latencies.push(at.saturating_duration_since(published[index]));
         }
+        // What is still under way must not disturb the next round.
+        functions.stop().await?;
+        stores.stop().await?;
         Ok(latencies)
     }
 
@@ -153,6 +156,12 @@ impl Latencies {
         latencies.sort_unstable();
         let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
         Self { p50: at(50), p99: at(99), max: latencies.last().copied().unwrap_or_default() }
+    }
+
+    /// The round whose p99 is the median.
+    fn typical(mut rounds: Vec<Self>) -> Self {
+        rounds.sort_unstable_by_key(|round| round.p99);
+        rounds[rounds.len() / 2]
     }
 }
 

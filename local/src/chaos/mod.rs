@@ -56,7 +56,7 @@ pub async fn run(bench: &Bench) -> Result<bool> {
     );
     let refusals = Refusals { events: 5_000, endpoints: 5, share: 0.1 }.run(bench).await?;
     report(&refusals);
-    let few = Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false, rounds: 3 };
+    let few = Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false, rounds: 5 };
     let many = Isolation { events: 20_000, rounds: 1, ..few };
     for isolation in
         [few, many, Isolation { healthy: 1, hanging: 9, ..few }, Isolation { midway: true, ..many }]

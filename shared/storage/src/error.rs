@@ -25,6 +25,9 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The program is ending.
+    #[error("the program is ending")]
+    Interrupted,
     /// AWS refused the call or did not answer, and the SDK's own retries did not help.
     #[error("{operation} failed")]
     Unavailable {

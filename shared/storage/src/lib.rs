@@ -4,6 +4,7 @@
 //! operation, and nothing here knows HTTP.
 
 mod api_keys;
+mod carrier;
 mod codec;
 mod due;
 mod endpoints;
@@ -11,6 +12,7 @@ mod error;
 mod event_log;
 mod idempotency;
 mod outbox;
+mod queue;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DueRetries, DueRetry, Minute};

@@ -3,21 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
-use backon::{ExponentialBuilder, Retryable as _};
-use futures::future::join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage};
 
 use crate::StorageError;
-
-/// The most messages in one call to SQS.
-const MAX_BATCH: usize = 10;
-/// The most bytes of message bodies in one call to SQS (1 MiB), less some room for group ids.
-const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
-const SEND: &str = "SendMessageBatch";
-/// The longest that SQS delays a message.
-const MAX_DELAY: Duration = Duration::from_mins(15);
+use crate::carrier::Carrier;
+use crate::queue::{Entry, MAX_DELAY, Queue};
 
 /// The events queue, as publishers see it.
 #[derive(Debug, Clone)]
@@ -43,28 +33,31 @@ impl EventOutbox {
 
 /// The deliveries queue.
 #[derive(Debug, Clone)]
-pub struct DeliveryOutbox(Queue);
+pub struct DeliveryOutbox {
+    queue: Queue,
+    carrier: Carrier,
+}
 
 impl DeliveryOutbox {
-    /// The queue with this URL.
+    /// The queue with this URL. Has to be made within a tokio runtime.
     pub fn new(client: Client, queue_url: String) -> Self {
-        Self(Queue { client, url: queue_url })
+        let queue = Queue { client, url: queue_url };
+        Self { carrier: Carrier::new(queue.clone()), queue }
     }
 
     /// The longest delay of a message; what has to wait longer waits in [`crate::DueRetries`].
     pub const MAX_DELAY: Duration = MAX_DELAY;
 
-    /// Sends messages, each to arrive after its delay; a longer delay than [`Self::MAX_DELAY`] is cut to that. Fails when any could not be sent; some others may
-    /// have been.
+    /// Sends messages, each to arrive after its delay; a longer delay than [`Self::MAX_DELAY`] is cut to that. What
+    /// others send at the same time shares its calls. Fails when any could not be sent; some others may have been.
     pub async fn send(&self, messages: &[(DeliveryMessage, Duration)]) -> Result<(), StorageError> {
-        let parcels = messages.iter().map(|(message, delay)| (Parcel::of(message), *delay));
-        self.forward(parcels.collect()).await
+        self.carrier.send(messages.iter().map(|(message, delay)| Parcel::of(message).entry(*delay))).await
     }
 
-    /// Sends what was packed before, in the same way.
+    /// Sends what was packed before, with delays in the same way, in calls of its own.
     pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Result<(), StorageError> {
-        let entries = parcels.into_iter().map(|(Parcel { body, group }, delay)| Entry { body, group, delay });
-        self.0.send(entries.collect()).await.into_iter().collect()
+        let entries = parcels.into_iter().map(|(parcel, delay)| parcel.entry(delay));
+        self.queue.send(entries.collect()).await.into_iter().collect()
     }
 }
 
@@ -84,162 +77,8 @@ impl Parcel {
         };
         Self { body: message.to_json(), group }
     }
-}
 
-#[derive(Debug, Clone)]
-struct Queue {
-    client: Client,
-    url: String,
-}
-
-#[derive(Clone)]
-struct Entry {
-    body: String,
-    group: String,
-    delay: Duration,
-}
-
-impl Queue {
-    /// Sends the entries in as few calls as SQS allows; the results stand in the entries' order.
-    async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
-        let batches = batches(entries);
-        let sent = join_all(batches.into_iter().map(|batch| self.send_batch(batch))).await;
-        sent.into_iter().flatten().collect()
-    }
-
-    /// Sends one batch. Entries that SQS refuses singly are sent again a few times; a call that fails as a
-    /// whole has been repeated by the SDK already.
-    async fn send_batch(&self, batch: Vec<Entry>) -> Vec<Result<(), StorageError>> {
-        let results = match self.call(batch.clone()).await {
-            Ok(results) => results,
-            Err(error) => {
-                let failed =
-                    || StorageError::Unavailable { operation: SEND, source: error.to_string().into() };
-                return batch.iter().map(|_| Err(failed())).collect();
-            }
-        };
-        let settled = results.into_iter().zip(batch).map(|(result, entry)| async move {
-            if result.is_ok() { result } else { self.send_again(entry).await }
-        });
-        join_all(settled).await
-    }
-
-    async fn send_again(&self, entry: Entry) -> Result<(), StorageError> {
-        let attempt = || async { self.call(vec![entry.clone()]).await?.remove(0) };
-        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter();
-        attempt.retry(backoff).await
-    }
-
-    async fn call(&self, batch: Vec<Entry>) -> Result<Vec<Result<(), StorageError>>, StorageError> {
-        let size = batch.len();
-        let entries = batch.into_iter().enumerate().map(|(n, entry)| {
-            SendMessageBatchRequestEntry::builder()
-                .id(n.to_string())
-                .message_body(entry.body)
-                .message_group_id(entry.group)
-                .delay_seconds(whole_seconds(entry.delay))
-                .build()
-                .expect("id and body are set")
-        });
-        let answer = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .send()
-            .await
-            .map_err(StorageError::from_call(SEND))?;
-        Ok(results(&answer, size))
-    }
-}
-
-/// What became of each entry, by the answer; an entry that it does not mention counts as refused.
-fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), StorageError>> {
-    let refusal = |n: usize| {
-        let id = n.to_string();
-        let failed = answer.failed().iter().find(|failed| failed.id() == id);
-        let reason =
-            failed.map_or("it was not mentioned", |failed| failed.message().unwrap_or(failed.code()));
-        StorageError::Unavailable { operation: SEND, source: reason.into() }
-    };
-    (0..size)
-        .map(|n| {
-            let id = n.to_string();
-            let accepted = answer.successful().iter().any(|entry| entry.id() == id);
-            if accepted { Ok(()) } else { Err(refusal(n)) }
-        })
-        .collect()
-}
-
-/// Cuts entries into batches that SQS takes, keeping their order.
-fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
-    let mut batches: Vec<Vec<Entry>> = Vec::new();
-    let mut bytes = 0;
-    for entry in entries {
-        let size = entry.body.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_BATCH && bytes + size <= MAX_BATCH_BYTES => {
-                bytes += size;
-                batch.push(entry);
-            }
-            _ => {
-                bytes = size;
-                batches.push(vec![entry]);
-            }
-        }
-    }
-    batches
-}
-
-/// SQS counts in whole seconds. Rounding up keeps an attempt from coming early.
-fn whole_seconds(delay: Duration) -> i32 {
-    let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1000);
-    i32::try_from(seconds).expect("at most 900")
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
-
-    use super::*;
-
-    fn entry(bytes: usize) -> Entry {
-        Entry { body: "x".repeat(bytes), group: String::new(), delay: Duration::ZERO }
-    }
-
-    #[test]
-    fn batches_hold_at_most_ten_entries_and_a_mebibyte() {
-        let sizes = |entries: Vec<Entry>| batches(entries).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes(vec![]), Vec::<usize>::new());
-        assert_eq!(sizes((0..23).map(|_| entry(1)).collect()), [10, 10, 3]);
-        assert_eq!(sizes((0..5).map(|_| entry(400_000)).collect()), [2, 2, 1]);
-    }
-
-    #[test]
-    fn exactly_those_entries_count_as_refused_that_sqs_does_not_accept() {
-        let accepted = |id: &str| {
-            let entry =
-                SendMessageBatchResultEntry::builder().id(id).message_id("m").md5_of_message_body("d");
-            entry.build().unwrap()
-        };
-        let refused = BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false);
-        let answer = SendMessageBatchOutput::builder()
-            .successful(accepted("2"))
-            .successful(accepted("0"))
-            .failed(refused.build().unwrap())
-            .build()
-            .unwrap();
-        let results: Vec<bool> = results(&answer, 4).iter().map(Result::is_ok).collect();
-        assert_eq!(results, [true, false, true, false], "the fourth was not mentioned at all");
-    }
-
-    #[test]
-    fn a_delay_is_never_shortened_below_fifteen_minutes() {
-        let check = |millis, seconds| assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
-        check(0, 0);
-        check(1, 1);
-        check(5_000, 5);
-        check(5_001, 6);
-        check(3_600_000, 900);
+    fn entry(self, delay: Duration) -> Entry {
+        Entry { body: self.body, group: self.group, delay }
     }
 }

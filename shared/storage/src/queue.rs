@@ -1,0 +1,179 @@
+//! One SQS queue, and as few calls to it as SQS allows.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use backon::{ExponentialBuilder, Retryable as _};
+use futures::future::join_all;
+
+use crate::StorageError;
+
+/// The most messages in one call to SQS.
+pub(crate) const MAX_BATCH: usize = 10;
+/// The longest that SQS delays a message.
+pub(crate) const MAX_DELAY: Duration = Duration::from_mins(15);
+/// The most bytes of message bodies in one call to SQS (1 MiB), less some room for group ids.
+const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+const SEND: &str = "SendMessageBatch";
+
+/// A queue at its URL.
+#[derive(Debug, Clone)]
+pub(crate) struct Queue {
+    pub(crate) client: Client,
+    pub(crate) url: String,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) body: String,
+    pub(crate) group: String,
+    pub(crate) delay: Duration,
+}
+
+impl Queue {
+    /// Sends the entries in as few calls as SQS allows; the results stand in the entries' order.
+    pub(crate) async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
+        let batches = batches(entries);
+        let sent = join_all(batches.into_iter().map(|batch| self.send_batch(batch))).await;
+        sent.into_iter().flatten().collect()
+    }
+
+    /// Sends one batch. Entries that SQS refuses singly are sent again a few times; a call that fails as a
+    /// whole has been repeated by the SDK already.
+    async fn send_batch(&self, batch: Vec<Entry>) -> Vec<Result<(), StorageError>> {
+        let results = match self.call(batch.clone()).await {
+            Ok(results) => results,
+            Err(error) => {
+                let failed =
+                    || StorageError::Unavailable { operation: SEND, source: error.to_string().into() };
+                return batch.iter().map(|_| Err(failed())).collect();
+            }
+        };
+        let settled = results.into_iter().zip(batch).map(|(result, entry)| async move {
+            if result.is_ok() { result } else { self.send_again(entry).await }
+        });
+        join_all(settled).await
+    }
+
+    async fn send_again(&self, entry: Entry) -> Result<(), StorageError> {
+        let attempt = || async { self.call(vec![entry.clone()]).await?.remove(0) };
+        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter();
+        attempt.retry(backoff).await
+    }
+
+    async fn call(&self, batch: Vec<Entry>) -> Result<Vec<Result<(), StorageError>>, StorageError> {
+        let size = batch.len();
+        let entries = batch.into_iter().enumerate().map(|(n, entry)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(n.to_string())
+                .message_body(entry.body)
+                .message_group_id(entry.group)
+                .delay_seconds(whole_seconds(entry.delay))
+                .build()
+                .expect("id and body are set")
+        });
+        let answer = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await
+            .map_err(StorageError::from_call(SEND))?;
+        Ok(results(&answer, size))
+    }
+}
+
+/// What became of each entry, by the answer; an entry that it does not mention counts as refused.
+fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), StorageError>> {
+    let refusal = |n: usize| {
+        let id = n.to_string();
+        let failed = answer.failed().iter().find(|failed| failed.id() == id);
+        let reason =
+            failed.map_or("it was not mentioned", |failed| failed.message().unwrap_or(failed.code()));
+        StorageError::Unavailable { operation: SEND, source: reason.into() }
+    };
+    (0..size)
+        .map(|n| {
+            let id = n.to_string();
+            let accepted = answer.successful().iter().any(|entry| entry.id() == id);
+            if accepted { Ok(()) } else { Err(refusal(n)) }
+        })
+        .collect()
+}
+
+/// Cuts entries into batches that SQS takes, keeping their order.
+fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
+    let mut batches: Vec<Vec<Entry>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let size = entry.body.len();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < MAX_BATCH && bytes + size <= MAX_BATCH_BYTES => {
+                bytes += size;
+                batch.push(entry);
+            }
+            _ => {
+                bytes = size;
+                batches.push(vec![entry]);
+            }
+        }
+    }
+    batches
+}
+
+/// SQS counts in whole seconds. Rounding up keeps an attempt from coming early.
+fn whole_seconds(delay: Duration) -> i32 {
+    let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1000);
+    i32::try_from(seconds).expect("at most 900")
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
+
+    use super::*;
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { body: "x".repeat(bytes), group: String::new(), delay: Duration::ZERO }
+    }
+
+    #[test]
+    fn batches_hold_at_most_ten_entries_and_a_mebibyte() {
+        let sizes = |entries: Vec<Entry>| batches(entries).iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(vec![]), Vec::<usize>::new());
+        assert_eq!(sizes((0..23).map(|_| entry(1)).collect()), [10, 10, 3]);
+        assert_eq!(sizes((0..5).map(|_| entry(400_000)).collect()), [2, 2, 1]);
+    }
+
+    #[test]
+    fn exactly_those_entries_count_as_refused_that_sqs_does_not_accept() {
+        let accepted = |id: &str| {
+            let entry =
+                SendMessageBatchResultEntry::builder().id(id).message_id("m").md5_of_message_body("d");
+            entry.build().unwrap()
+        };
+        let refused = BatchResultErrorEntry::builder().id("1").code("InternalError").sender_fault(false);
+        let answer = SendMessageBatchOutput::builder()
+            .successful(accepted("2"))
+            .successful(accepted("0"))
+            .failed(refused.build().unwrap())
+            .build()
+            .unwrap();
+        let results: Vec<bool> = results(&answer, 4).iter().map(Result::is_ok).collect();
+        assert_eq!(results, [true, false, true, false], "the fourth was not mentioned at all");
+    }
+
+    #[test]
+    fn a_delay_is_never_shortened_below_fifteen_minutes() {
+        let check = |millis, seconds| assert_eq!(whole_seconds(Duration::from_millis(millis)), seconds);
+        check(0, 0);
+        check(1, 1);
+        check(5_000, 5);
+        check(5_001, 6);
+        check(3_600_000, 900);
+    }
+}
