@@ -22,6 +22,7 @@ pub(crate) fn function(name: &str, runtime: &Runtime) -> Result<Function> {
         "deliver" => deliver::function(runtime).map(Function::Sqs),
         "fan-out" => fan_out::function(runtime).map(Function::Sqs),
         "get-endpoint" => get_endpoint::function(runtime).map(Function::Http),
+        "get-event" => get_event::function(runtime).map(Function::Http),
         "list-endpoints" => list_endpoints::function(runtime).map(Function::Http),
         "list-event-types" => list_event_types::function(runtime).map(Function::Http),
         "publish-event" => publish_event::function(runtime).map(Function::Http),

@@ -6,6 +6,7 @@ mod any_body;
 mod architecture;
 mod deliveries;
 mod endpoints_api;
+mod events_api;
 mod faults;
 mod harness;
 mod publishing;

@@ -60,6 +60,12 @@ async fn the_routes_functions_answer_their_samples() {
     check(publish(), "publish-event", 202).await;
     check(publish(), "publish-event-batch", 202).await;
     assert_eq!(stores.depth("EventsQueue").await, 4);
+
+    let get = || get_event::function(&runtime("get-event")).unwrap();
+    check(get(), "get-event", 404).await;
+    let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();
+    fan_out::function(&runtime("fan-out")).unwrap()(batch, soon()).await.unwrap();
+    check(get(), "get-event", 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_domain::{Clock, Random};
-use posthorn_storage::{EndpointStore, EventOutbox, IdempotencyKeys};
+use posthorn_storage::{EndpointStore, EventLog, EventOutbox, IdempotencyKeys};
 
 use crate::Access;
 
@@ -33,6 +33,14 @@ pub struct PublishApi {
     pub clock: Arc<dyn Clock>,
     /// What ids are made of.
     pub random: Arc<dyn Random>,
+}
+
+/// What the handlers that read events work with.
+pub struct EventsApi {
+    /// Who may call.
+    pub access: Access,
+    /// What became of every event.
+    pub log: EventLog,
 }
 
 /// What the handler of the catalogue works with.

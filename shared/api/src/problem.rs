@@ -48,6 +48,13 @@ impl Problem {
         Self::NotFound(format!("There is no webhook endpoint {id} in this account and mode."))
     }
 
+    /// The tenant has no event of this id.
+    pub fn no_event(id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!(
+            "There is no event {id} in this account and mode; it may be too new, or older than events are kept."
+        ))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,

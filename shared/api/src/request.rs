@@ -5,7 +5,7 @@ use std::str::FromStr;
 use http::header::{AsHeaderName, CONTENT_TYPE};
 use lambda_http::request::RequestContext;
 use lambda_http::{Body, RequestExt as _};
-use posthorn_domain::{EndpointId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES};
+use posthorn_domain::{EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES};
 
 use crate::Problem;
 
@@ -42,9 +42,19 @@ impl Request {
 
     /// The endpoint that the path names. A text that can be no endpoint's id names none.
     pub fn endpoint_id(&self) -> Result<EndpointId, Problem> {
-        let id = self.inner.path_parameters_ref().and_then(|parameters| parameters.first("id"));
-        let id = id.unwrap_or_default();
+        let id = self.path_id();
         id.parse().map_err(|_| Problem::no_endpoint(id))
+    }
+
+    /// The event that the path names. A text that can be no event's id names none.
+    pub fn event_id(&self) -> Result<EventId, Problem> {
+        let id = self.path_id();
+        id.parse().map_err(|_| Problem::no_event(id))
+    }
+
+    fn path_id(&self) -> &str {
+        let parameters = self.inner.path_parameters_ref();
+        parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default()
     }
 
     /// The last part of the path.

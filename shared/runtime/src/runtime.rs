@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi};
+use posthorn_api::{Access, CatalogueApi, EndpointsApi, EventsApi, PublishApi};
 use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots, Sweeper};
 use posthorn_domain::{Clock, Random};
 use posthorn_storage::{
@@ -61,6 +61,11 @@ impl Runtime {
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
         })
+    }
+
+    /// What the handlers that read events work with.
+    pub fn events_api(&self) -> Result<EventsApi, SettingsError> {
+        Ok(EventsApi { access: self.access()?, log: self.event_log()? })
     }
 
     /// What the handler of the catalogue works with.

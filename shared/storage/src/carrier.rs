@@ -1,10 +1,15 @@
 //! Messages of several senders in one call to SQS: a call costs the same for one message as for ten.
 
 use futures::future::try_join_all;
+use tokio::select;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::StorageError;
 use crate::queue::{Entry, MAX_BATCH, Queue};
+
+/// The most calls under way at once.
+const MAX_CALLS: usize = 8;
 
 /// An entry, and where to tell its sender what became of it.
 type Waiting = (Entry, oneshot::Sender<Result<(), StorageError>>);
@@ -34,14 +39,27 @@ impl Carrier {
     }
 }
 
-/// One call at a time: while it is under way, messages gather for the next, and where there is none, nothing waits.
+/// While a call is under way, messages gather for the next: only a full batch does not wait for it. Where none is
+/// under way, nothing waits.
 async fn carry(queue: Queue, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
-    let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, MAX_BATCH).await > 0 {
-        let (entries, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        for (reply, sent) in replies.into_iter().zip(queue.send(entries).await) {
-            // Whoever does not wait any more does not want to know.
-            let _ = reply.send(sent);
+    let (mut calls, mut batch) = (JoinSet::new(), Vec::new());
+    loop {
+        let room = MAX_BATCH - batch.len();
+        select! {
+            received = waiting.recv_many(&mut batch, room), if room > 0 => if received == 0 { return },
+            Some(_) = calls.join_next() => {}
         }
+        let is_full = batch.len() == MAX_BATCH && calls.len() < MAX_CALLS;
+        if calls.is_empty() && !batch.is_empty() || is_full {
+            calls.spawn(call(queue.clone(), std::mem::take(&mut batch)));
+        }
+    }
+}
+
+async fn call(queue: Queue, batch: Vec<Waiting>) {
+    let (entries, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+    for (reply, sent) in replies.into_iter().zip(queue.send(entries).await) {
+        // Whoever does not wait any more does not want to know.
+        let _ = reply.send(sent);
     }
 }

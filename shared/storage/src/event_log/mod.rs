@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
 use posthorn_domain::{Delivery, EventId, Tenant, Timestamp};
 
 use crate::{StorageError, codec};
@@ -115,6 +116,20 @@ impl EventLog {
             chunks,
             deliveries: row::deliveries(&key, item)?,
         }))
+    }
+
+    /// The record of an event with all its deliveries, those in chunks too; `None` when it has none.
+    pub async fn get_whole(
+        &self,
+        tenant: &Tenant,
+        event_id: EventId,
+    ) -> Result<Option<EventRecord>, StorageError> {
+        let Some(mut record) = self.get(tenant, event_id).await? else { return Ok(None) };
+        let chunks = record.chunks.iter().map(|&chunk| async move {
+            self.deliveries(&RecordKey { tenant: tenant.clone(), event_id, chunk: Some(chunk) }).await
+        });
+        record.deliveries.extend(try_join_all(chunks).await?.into_iter().flatten());
+        Ok(Some(record))
     }
 
     /// The deliveries in a chunk, or `None` when there is no such chunk.

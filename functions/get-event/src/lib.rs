@@ -1,0 +1,20 @@
+//! `GET /api/events/{id}`: reads an event and its deliveries.
+
+use std::sync::Arc;
+
+use posthorn_api::{EventsApi, Problem, Request, Response, ok};
+use posthorn_domain::RecordedEvent;
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.events_api()?, get_event))
+}
+
+async fn get_event(app: Arc<EventsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let id = request.event_id()?;
+    let record = app.log.get_whole(&tenant, id).await?.ok_or_else(|| Problem::no_event(id))?;
+    let event = RecordedEvent::read(&record.body, record.deliveries);
+    Ok(ok(&event.map_err(|error| Problem::Internal(Box::new(error)))?))
+}
