@@ -15,6 +15,8 @@ async fn update_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Res
     let tenant = app.access.tenant(&request).await?;
     let id = request.endpoint_id()?;
     let edit = request.fields(EndpointEdit::read)?;
-    let endpoint = app.endpoints.update(&tenant, id, &edit, app.clock.now()).await?;
+    let now = app.clock.now();
+    let edited = |endpoint| Ok::<_, Problem>(edit.apply(endpoint, now));
+    let endpoint = app.endpoints.update(&tenant, id, edited).await?;
     Ok(ok(&endpoint.ok_or_else(|| Problem::no_endpoint(id))?))
 }

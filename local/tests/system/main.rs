@@ -13,4 +13,5 @@ mod release_binaries;
 mod resuming;
 mod retries;
 mod samples;
+mod secrets;
 mod time_machine;

@@ -84,6 +84,8 @@ async fn every_binary_answers_its_sample() {
         ("list-endpoints", 200),
         ("get-endpoint", 200),
         ("update-endpoint", 200),
+        ("get-secret", 200),
+        ("rotate-secret", 200),
         ("list-event-types", 200),
         ("publish-event", 202),
     ] {

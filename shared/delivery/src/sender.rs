@@ -70,7 +70,7 @@ impl Sender {
             .header(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))))
             .header("webhook-id", event_id.to_string())
             .header("webhook-timestamp", at.as_seconds())
-            .header("webhook-signature", sign([&endpoint.secret], event_id, at, body))
+            .header("webhook-signature", sign(endpoint.signing_secrets(at), event_id, at, body))
             .body(body.clone());
         let mut answer = Answer {
             attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None },

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::{
     ApiVersion, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health, Invalid,
-    InvalidField, Metadata, Mode, Random, Secret, Tenant, Timestamp, WebhookUrl,
+    InvalidField, Metadata, Mode, Random, RetiredSecret, Secret, Tenant, Timestamp, WebhookUrl,
 };
 
 /// A webhook endpoint. It serializes as the API's endpoint object, without its secret.
@@ -44,6 +44,17 @@ pub struct Endpoint {
     /// What its deliveries are signed with.
     #[serde(skip)]
     pub secret: Secret,
+    /// The secrets before that one, the oldest first; some may have expired.
+    #[serde(skip)]
+    pub retired_secrets: Vec<RetiredSecret>,
+}
+
+impl Endpoint {
+    /// What a delivery is signed with at this time: the secret, then those before it that have not expired.
+    pub fn signing_secrets(&self, at: Timestamp) -> impl Iterator<Item = &Secret> {
+        let retired = self.retired_secrets.iter().filter(move |retired| retired.until > at);
+        std::iter::once(&self.secret).chain(retired.map(|retired| &retired.secret))
+    }
 }
 
 /// Whether an endpoint gets events.
@@ -177,6 +188,7 @@ impl NewEndpoint {
             disabled_reason: None,
             health: Health::unproven(now),
             secret: Secret::new(random),
+            retired_secrets: Vec::new(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod listing;
 mod metadata;
 mod outside;
 mod pattern;
+mod rotation;
 mod schedule;
 mod secret;
 mod text;
@@ -37,6 +38,7 @@ pub use listing::{Direction, EndpointListing, OrderField, Page, UnknownCursor, W
 pub use metadata::Metadata;
 pub use outside::{Clock, Random};
 pub use pattern::{EnabledEvents, EventPattern};
+pub use rotation::{RetiredSecret, RotationRefused, SecretRotation};
 pub use schedule::RetrySchedule;
 pub use secret::Secret;
 pub use text::{ApiVersion, Description, ShortText};

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    EnabledEvents, Endpoint, EndpointId, FromJson as _, Health, Invalid, Metadata, Tenant, Timestamp,
+    EnabledEvents, Endpoint, EndpointId, FromJson as _, Health, Invalid, Metadata, RetiredSecret, Tenant,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,15 @@ pub(super) struct EndpointRow {
     health_since: i64,
     health_warned: bool,
     secret: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retired_secrets: Vec<RetiredSecretItem>,
+}
+
+/// An entry of `retired_secrets`.
+#[derive(Serialize, Deserialize)]
+struct RetiredSecretItem {
+    secret: String,
+    until: i64,
 }
 
 impl EndpointRow {
@@ -69,6 +79,7 @@ impl EndpointRow {
             health_since: endpoint.health.since.as_millis(),
             health_warned: endpoint.health.warned,
             secret: endpoint.secret.reveal(),
+            retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -105,6 +116,21 @@ impl EndpointRow {
                 warned: self.health_warned,
             },
             secret: self.secret.parse()?,
+            retired_secrets: self
+                .retired_secrets
+                .iter()
+                .map(RetiredSecretItem::read)
+                .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+impl RetiredSecretItem {
+    fn of(retired: &RetiredSecret) -> Self {
+        Self { secret: retired.secret.reveal(), until: retired.until.as_millis() }
+    }
+
+    fn read(&self) -> Result<RetiredSecret, Invalid> {
+        Ok(RetiredSecret { secret: self.secret.parse()?, until: Timestamp::from_millis(self.until) })
     }
 }
