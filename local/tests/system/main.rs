@@ -8,6 +8,7 @@ mod deliveries;
 mod endpoints_api;
 mod faults;
 mod harness;
+mod headers;
 mod publishing;
 mod release_binaries;
 mod resuming;
