@@ -4,6 +4,7 @@
 
 mod any_body;
 mod architecture;
+mod catalogue;
 mod deliveries;
 mod endpoints_api;
 mod faults;

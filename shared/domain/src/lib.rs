@@ -27,7 +27,7 @@ mod timestamp;
 mod url;
 
 pub use account::{AccountId, Mode, Tenant};
-pub use catalogue::event_types;
+pub use catalogue::{CatalogueEntry, event_types, sample};
 pub use delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
 pub use delivery_message::{DeliveryMessage, DeliveryWork, InvalidDeliveryMessage};
 pub use endpoint::{CreatedVia, Endpoint, EndpointEdit, EndpointStatus, NewEndpoint};
