@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, created};
-use posthorn_domain::{Endpoint, NewEndpoint};
+use posthorn_domain::{NewEndpoint, WholeEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 #[derive(Serialize)]
 struct CreatedEndpoint {
     #[serde(flatten)]
-    endpoint: Endpoint,
+    endpoint: WholeEndpoint,
     secret: String,
 }
 
@@ -25,5 +25,5 @@ async fn create_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Res
     let new = request.fields(NewEndpoint::read)?;
     let endpoint = new.register(&tenant, app.clock.now(), app.random.as_ref());
     app.endpoints.create(&tenant, &endpoint, app.max_endpoints).await?;
-    Ok(created(&CreatedEndpoint { secret: endpoint.secret.reveal(), endpoint }))
+    Ok(created(&CreatedEndpoint { secret: endpoint.secret.reveal(), endpoint: endpoint.into() }))
 }

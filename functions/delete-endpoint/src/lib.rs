@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
+use posthorn_domain::WholeEndpoint;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -14,5 +15,5 @@ async fn delete_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Res
     let tenant = app.access.tenant(&request).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.delete(&tenant, id).await?;
-    Ok(ok(&endpoint.ok_or_else(|| Problem::no_endpoint(id))?))
+    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
 }

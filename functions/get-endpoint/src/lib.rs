@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
-use posthorn_domain::Endpoint;
+use posthorn_domain::WholeEndpoint;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 #[derive(Serialize)]
 struct ReadEndpoint {
     #[serde(flatten)]
-    endpoint: Endpoint,
+    endpoint: WholeEndpoint,
     object: &'static str,
 }
 
@@ -24,5 +24,5 @@ async fn get_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Respon
     let tenant = app.access.tenant(&request).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    Ok(ok(&ReadEndpoint { endpoint, object: "webhook_endpoint" }))
+    Ok(ok(&ReadEndpoint { endpoint: endpoint.into(), object: "webhook_endpoint" }))
 }

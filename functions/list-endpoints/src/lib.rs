@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, endpoint_listing, ok, unknown_cursor};
+use posthorn_domain::{ListedEndpoint, Page};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -15,5 +16,6 @@ async fn list_endpoints(app: Arc<EndpointsApi>, request: Request) -> Result<Resp
     let listing = endpoint_listing(&request)?;
     let endpoints = app.endpoints.list(&tenant).await?;
     let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;
-    Ok(ok(&page))
+    let list = page.list.into_iter().map(ListedEndpoint::from).collect();
+    Ok(ok(&Page { count: page.count, list }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
-use posthorn_domain::EndpointEdit;
+use posthorn_domain::{EndpointEdit, WholeEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -15,6 +15,8 @@ async fn update_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Res
     let tenant = app.access.tenant(&request).await?;
     let id = request.endpoint_id()?;
     let edit = request.fields(EndpointEdit::read)?;
-    let endpoint = app.endpoints.update(&tenant, id, &edit, app.clock.now()).await?;
-    Ok(ok(&endpoint.ok_or_else(|| Problem::no_endpoint(id))?))
+    let now = app.clock.now();
+    let edited = |endpoint| Ok::<_, Problem>(edit.apply(endpoint, now));
+    let endpoint = app.endpoints.update(&tenant, id, edited).await?;
+    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
 }

@@ -20,6 +20,7 @@ fn assert_answer(name: &str, answer: &Value) {
             ".**.id" => insta::dynamic_redaction(|id, _| shape(&id, "wh_", 29)),
             ".**.secret" => insta::dynamic_redaction(|secret, _| shape(&secret, "whsec_", 50)),
             ".**.created_at" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
+            ".**.since" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
             ".**.updated_at" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
         });
     });
@@ -40,6 +41,7 @@ async fn the_sdk_creates_reads_changes_and_deletes_an_endpoint() {
         "enabled_events": ["customer.subscription.created", "invoice.*"],
         "metadata": { "team": "orders" },
         "status": "enabled",
+        "headers": { "X-Api-Key": "sesame" },
     });
     let created = sdk(&system, "POST", "", Some(new)).await;
     assert_answer("create", &created);
@@ -62,7 +64,7 @@ async fn the_sdk_lists_endpoints_by_page_and_order() {
     let system = TestSystem::start().await;
     for (name, status) in [("b", "enabled"), ("a", "disabled"), ("c", "enabled")] {
         let url = format!("https://example.com/{name}");
-        system.register(&json!({ "url": url, "enabled_events": ["*"], "status": status })).await;
+        system.register(&json!({ "url": url, "enabled_events": ["*"], "status": status, "headers": { "X-Api-Key": name } })).await;
     }
     assert_answer("list_page", &sdk(&system, "GET", "?page=2&pageSize=2&order=url:ASC", None).await);
 
@@ -106,6 +108,8 @@ async fn bad_input_is_answered_with_what_to_do() {
     check("description", json!("x".repeat(1_025))).await;
     check("metadata", json!({ "x".repeat(41): "long key" })).await;
     check("status", json!("paused")).await;
+    check("headers", json!({ "Host": "example.com" })).await;
+    check("headers", json!({ "X-Api-Key": "two\nlines" })).await;
     let (status, _) = refused(with("description", json!("x".repeat(300 * 1024)))).await;
     assert_eq!(status, 413);
     let (status, problem) = system.request("GET", "/api/webhook-endpoints?pageSize=101", None).await;

@@ -4,14 +4,17 @@
 
 mod any_body;
 mod architecture;
+mod catalogue;
 mod deliveries;
 mod endpoints_api;
 mod events_api;
 mod faults;
 mod harness;
+mod headers;
 mod publishing;
 mod release_binaries;
 mod resuming;
 mod retries;
 mod samples;
+mod secrets;
 mod time_machine;

@@ -84,6 +84,8 @@ async fn every_binary_answers_its_sample() {
         ("list-endpoints", 200),
         ("get-endpoint", 200),
         ("update-endpoint", 200),
+        ("get-secret", 200),
+        ("rotate-secret", 200),
         ("list-event-types", 200),
         ("publish-event", 202),
     ] {
@@ -94,6 +96,7 @@ async fn every_binary_answers_its_sample() {
         let answer = invoke(&stores, function).await;
         assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function}: {answer}");
     }
+    assert_eq!(invoke(&stores, "get-event").await["statusCode"], 200);
     assert_eq!(invoke(&stores, "sweep-due").await, Value::Null);
     assert_eq!(invoke(&stores, "delete-endpoint").await["statusCode"], 200);
 }

@@ -11,6 +11,7 @@ use posthorn_domain::{
     EventId, Fields, HealthState, Partition,
 };
 use posthorn_local::Receiver;
+use posthorn_storage::StorageError;
 
 use crate::time_machine::TimeMachine;
 
@@ -154,8 +155,8 @@ async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hea
     machine.pass(DAY).await;
     let enable = EndpointEdit::read(&mut Fields::parse(r#"{"status": "enabled"}"#).unwrap()).unwrap();
     let tenant = TimeMachine::tenant();
-    let enabled =
-        machine.endpoints.update(&tenant, endpoint.id, &enable, machine.now()).await.unwrap().unwrap();
+    let enabled = |endpoint| Ok::<_, StorageError>(enable.apply(endpoint, machine.now()));
+    let enabled = machine.endpoints.update(&tenant, endpoint.id, enabled).await.unwrap().unwrap();
     assert_eq!((enabled.health.state, enabled.disabled_reason), (HealthState::Unproven, None));
     machine.pass(Duration::from_secs(2)).await;
     let event = machine.publish("order.paid").await;

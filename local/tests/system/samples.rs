@@ -55,6 +55,8 @@ async fn the_routes_functions_answer_their_samples() {
     check(list_endpoints::function(&runtime("list-endpoints")).unwrap(), "list-endpoints", 200).await;
     check(get_endpoint::function(&runtime("get-endpoint")).unwrap(), "get-endpoint", 200).await;
     check(update_endpoint::function(&runtime("update-endpoint")).unwrap(), "update-endpoint", 200).await;
+    check(get_secret::function(&runtime("get-secret")).unwrap(), "get-secret", 200).await;
+    check(rotate_secret::function(&runtime("rotate-secret")).unwrap(), "rotate-secret", 200).await;
     check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
     check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
     check(publish(), "publish-event", 202).await;

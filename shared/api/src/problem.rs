@@ -6,7 +6,7 @@ use std::error::Error;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use lambda_http::Body;
-use posthorn_domain::InvalidField;
+use posthorn_domain::{InvalidField, RotationRefused};
 use posthorn_storage::StorageError;
 use serde::Serialize;
 use tracing::error;
@@ -137,6 +137,15 @@ impl From<InvalidField> for Problem {
                 Self::BadRequest { param: None, error: format!("The body is {error}") }
             }
             InvalidField::Field { param, .. } => Self::BadRequest { param: Some(param), error },
+        }
+    }
+}
+
+impl From<RotationRefused> for Problem {
+    fn from(refused: RotationRefused) -> Self {
+        match refused {
+            RotationRefused::SameSecret => Self::param("secret", refused),
+            RotationRefused::TooManyRetired => Self::Conflict(refused.to_string()),
         }
     }
 }

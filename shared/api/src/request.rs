@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use http::header::{AsHeaderName, CONTENT_TYPE};
+use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
-use lambda_http::{Body, RequestExt as _};
 use posthorn_domain::{EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES};
 
 use crate::Problem;
@@ -116,10 +116,16 @@ impl Request {
         &self,
         read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
     ) -> Result<T, Problem> {
-        let mut fields = Fields::parse(self.json(MAX_EVENT_BYTES)?)?;
-        let value = read(&mut fields)?;
-        fields.finish()?;
-        Ok(value)
+        read_all(self.json(MAX_EVENT_BYTES)?, read)
+    }
+
+    /// The fields of the body's JSON object, where there may be none at all: no body is an object without fields.
+    pub fn optional_fields<T>(
+        &self,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
+    ) -> Result<T, Problem> {
+        let json = self.json(MAX_EVENT_BYTES)?;
+        read_all(if json.is_empty() { "{}" } else { json }, read)
     }
 
     /// The body, which must be declared as JSON, be text, and have at most `limit` bytes.
@@ -143,13 +149,24 @@ impl Request {
         let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let is_json = essence.eq_ignore_ascii_case("application/json")
             || (essence.starts_with("application/") && essence.ends_with("+json"));
-        if is_json || matches!(self.inner.body(), Body::Empty) {
+        if is_json || self.inner.body().is_empty() {
             return Ok(());
         }
         Err(Problem::UnsupportedMediaType(
             "Send the body as JSON, with the header `Content-Type: application/json`.".to_owned(),
         ))
     }
+}
+
+/// Reads an object's fields; those that are left unread are refused.
+fn read_all<T>(
+    json: &str,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
+) -> Result<T, Problem> {
+    let mut fields = Fields::parse(json)?;
+    let value = read(&mut fields)?;
+    fields.finish()?;
+    Ok(value)
 }
 
 /// A query parameter's name, and its place among those of the same name: `order[1]` is `order`'s second.

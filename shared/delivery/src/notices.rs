@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthorn_domain::{
-    DisabledReason, Endpoint, EventDraft, EventId, EventMessage, Fields, InvalidField, Partition, Tenant,
-    Timestamp,
+    DisabledReason, Endpoint, EventDraft, EventId, EventMessage, Fields, InvalidField, ListedEndpoint,
+    Partition, Tenant, Timestamp,
 };
 use serde_json::json;
 
@@ -41,7 +41,7 @@ fn notice(
     change: &serde_json::Value,
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
-    let mut object = json!(endpoint);
+    let mut object = json!(ListedEndpoint::from(endpoint.clone()));
     object["object"] = json!("webhook_endpoint");
     for (field, value) in change.as_object().into_iter().flatten() {
         object[field] = value.clone();

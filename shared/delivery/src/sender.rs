@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, USER_AGENT};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
 
@@ -70,7 +70,8 @@ impl Sender {
             .header(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))))
             .header("webhook-id", event_id.to_string())
             .header("webhook-timestamp", at.as_seconds())
-            .header("webhook-signature", sign([&endpoint.secret], event_id, at, body))
+            .header("webhook-signature", sign(endpoint.signing_secrets(at), event_id, at, body))
+            .headers(own_headers(endpoint))
             .body(body.clone());
         let mut answer = Answer {
             attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None },
@@ -99,6 +100,17 @@ impl Sender {
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
+}
+
+/// The headers that the endpoint's owner wants. Their values may be secret, so HTTP/2 keeps none in its tables.
+fn own_headers(endpoint: &Endpoint) -> HeaderMap {
+    let headers = endpoint.headers.iter().map(|(name, value)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("its type takes tokens only");
+        let mut value = HeaderValue::from_str(value).expect("its type takes visible ASCII only");
+        value.set_sensitive(true);
+        (name, value)
+    });
+    headers.collect()
 }
 
 /// Reads the beginning of a body, and what kept it from being read whole. A body longer than

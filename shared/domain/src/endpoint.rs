@@ -6,11 +6,12 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::{
-    ApiVersion, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health, Invalid,
-    InvalidField, Metadata, Mode, Random, Secret, Tenant, Timestamp, WebhookUrl,
+    ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health,
+    Invalid, InvalidField, Metadata, Mode, Random, RetiredSecret, Secret, Tenant, Timestamp, WebhookUrl,
 };
 
-/// A webhook endpoint. It serializes as the API's endpoint object, without its secret.
+/// A webhook endpoint. It serializes as the API's endpoint object, without its headers and secrets: see
+/// [`WholeEndpoint`](crate::WholeEndpoint) and [`ListedEndpoint`](crate::ListedEndpoint).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
     /// What the endpoint is called.
@@ -39,11 +40,24 @@ pub struct Endpoint {
     /// Why Posthorn disabled it; `None` where it is enabled, or its owner disabled it.
     pub disabled_reason: Option<DisabledReason>,
     /// How it has been doing.
-    #[serde(skip)]
     pub health: Health,
+    /// What its owner wants in the headers of each delivery.
+    #[serde(skip)]
+    pub headers: CustomHeaders,
     /// What its deliveries are signed with.
     #[serde(skip)]
     pub secret: Secret,
+    /// The secrets before that one, the oldest first; some may have expired.
+    #[serde(skip)]
+    pub retired_secrets: Vec<RetiredSecret>,
+}
+
+impl Endpoint {
+    /// What a delivery is signed with at this time: the secret, then those before it that have not expired.
+    pub fn signing_secrets(&self, at: Timestamp) -> impl Iterator<Item = &Secret> {
+        let retired = self.retired_secrets.iter().filter(move |retired| retired.until > at);
+        std::iter::once(&self.secret).chain(retired.map(|retired| &retired.secret))
+    }
 }
 
 /// Whether an endpoint gets events.
@@ -131,6 +145,8 @@ const READ_ONLY: &[&str] = &[
     "created_via",
     "updated_at",
     "disabled_reason",
+    "health",
+    "header_names",
     "secret",
     "attempts",
 ];
@@ -144,6 +160,7 @@ pub struct NewEndpoint {
     description: Description,
     metadata: Metadata,
     status: EndpointStatus,
+    headers: CustomHeaders,
 }
 
 impl NewEndpoint {
@@ -157,6 +174,7 @@ impl NewEndpoint {
             description: fields.nullable("description")?.flatten().unwrap_or_default(),
             metadata: fields.nullable("metadata")?.flatten().unwrap_or_default(),
             status: fields.optional("status")?.unwrap_or_default(),
+            headers: fields.nullable("headers")?.flatten().unwrap_or_default(),
         })
     }
 
@@ -176,7 +194,9 @@ impl NewEndpoint {
             updated_at: now,
             disabled_reason: None,
             health: Health::unproven(now),
+            headers: self.headers,
             secret: Secret::new(random),
+            retired_secrets: Vec::new(),
         }
     }
 }
@@ -190,10 +210,11 @@ pub struct EndpointEdit {
     description: Option<Description>,
     metadata: Option<Metadata>,
     status: Option<EndpointStatus>,
+    headers: Option<CustomHeaders>,
 }
 
 impl EndpointEdit {
-    /// Reads a request's fields, all optional; `null` empties `description` and `metadata`.
+    /// Reads a request's fields, all optional; `null` empties `description`, `metadata` and `headers`.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
         Ok(Self {
@@ -203,6 +224,7 @@ impl EndpointEdit {
             description: fields.nullable("description")?.map(Option::unwrap_or_default),
             metadata: fields.nullable("metadata")?.map(Option::unwrap_or_default),
             status: fields.optional("status")?,
+            headers: fields.nullable("headers")?.map(Option::unwrap_or_default),
         })
     }
 
@@ -228,6 +250,7 @@ impl EndpointEdit {
         set(&mut endpoint.description, self.description.as_ref());
         set(&mut endpoint.metadata, self.metadata.as_ref());
         set(&mut endpoint.status, self.status.as_ref());
+        set(&mut endpoint.headers, self.headers.as_ref());
         endpoint.updated_at = now;
         endpoint
     }

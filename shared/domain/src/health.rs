@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{Invalid, Timestamp};
 
-/// How an endpoint has been doing. It is written only when it changes: a healthy system writes nothing.
+/// How an endpoint has been doing. It is written only when it changes: a healthy system writes nothing. It serializes
+/// as the API shows it, where an endpoint of which nothing is known counts as healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     /// How it does.
@@ -34,6 +35,21 @@ impl Health {
     /// The health of an endpoint of which nothing is known.
     pub fn unproven(since: Timestamp) -> Self {
         Self { state: HealthState::Unproven, since, warned: false }
+    }
+}
+
+impl Serialize for Health {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct HealthObject {
+            status: &'static str,
+            since: Timestamp,
+        }
+        let shown = match self.state {
+            HealthState::Unproven => HealthState::Healthy,
+            known => known,
+        };
+        HealthObject { status: shown.as_str(), since: self.since }.serialize(serializer)
     }
 }
 

@@ -9,9 +9,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use backon::{ExponentialBuilder, Retryable as _};
-use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointEdit, EndpointId, EndpointStatus, Health, Tenant, Timestamp,
-};
+use posthorn_domain::{DisabledReason, Endpoint, EndpointId, EndpointStatus, Health, Tenant};
 
 use crate::error::canceled_at;
 use crate::{StorageError, Written};
@@ -80,25 +78,27 @@ impl EndpointStore {
     }
 
     /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
-    /// meets another is applied to what that one left.
-    pub async fn update(
+    /// meets another is applied to what that one left; one that `edit` refuses changes nothing.
+    pub async fn update<E: From<StorageError>>(
         &self,
         tenant: &Tenant,
         id: EndpointId,
-        edit: &EndpointEdit,
-        now: Timestamp,
-    ) -> Result<Option<Endpoint>, StorageError> {
+        edit: impl Fn(Endpoint) -> Result<Endpoint, E>,
+    ) -> Result<Option<Endpoint>, E> {
         let attempt = || async {
-            let Some(found) = self.read(tenant, id).await? else { return Ok(None) };
-            let endpoint = edit.apply(found.endpoint, now);
+            let Some(found) = self.read(tenant, id).await? else { return Ok(Ok(None)) };
+            let endpoint = match edit(found.endpoint) {
+                Ok(endpoint) => endpoint,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             let put = self
                 .put(tenant, &endpoint, found.version + 1)?
                 .condition_expression("version = :version")
                 .expression_attribute_values(":version", number(found.version));
             self.write(put_item(put), self.touch_meta(tenant, 0)).await?;
-            Ok(Some(endpoint))
+            Ok(Ok(Some(endpoint)))
         };
-        retrying(attempt).await
+        retrying(attempt).await?
     }
 
     /// Removes an endpoint and answers it as it was; `None` when the tenant has none of this id.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    EnabledEvents, Endpoint, EndpointId, FromJson as _, Health, Invalid, Metadata, Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FromJson, Health, Invalid, RetiredSecret, Tenant,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,19 @@ pub(super) struct EndpointRow {
     health: String,
     health_since: i64,
     health_warned: bool,
+    /// JSON, so that their order is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    headers: Option<String>,
     secret: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retired_secrets: Vec<RetiredSecretItem>,
+}
+
+/// An entry of `retired_secrets`.
+#[derive(Serialize, Deserialize)]
+struct RetiredSecretItem {
+    secret: String,
+    until: i64,
 }
 
 impl EndpointRow {
@@ -51,6 +64,9 @@ impl EndpointRow {
         endpoint: &Endpoint,
         version: u64,
     ) -> Result<HashMap<String, AttributeValue>, StorageError> {
+        let headers = (!endpoint.headers.is_empty()).then(|| serde_json::to_string(&endpoint.headers));
+        let headers =
+            headers.transpose().map_err(|error| StorageError::corrupt(&sort_key(endpoint.id), error))?;
         let row = Self {
             pk: tenant.to_string(),
             sk: sort_key(endpoint.id),
@@ -68,7 +84,9 @@ impl EndpointRow {
             health: endpoint.health.state.as_str().to_owned(),
             health_since: endpoint.health.since.as_millis(),
             health_warned: endpoint.health.warned,
+            headers,
             secret: endpoint.secret.reveal(),
+            retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -84,8 +102,6 @@ impl EndpointRow {
     }
 
     fn endpoint(&self, tenant: &Tenant) -> Result<Endpoint, Invalid> {
-        let metadata = serde_json::from_str(&self.metadata)
-            .map_err(|error| Invalid::because(format!("has metadata that is no JSON: {error}")))?;
         Ok(Endpoint {
             id: self.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
             mode: tenant.mode,
@@ -93,7 +109,7 @@ impl EndpointRow {
             url: self.url.parse()?,
             description: self.description.parse()?,
             enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
-            metadata: Metadata::from_json(metadata)?,
+            metadata: read_json(&self.metadata)?,
             status: self.status.parse()?,
             created_at: Timestamp::from_millis(self.created_at),
             created_via: self.created_via.parse()?,
@@ -104,7 +120,29 @@ impl EndpointRow {
                 since: Timestamp::from_millis(self.health_since),
                 warned: self.health_warned,
             },
+            headers: self.headers.as_deref().map(read_json::<CustomHeaders>).transpose()?.unwrap_or_default(),
             secret: self.secret.parse()?,
+            retired_secrets: self
+                .retired_secrets
+                .iter()
+                .map(RetiredSecretItem::read)
+                .collect::<Result<_, _>>()?,
         })
+    }
+}
+
+fn read_json<T: FromJson>(json: &str) -> Result<T, Invalid> {
+    let json = serde_json::from_str(json)
+        .map_err(|error| Invalid::because(format!("has an attribute that is no JSON: {error}")))?;
+    T::from_json(json)
+}
+
+impl RetiredSecretItem {
+    fn of(retired: &RetiredSecret) -> Self {
+        Self { secret: retired.secret.reveal(), until: retired.until.as_millis() }
+    }
+
+    fn read(&self) -> Result<RetiredSecret, Invalid> {
+        Ok(RetiredSecret { secret: self.secret.parse()?, until: Timestamp::from_millis(self.until) })
     }
 }

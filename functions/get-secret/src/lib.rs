@@ -1,0 +1,25 @@
+//! `GET /api/webhook-endpoints/{id}/secret`: shows a webhook endpoint's signing secret.
+
+use std::sync::Arc;
+
+use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use serde::Serialize;
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.endpoints_api()?, get_secret))
+}
+
+/// An endpoint's signing secret.
+#[derive(Serialize)]
+struct ShownSecret {
+    secret: String,
+}
+
+async fn get_secret(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let id = request.endpoint_id()?;
+    let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    Ok(ok(&ShownSecret { secret: endpoint.secret.reveal() }))
+}
