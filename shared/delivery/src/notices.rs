@@ -52,5 +52,5 @@ fn notice(
     let at = Timestamp::from_millis(now.as_millis() / same * same);
     let id =
         EventId::of_message(at, &format!("{event_type}/{}", endpoint.id), Partition::of(&draft.event_type));
-    Ok(EventMessage { tenant: tenant.clone(), id: Some(id), created_at: Some(at), draft })
+    Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, id: Some(id), created_at: Some(at), draft })
 }

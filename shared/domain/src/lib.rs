@@ -22,6 +22,7 @@ mod pattern;
 mod rotation;
 mod schedule;
 mod secret;
+mod test_event;
 mod text;
 mod timestamp;
 mod url;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi};
+use posthorn_api::{Access, CatalogueApi, EndpointsApi, PublishApi, TestingApi};
 use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots, Sweeper};
 use posthorn_domain::{Clock, Random};
 use posthorn_storage::{
@@ -58,6 +58,17 @@ impl Runtime {
             access: self.access()?,
             outbox: self.events()?,
             idempotency: IdempotencyKeys::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handler that tries an endpoint works with.
+    pub fn testing_api(&self) -> Result<TestingApi, SettingsError> {
+        Ok(TestingApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            outbox: self.events()?,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
         })
