@@ -1,10 +1,12 @@
 //! Trying an endpoint.
 
 use http::StatusCode;
+use posthorn_domain::{DeliveryStatus, EventDraft, EventId, EventMessage, Partition};
 use posthorn_local::Receiver;
 use serde_json::{Value, json};
 
-use crate::harness::{TestSystem, next, text};
+use crate::harness::{TestSystem, local_tenant, next, text};
+use crate::time_machine::TimeMachine;
 
 /// Asks for a test event to an endpoint.
 async fn test(system: &TestSystem, endpoint: &Value, body: Option<Value>) -> (u16, Value) {
@@ -36,6 +38,33 @@ async fn a_test_event_reaches_its_endpoint_alone_whatever_it_subscribed_to() {
     assert_eq!((arrival.path.as_str(), arrival.event_id()), ("/tried", text(&event, "id")));
     system.stores.until_idle().await;
     assert!(receiver.is_idle(), "nobody else gets them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_registered_just_now_gets_its_test_event() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let machine = TimeMachine::start(&[]).await;
+    let url = receiver.url.clone();
+    machine.register(&url, &["order.paid"]).await;
+    machine.publish("order.paid").await;
+    machine.work().await;
+    next(&mut receiver).await;
+
+    // All functions know the endpoints as they were a moment ago, without this one.
+    let new = machine.register(&format!("{url}/new"), &["refund.created"]).await;
+    let draft = EventDraft::test(&"refund.created".parse().unwrap());
+    let id = EventId::new(machine.now(), Partition::of(&draft.event_type), 1);
+    let message = EventMessage {
+        tenant: local_tenant(),
+        endpoint_id: Some(new.id),
+        id: Some(id),
+        created_at: Some(machine.now()),
+        draft,
+    };
+    machine.send("EventsQueue", message.to_json()).await;
+    machine.work().await;
+    assert_eq!(next(&mut receiver).await.path, "/new");
+    assert_eq!(machine.delivery(id).await.status, DeliveryStatus::Succeeded);
 }
 
 #[tokio::test(flavor = "multi_thread")]

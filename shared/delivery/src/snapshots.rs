@@ -56,13 +56,16 @@ impl Snapshots {
         Ok(subscriptions)
     }
 
-    /// The endpoint as it is at this moment, if it is enabled: one that was registered just now may not be in a
-    /// snapshot yet.
+    /// The endpoint, if it is enabled. One that is not in the snapshot is looked up: it may have been registered just
+    /// now.
     pub(crate) async fn enabled(
         &self,
         tenant: &Tenant,
         id: EndpointId,
     ) -> Result<Option<Arc<Endpoint>>, StorageError> {
+        if let Some(endpoint) = self.get(tenant).await?.enabled(id) {
+            return Ok(Some(endpoint));
+        }
         let endpoint = self.store.get(tenant, id).await?;
         Ok(endpoint.filter(|endpoint| endpoint.status == EndpointStatus::Enabled).map(Arc::new))
     }
