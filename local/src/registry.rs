@@ -29,6 +29,7 @@ pub(crate) fn function(name: &str, runtime: &Runtime) -> Result<Function> {
         "publish-event" => publish_event::function(runtime).map(Function::Http),
         "rotate-secret" => rotate_secret::function(runtime).map(Function::Http),
         "sweep-due" => sweep_due::function(runtime).map(Function::Schedule),
+        "test-endpoint" => test_endpoint::function(runtime).map(Function::Http),
         "update-endpoint" => update_endpoint::function(runtime).map(Function::Http),
         _ => bail!("the template names a function {name} that this program does not have"),
     };

@@ -71,6 +71,7 @@ fn accept(
 fn message(tenant: &Tenant, event: &Event) -> EventMessage {
     EventMessage {
         tenant: tenant.clone(),
+        endpoint_id: None,
         id: Some(event.id),
         created_at: Some(event.created_at),
         draft: event.draft.clone(),

@@ -17,4 +17,5 @@ mod resuming;
 mod retries;
 mod samples;
 mod secrets;
+mod test_events;
 mod time_machine;

@@ -86,6 +86,7 @@ async fn every_binary_answers_its_sample() {
         ("update-endpoint", 200),
         ("get-secret", 200),
         ("rotate-secret", 200),
+        ("test-endpoint", 202),
         ("list-event-types", 200),
         ("publish-event", 202),
     ] {

@@ -57,11 +57,12 @@ async fn the_routes_functions_answer_their_samples() {
     check(update_endpoint::function(&runtime("update-endpoint")).unwrap(), "update-endpoint", 200).await;
     check(get_secret::function(&runtime("get-secret")).unwrap(), "get-secret", 200).await;
     check(rotate_secret::function(&runtime("rotate-secret")).unwrap(), "rotate-secret", 200).await;
+    check(test_endpoint::function(&runtime("test-endpoint")).unwrap(), "test-endpoint", 202).await;
     check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
     check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
     check(publish(), "publish-event", 202).await;
     check(publish(), "publish-event-batch", 202).await;
-    assert_eq!(stores.depth("EventsQueue").await, 4);
+    assert_eq!(stores.depth("EventsQueue").await, 5);
 
     let get = || get_event::function(&runtime("get-event")).unwrap();
     check(get(), "get-event", 404).await;

@@ -43,6 +43,20 @@ pub struct EventsApi {
     pub log: EventLog,
 }
 
+/// What the handler that tries an endpoint works with.
+pub struct TestingApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// Where test events go.
+    pub outbox: EventOutbox,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What ids are made of.
+    pub random: Arc<dyn Random>,
+}
+
 /// What the handler of the catalogue works with.
 pub struct CatalogueApi {
     /// Who may call.

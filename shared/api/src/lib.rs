@@ -11,7 +11,7 @@ mod request;
 mod response;
 
 pub use access::Access;
-pub use apps::{CatalogueApi, EndpointsApi, EventsApi, PublishApi};
+pub use apps::{CatalogueApi, EndpointsApi, EventsApi, PublishApi, TestingApi};
 pub use listing::{endpoint_listing, unknown_cursor};
 pub use problem::Problem;
 pub use request::{Query, Request};

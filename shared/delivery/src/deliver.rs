@@ -52,7 +52,7 @@ impl Postman {
         if self.until_due(&delivery) > EARLY {
             return Ok(self.queue_next(key, [&delivery]).await?);
         }
-        let Some(endpoint) = self.snapshots.get(&key.tenant).await?.enabled(delivery.endpoint_id) else {
+        let Some(endpoint) = self.snapshots.enabled(&key.tenant, delivery.endpoint_id).await? else {
             return self.cancel(key, delivery).await;
         };
         if let Some(wait) = self.may_wait(&endpoint, &delivery) {
@@ -97,8 +97,8 @@ impl Postman {
                 Some(endpoint) if self.watch.is_worth_a_second(&endpoint, now) => {
                     prompt.push((endpoint, delivery));
                 }
-                Some(_) => slow.push(delivery),
-                None => self.cancel(key, delivery).await?,
+                // One that is not in the snapshot may be new; on its own, it is looked up.
+                _ => slow.push(delivery),
             }
         }
         let outcomes = self.dispatch(key, prompt, &body).await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryWork, Endpoint, EventMessage, MAX_EVENT_BYTES, Timestamp,
+    Delivery, DeliveryMessage, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES,
+    Tenant, Timestamp,
 };
 use posthorn_storage::{EventRecord, RecordKey, StorageError, Written};
 
@@ -24,12 +25,15 @@ const CHUNK_INDEX_BITS: u32 = 12;
 const FRESH: Duration = Duration::from_secs(30);
 
 impl Postman {
-    /// Carries the event in a message of the events queue to every endpoint that wants it. `Ok` means that the
+    /// Carries the event in a message of the events queue to every endpoint that wants it, or to the one that the
+    /// message names. `Ok` means that the
     /// message may go: every one of them has answered well, or its next attempt is queued, and it is all on
     /// record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
         self.require_time(message, PATIENCE)?;
-        let (tenant, event) = EventMessage::parse(&message.body)?.into_event(&message.id, message.sent_at)?;
+        let sent = EventMessage::parse(&message.body)?;
+        let only = sent.endpoint_id;
+        let (tenant, event) = sent.into_event(&message.id, message.sent_at)?;
         let body = event.to_json();
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
@@ -39,11 +43,24 @@ impl Postman {
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
-        let endpoints = self.snapshots.get(&key.tenant).await?.matching(&event.draft.event_type);
+        let endpoints = self.recipients(&key.tenant, only, &event.draft.event_type).await?;
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, body, &endpoints).await?)
         } else {
             Ok(self.fan_out_at_once(&key, body, endpoints).await?)
+        }
+    }
+
+    /// The endpoints that want the event, or the only one that it is for, if that is enabled.
+    async fn recipients(
+        &self,
+        tenant: &Tenant,
+        only: Option<EndpointId>,
+        event_type: &EventType,
+    ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
+        match only {
+            Some(id) => Ok(self.snapshots.enabled(tenant, id).await?.into_iter().collect()),
+            None => Ok(self.snapshots.get(tenant).await?.matching(event_type)),
         }
     }
 

@@ -52,5 +52,33 @@ fn notice(
     let at = Timestamp::from_millis(now.as_millis() / same * same);
     let id =
         EventId::of_message(at, &format!("{event_type}/{}", endpoint.id), Partition::of(&draft.event_type));
-    Ok(EventMessage { tenant: tenant.clone(), id: Some(id), created_at: Some(at), draft })
+    Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, id: Some(id), created_at: Some(at), draft })
+}
+
+#[cfg(test)]
+mod tests {
+    use posthorn_domain::{Mode, NewEndpoint, Random};
+
+    use super::*;
+
+    /// Always the same byte.
+    struct Same;
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(7);
+        }
+    }
+
+    #[test]
+    fn a_notice_tells_other_endpoints_no_secret_and_no_value_of_a_header() {
+        let json =
+            r#"{"url": "https://a.example", "enabled_events": ["*"], "headers": {"X-Api-Key": "sesame"}}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let now = Timestamp::from_millis(0);
+        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let notice = failing(&tenant, &new.register(&tenant, now, &Same), now).unwrap().to_json();
+        assert!(notice.contains(r#""header_names":["X-Api-Key"]"#), "{notice}");
+        assert!(!notice.contains("sesame") && !notice.contains("whsec_"), "{notice}");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use posthorn_domain::{Clock, Tenant, Timestamp};
+use posthorn_domain::{Clock, Endpoint, EndpointId, EndpointStatus, Tenant, Timestamp};
 use posthorn_storage::{EndpointStore, StorageError};
 
 use crate::Subscriptions;
@@ -54,6 +54,20 @@ impl Snapshots {
         };
         *slot = Some(Snapshot { version, checked_at: now, subscriptions: Arc::clone(&subscriptions) });
         Ok(subscriptions)
+    }
+
+    /// The endpoint, if it is enabled. One that is not in the snapshot is looked up: it may have been registered just
+    /// now.
+    pub(crate) async fn enabled(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+    ) -> Result<Option<Arc<Endpoint>>, StorageError> {
+        if let Some(endpoint) = self.get(tenant).await?.enabled(id) {
+            return Ok(Some(endpoint));
+        }
+        let endpoint = self.store.get(tenant, id).await?;
+        Ok(endpoint.filter(|endpoint| endpoint.status == EndpointStatus::Enabled).map(Arc::new))
     }
 
     /// Where endpoints are kept.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    AccountId, ApiVersion, EventId, EventType, Fields, FromJson, Invalid, InvalidField, Metadata, Mode,
-    Partition, ShortText, Tenant, Timestamp,
+    AccountId, ApiVersion, EndpointId, EventId, EventType, Fields, FromJson, Invalid, InvalidField, Metadata,
+    Mode, Partition, ShortText, Tenant, Timestamp,
 };
 
 /// The most bytes that an event's JSON may have: 256 KiB.
@@ -205,11 +205,14 @@ impl Serialize for Event {
 }
 
 /// A message on the events queue: `{"account": …, "livemode": …, "event": {…}}`. The event is what
-/// [`EventDraft::read`] takes, and may name its `id` and `created_at`, as `publish-event` does.
+/// [`EventDraft::read`] takes, and may name its `id` and `created_at`, as `publish-event` does. With an `endpoint_id`
+/// beside `account` it goes to that endpoint alone, whatever the endpoint subscribed to, as `test-endpoint` wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventMessage {
     /// Whose event it is.
     pub tenant: Tenant,
+    /// The only endpoint to send it to, where it is not for all that want it.
+    pub endpoint_id: Option<EndpointId>,
     /// The event's id, where the producer gave it one.
     pub id: Option<EventId>,
     /// When it was accepted, where the producer said so.
@@ -224,11 +227,13 @@ impl EventMessage {
         let mut message = Fields::parse(body)?;
         let account: AccountId = message.required("account")?;
         let mode: Mode = message.required("livemode")?;
+        let endpoint_id = message.optional("endpoint_id")?;
         let event: Box<RawValue> = message.required::<EventData>("event")?.0;
         message.finish()?;
         let mut fields = Fields::parse(event.get())?;
         let read = Self {
             tenant: Tenant { account, mode },
+            endpoint_id,
             id: fields.optional("id")?,
             created_at: fields.optional("created_at")?,
             draft: EventDraft::read(&mut fields)?,
@@ -243,6 +248,8 @@ impl EventMessage {
         struct Message<'a> {
             account: &'a AccountId,
             livemode: Mode,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            endpoint_id: Option<EndpointId>,
             event: MessageEvent<'a>,
         }
         #[derive(Serialize)]
@@ -257,6 +264,7 @@ impl EventMessage {
         let message = Message {
             account: &self.tenant.account,
             livemode: self.tenant.mode,
+            endpoint_id: self.endpoint_id,
             event: MessageEvent { id: self.id, created_at: self.created_at, draft: &self.draft },
         };
         let json = serde_json::to_string(&message).expect("a message holds nothing that JSON cannot");
@@ -308,6 +316,17 @@ mod tests {
         assert_eq!(read, again);
         let (_, event) = again.into_event("m", Timestamp::from_millis(0)).unwrap();
         assert!(event.to_json().contains(&format!("\"data\":{ODD},")));
+    }
+
+    #[test]
+    fn a_message_may_name_the_only_endpoint() {
+        let id = "wh_01KARZ3NDEKTSV4RRFFQ69G5FA";
+        let event = r#"{"type":"a.b","data":{}}"#;
+        let body = format!(r#"{{"account":"acct_1","livemode":false,"endpoint_id":"{id}","event":{event}}}"#);
+        let read = EventMessage::parse(&body).unwrap();
+        assert_eq!(read.endpoint_id, Some(id.parse().unwrap()));
+        assert_eq!(EventMessage::parse(&read.to_json()).unwrap(), read);
+        assert_eq!(EventMessage::parse(&message(event)).unwrap().endpoint_id, None);
     }
 
     #[test]

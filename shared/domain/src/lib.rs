@@ -23,6 +23,7 @@ mod recorded_event;
 mod rotation;
 mod schedule;
 mod secret;
+mod test_event;
 mod text;
 mod timestamp;
 mod url;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::{Access, CatalogueApi, EndpointsApi, EventsApi, PublishApi};
+use posthorn_api::{Access, CatalogueApi, EndpointsApi, EventsApi, PublishApi, TestingApi};
 use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots, Sweeper};
 use posthorn_domain::{Clock, Random};
 use posthorn_storage::{
@@ -66,6 +66,17 @@ impl Runtime {
     /// What the handlers that read events work with.
     pub fn events_api(&self) -> Result<EventsApi, SettingsError> {
         Ok(EventsApi { access: self.access()?, log: self.event_log()? })
+    }
+
+    /// What the handler that tries an endpoint works with.
+    pub fn testing_api(&self) -> Result<TestingApi, SettingsError> {
+        Ok(TestingApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            outbox: self.events()?,
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
     }
 
     /// What the handler of the catalogue works with.
