@@ -1,15 +1,26 @@
-//! The deliveries queue: makes the next attempt of each delivery.
+//! The deliveries queue: makes the next attempt of each delivery, and works recoveries off.
 
 use std::sync::Arc;
 
-use posthorn_delivery::{Postman, QueueMessage, WorkError};
+use posthorn_delivery::{Postman, QueueMessage, Recoverer, WorkError};
+use posthorn_domain::RecoveryMessage;
 use posthorn_runtime::{Runtime, SettingsError, SqsFunction, sqs_function};
+
+/// What does what the messages ask for.
+struct Deliverer {
+    postman: Postman,
+    recoverer: Recoverer,
+}
 
 /// The function, as its environment sets it up.
 pub fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> {
-    Ok(sqs_function(runtime.postman()?, deliver))
+    let deliverer = Deliverer { postman: runtime.postman()?, recoverer: runtime.recoverer()? };
+    Ok(sqs_function(deliverer, deliver))
 }
 
-async fn deliver(postman: Arc<Postman>, message: QueueMessage) -> Result<(), WorkError> {
-    postman.deliver(&message).await
+async fn deliver(deliverer: Arc<Deliverer>, message: QueueMessage) -> Result<(), WorkError> {
+    match RecoveryMessage::parse(&message.body) {
+        Some(recovery) => deliverer.recoverer.recover(&message, &recovery).await,
+        None => deliverer.postman.deliver(&message).await,
+    }
 }

@@ -1,28 +1,36 @@
-//! `GET /api/webhook-endpoints/{id}`: reads a webhook endpoint.
+//! `GET /api/webhook-endpoints/{id}`: reads a webhook endpoint and its last attempts.
 
 use std::sync::Arc;
 
-use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
-use posthorn_domain::WholeEndpoint;
+use posthorn_api::{AttemptsApi, Problem, Request, Response, attempts_at, ok};
+use posthorn_domain::{AttemptObject, WholeEndpoint, Window};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
 /// The function, as its environment sets it up.
 pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
-    Ok(http_function(runtime.endpoints_api()?, get_endpoint))
+    Ok(http_function(runtime.attempts_api()?, get_endpoint))
 }
 
-/// The endpoint, and what kind of thing it is.
+/// How many attempts are shown.
+const ATTEMPTS: usize = 5;
+/// How many events are looked at for them: an endpoint that has got none lately shows none.
+const LOOK_AT_MOST: usize = 100;
+
+/// The endpoint, what kind of thing it is, and the last attempts at it.
 #[derive(Serialize)]
 struct ReadEndpoint {
     #[serde(flatten)]
     endpoint: WholeEndpoint,
     object: &'static str,
+    attempts: Vec<AttemptObject>,
 }
 
-async fn get_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
+async fn get_endpoint(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    Ok(ok(&ReadEndpoint { endpoint: endpoint.into(), object: "webhook_endpoint" }))
+    let window = Window::Page { number: 1, size: ATTEMPTS };
+    let attempts = attempts_at(&app.log, &tenant, &endpoint, None, window, LOOK_AT_MOST).await?.list;
+    Ok(ok(&ReadEndpoint { endpoint: endpoint.into(), object: "webhook_endpoint", attempts }))
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use posthorn_api::{Problem, Request, Response, TestingApi, accepted};
+use posthorn_api::{Problem, Request, Response, TestingApi, accepted, require_enabled};
 use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, EventType, Fields,
-    InvalidField, Partition,
+    Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventType, Fields, InvalidField, Partition,
+    Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
@@ -20,7 +20,9 @@ async fn test_endpoint(app: Arc<TestingApi>, request: Request) -> Result<Respons
     let event_type = request.optional_fields(read_type)?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     require_enabled(&endpoint)?;
-    let mut draft = EventDraft::test(&event_type.unwrap_or_else(|| endpoint.enabled_events.example()));
+    let event_type = event_type.unwrap_or_else(|| endpoint.enabled_events.example());
+    remember(&app, &tenant, &endpoint, &event_type).await?;
+    let mut draft = EventDraft::test(&event_type);
     draft.request.id = request.id().parse().ok();
     let now = app.clock.now();
     let event_id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
@@ -40,17 +42,19 @@ fn read_type(fields: &mut Fields<'_>) -> Result<Option<EventType>, InvalidField>
     fields.optional("type")
 }
 
-fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
-    if endpoint.status == EndpointStatus::Enabled {
-        return Ok(());
+/// An endpoint that gets events of a type which it does not want is to be found by them later.
+async fn remember(
+    app: &TestingApi,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    event_type: &EventType,
+) -> Result<(), Problem> {
+    if !endpoint.may_have_got(event_type) {
+        let remember = |mut endpoint: Endpoint| {
+            endpoint.remember([EventPattern::Exact(event_type.clone())]);
+            Ok::<_, Problem>(endpoint)
+        };
+        app.endpoints.update(tenant, endpoint.id, remember).await?;
     }
-    let reason = match endpoint.disabled_reason {
-        None => "its owner disabled it",
-        Some(DisabledReason::Gone) => "it was disabled when it answered 410 Gone",
-        Some(DisabledReason::Failing) => "it was disabled after days of nothing but failures",
-    };
-    let id = endpoint.id;
-    Err(Problem::Conflict(format!(
-        "The webhook endpoint {id} gets no events: {reason}. Set its `status` to enabled first."
-    )))
+    Ok(())
 }

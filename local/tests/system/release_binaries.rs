@@ -87,6 +87,10 @@ async fn every_binary_answers_its_sample() {
         ("get-secret", 200),
         ("rotate-secret", 200),
         ("test-endpoint", 202),
+        ("recover-endpoint", 202),
+        ("get-recovery", 404),
+        ("list-events", 200),
+        ("list-attempts", 200),
         ("list-event-types", 200),
         ("publish-event", 202),
     ] {
@@ -98,6 +102,7 @@ async fn every_binary_answers_its_sample() {
         assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function}: {answer}");
     }
     assert_eq!(invoke(&stores, "get-event").await["statusCode"], 200);
+    assert_eq!(invoke(&stores, "retry-attempt").await["statusCode"], 202);
     assert_eq!(invoke(&stores, "sweep-due").await, Value::Null);
     assert_eq!(invoke(&stores, "delete-endpoint").await["statusCode"], 200);
 }

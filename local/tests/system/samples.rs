@@ -58,6 +58,10 @@ async fn the_routes_functions_answer_their_samples() {
     check(get_secret::function(&runtime("get-secret")).unwrap(), "get-secret", 200).await;
     check(rotate_secret::function(&runtime("rotate-secret")).unwrap(), "rotate-secret", 200).await;
     check(test_endpoint::function(&runtime("test-endpoint")).unwrap(), "test-endpoint", 202).await;
+    check(recover_endpoint::function(&runtime("recover-endpoint")).unwrap(), "recover-endpoint", 202).await;
+    check(get_recovery::function(&runtime("get-recovery")).unwrap(), "get-recovery", 404).await;
+    check(list_events::function(&runtime("list-events")).unwrap(), "list-events", 200).await;
+    check(list_attempts::function(&runtime("list-attempts")).unwrap(), "list-attempts", 200).await;
     check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
     check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
     check(publish(), "publish-event", 202).await;
@@ -90,6 +94,9 @@ async fn the_queues_functions_handle_their_samples() {
     let deliver = deliver::function(&TestStores::runtime_of(environment)).unwrap();
     assert_eq!(handle(deliver, "deliver").await, 0);
     assert_eq!(stores.depth("DeliveriesQueue").await, 2, "an attempt that is early is put off");
+    let retry = retry_attempt::function(&stores.runtime("retry-attempt")).unwrap();
+    assert_eq!(call(&retry, "retry-attempt").await, 202);
+    assert_eq!(stores.depth("DeliveriesQueue").await, 3);
     let log = stores.runtime("fan-out").event_log().unwrap();
     let record = log.get(&local_tenant(), first.event_id().parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(record.deliveries[0].status, DeliveryStatus::Pending);

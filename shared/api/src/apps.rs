@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_domain::{Clock, Random};
-use posthorn_storage::{EndpointStore, EventLog, EventOutbox, IdempotencyKeys};
+use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries};
 
 use crate::Access;
 
@@ -41,6 +41,56 @@ pub struct EventsApi {
     pub access: Access,
     /// What became of every event.
     pub log: EventLog,
+}
+
+/// What the handlers that read attempts work with.
+pub struct AttemptsApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// What became of every event.
+    pub log: EventLog,
+}
+
+/// What the handler that has attempts made again works with.
+pub struct RetryApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// What became of every event.
+    pub log: EventLog,
+    /// Where deliveries go that are to be attempted.
+    pub outbox: DeliveryOutbox,
+    /// What tells one request from another.
+    pub random: Arc<dyn Random>,
+}
+
+/// What the handler that begins recoveries works with.
+pub struct RecoveryApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// What became of every event.
+    pub log: EventLog,
+    /// How far recoveries have come.
+    pub recoveries: Recoveries,
+    /// Where the message goes that keeps a recovery going.
+    pub outbox: DeliveryOutbox,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What ids are made of.
+    pub random: Arc<dyn Random>,
+}
+
+/// What the handler that shows recoveries works with.
+pub struct RecoveriesApi {
+    /// Who may call.
+    pub access: Access,
+    /// How far recoveries have come.
+    pub recoveries: Recoveries,
 }
 
 /// What the handler that tries an endpoint works with.

@@ -5,14 +5,23 @@
 
 mod access;
 mod apps;
+mod attempts;
+mod enabled;
 mod listing;
 mod problem;
 mod request;
 mod response;
 
 pub use access::Access;
-pub use apps::{CatalogueApi, EndpointsApi, EventsApi, PublishApi, TestingApi};
-pub use listing::{endpoint_listing, unknown_cursor};
+pub use apps::{
+    AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi, RetryApi,
+    TestingApi,
+};
+pub use attempts::attempts_at;
+pub use enabled::require_enabled;
+pub use listing::{
+    AttemptListing, EventListing, attempt_listing, endpoint_listing, event_listing, unknown_cursor,
+};
 pub use problem::Problem;
 pub use request::{Query, Request};
 pub use response::{Response, accepted, created, ok, replayed};

@@ -1,7 +1,10 @@
-//! The query of a list of endpoints.
+//! The queries of lists.
+
+use std::str::FromStr;
 
 use posthorn_domain::{
-    Direction, EndpointId, EndpointListing, Invalid, OrderField, UnknownCursor, Window, parse_order,
+    AttemptId, AttemptStatus, Direction, EndpointId, EndpointListing, EventFilter, EventId, EventSpan,
+    Invalid, OrderField, Timestamp, UnknownCursor, Window, parse_order,
 };
 
 use crate::{Problem, Request};
@@ -11,17 +14,106 @@ const MAX_PAGE: usize = 100;
 /// The page when nobody says how large.
 const DEFAULT_PAGE: usize = 20;
 
-const PARAMETERS: &[&str] =
+/// How deep into the list of events numbered pages go: a deeper page would read all events before it.
+const MAX_DEPTH: usize = 1_000;
+
+const ENDPOINT_PARAMETERS: &[&str] =
     &["livemode", "page", "pageSize", "size", "order", "status", "limit", "starting_after", "ending_before"];
+
+const EVENT_PARAMETERS: &[&str] = &[
+    "livemode",
+    "type",
+    "object_type",
+    "object_id",
+    "created_at_from",
+    "created_at_to",
+    "page",
+    "pageSize",
+    "size",
+    "limit",
+    "starting_after",
+    "ending_before",
+];
+
+const ATTEMPT_PARAMETERS: &[&str] =
+    &["livemode", "event_id", "webhook_endpoint_id", "status", "limit", "starting_after", "ending_before"];
+
+/// What a client asks of the list of events.
+#[derive(Debug)]
+pub struct EventListing {
+    /// Which events.
+    pub filter: EventFilter,
+    /// Of what time, and on which side of the cursor.
+    pub span: EventSpan,
+    /// Which part of them.
+    pub window: Window<EventId>,
+}
+
+/// What a client asks of the list of attempts.
+#[derive(Debug)]
+pub struct AttemptListing {
+    /// Those of one event.
+    pub event_id: Option<EventId>,
+    /// Those at one endpoint.
+    pub endpoint_id: Option<EndpointId>,
+    /// Those that went like this.
+    pub status: Option<AttemptStatus>,
+    /// Which part of them.
+    pub window: Window<AttemptId>,
+}
+
+/// Reads `type`, `object_type`, `object_id`, `created_at_from` and `created_at_to`, and the page or the cursor.
+pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
+    request.allow_query(EVENT_PARAMETERS)?;
+    let window = window(request, "an event")?;
+    if window.skip().saturating_add(window.limit()) > MAX_DEPTH {
+        let reason =
+            format!("goes too deep: numbered pages end after {MAX_DEPTH} events; use `starting_after`");
+        return Err(Problem::param("page", reason));
+    }
+    let mut span = match window {
+        Window::Page { .. } => EventSpan::ALL,
+        Window::After { id, .. } => EventSpan::ALL.before(id),
+        Window::Before { id, .. } => EventSpan::ALL.after(id),
+    };
+    if let Some(from) = request.query_as::<Timestamp>("created_at_from", |invalid| invalid)? {
+        span = span.since(from);
+    }
+    if let Some(to) = request.query_as::<Timestamp>("created_at_to", |invalid| invalid)? {
+        span = span.until(to);
+    }
+    let filter = EventFilter {
+        event_type: request.query_as("type", |invalid: Invalid| invalid)?,
+        object_type: request.query_as("object_type", |invalid: Invalid| invalid)?,
+        object_id: request.query_as("object_id", |invalid: Invalid| invalid)?,
+    };
+    Ok(EventListing { filter, span, window })
+}
+
+/// Reads `event_id`, `webhook_endpoint_id` and `status`, and the cursor.
+pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
+    request.allow_query(ATTEMPT_PARAMETERS)?;
+    let named = |what: &'static str| move |_: Invalid| Invalid::because(format!("must be the id of {what}"));
+    let event_id = request.query_as("event_id", named("an event"))?;
+    let endpoint_id = request.query_as("webhook_endpoint_id", named("a webhook endpoint"))?;
+    if event_id.is_none() && endpoint_id.is_none() {
+        return Err(Problem::BadRequest {
+            param: None,
+            error: "Say whose attempts to list: give `event_id`, `webhook_endpoint_id`, or both.".to_owned(),
+        });
+    }
+    let status = request.query_as("status", |invalid: Invalid| invalid)?;
+    Ok(AttemptListing { event_id, endpoint_id, status, window: window(request, "an attempt")? })
+}
 
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,
 /// `ending_before`.
 pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
-    request.allow_query(PARAMETERS)?;
+    request.allow_query(ENDPOINT_PARAMETERS)?;
     Ok(EndpointListing {
         status: request.query_as("status", |invalid: Invalid| invalid)?,
         order: order(request)?,
-        window: window(request)?,
+        window: window(request, "a webhook endpoint")?,
     })
 }
 
@@ -46,13 +138,14 @@ fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
     Ok(order)
 }
 
-fn window(request: &Request) -> Result<Window, Problem> {
+/// Reads `page`, `pageSize` (or `size`), or `limit`, `starting_after`, `ending_before`, which are ids of `what` is listed.
+fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<Window<Id>, Problem> {
     let page = number(request, "page", usize::MAX)?;
     let page_size = number(request, "pageSize", MAX_PAGE)?;
     let size = number(request, "size", MAX_PAGE)?;
     let limit = number(request, "limit", MAX_PAGE)?;
-    let after = cursor(request, "starting_after")?;
-    let before = cursor(request, "ending_before")?;
+    let after = cursor(request, "starting_after", what)?;
+    let before = cursor(request, "ending_before", what)?;
     if page_size.is_some() && size.is_some() {
         return Err(Problem::param("size", "is another name for `pageSize`; give one of them"));
     }
@@ -85,6 +178,10 @@ fn number(request: &Request, name: &str, max: usize) -> Result<Option<usize>, Pr
     }
 }
 
-fn cursor(request: &Request, name: &str) -> Result<Option<EndpointId>, Problem> {
-    request.query_as(name, |_: Invalid| Invalid::because("must be the id of a webhook endpoint"))
+fn cursor<Id: FromStr<Err = Invalid>>(
+    request: &Request,
+    name: &str,
+    what: &str,
+) -> Result<Option<Id>, Problem> {
+    request.query_as(name, |_: Invalid| Invalid::because(format!("must be the id of {what}")))
 }

@@ -55,6 +55,28 @@ impl Problem {
         ))
     }
 
+    /// The tenant has no attempt of this id.
+    pub fn no_attempt(id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!(
+            "There is no attempt {id} in this account and mode; it may be older than events are kept."
+        ))
+    }
+
+    /// The event was never sent to the endpoint.
+    pub fn no_delivery(event_id: impl std::fmt::Display, endpoint_id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!(
+            "The event {event_id} was not sent to a webhook endpoint {endpoint_id}. What an endpoint missed is sent by \
+             its recovery, with the scope `missing`."
+        ))
+    }
+
+    /// The endpoint has no recovery of this id.
+    pub fn no_recovery(id: impl std::fmt::Display) -> Self {
+        Self::NotFound(format!(
+            "This webhook endpoint has no recovery {id}; it may be older than events are kept."
+        ))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,

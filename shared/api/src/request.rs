@@ -5,7 +5,9 @@ use std::str::FromStr;
 use http::header::{AsHeaderName, CONTENT_TYPE};
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
-use posthorn_domain::{EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES};
+use posthorn_domain::{
+    AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES, RecoveryId,
+};
 
 use crate::Problem;
 
@@ -52,9 +54,24 @@ impl Request {
         id.parse().map_err(|_| Problem::no_event(id))
     }
 
+    /// The attempt that the path names, if it names any. A text that can be no attempt's id names none.
+    pub fn attempt_id(&self) -> Result<Option<AttemptId>, Problem> {
+        let id = self.path_parameter("id");
+        id.map(|id| id.parse().map_err(|_| Problem::no_attempt(id))).transpose()
+    }
+
+    /// The recovery that the path names. A text that can be no recovery's id names none.
+    pub fn recovery_id(&self) -> Result<RecoveryId, Problem> {
+        let id = self.path_parameter("task_id").unwrap_or_default();
+        id.parse().map_err(|_| Problem::no_recovery(id))
+    }
+
     fn path_id(&self) -> &str {
-        let parameters = self.inner.path_parameters_ref();
-        parameters.and_then(|parameters| parameters.first("id")).unwrap_or_default()
+        self.path_parameter("id").unwrap_or_default()
+    }
+
+    fn path_parameter(&self, name: &str) -> Option<&str> {
+        self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name))
     }
 
     /// The last part of the path.

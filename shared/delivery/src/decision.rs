@@ -7,7 +7,7 @@ use crate::sender::Answer;
 /// The delivery after one more attempt at it. A failed attempt is followed by another when the schedule has a
 /// wait left, counted from the end of this one; `chance`, from 0 to 1, is the wait's jitter. The endpoint may ask for a
 /// longer wait, never for a shorter one. An attempt that fan-out cut short is made again at once, and costs no step of
-/// the schedule.
+/// the schedule. One that was asked for by hand changes nothing about the schedule, unless it succeeds.
 pub(crate) fn after(
     mut delivery: Delivery,
     answer: Answer,
@@ -20,6 +20,8 @@ pub(crate) fn after(
     let ended = attempt.at.plus(attempt.duration);
     (delivery.status, delivery.next_attempt_at) = if attempt.succeeded() {
         (DeliveryStatus::Succeeded, None)
+    } else if attempt.resend.is_some() {
+        (delivery.status, delivery.next_attempt_at)
     } else if attempt.error == Some(AttemptError::Slow) {
         (DeliveryStatus::Pending, Some(ended))
     } else {
@@ -32,6 +34,22 @@ pub(crate) fn after(
         }
     };
     delivery
+}
+
+/// The recorded delivery with the last attempt of ours, which was made while somebody else put another on record. `None`
+/// where ours was the same step of the schedule as theirs.
+pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
+    let attempt = *ours.attempts.last()?;
+    if attempt.resend.is_none() && recorded.next_attempt() + 1 != ours.next_attempt() {
+        return None;
+    }
+    let mut delivery = recorded;
+    delivery.attempts.push(attempt);
+    delivery.last_answer.clone_from(&ours.last_answer);
+    if attempt.succeeded() || (attempt.resend.is_none() && delivery.status == DeliveryStatus::Pending) {
+        (delivery.status, delivery.next_attempt_at) = (ours.status, ours.next_attempt_at);
+    }
+    Some(delivery)
 }
 
 /// The delivery of an endpoint that gets nothing more.
@@ -59,7 +77,8 @@ mod tests {
     const ENDED: i64 = 1_500;
 
     fn attempt(code: Option<u16>, error: Option<AttemptError>) -> Attempt {
-        Attempt { at: Timestamp::from_millis(1_000), duration: Duration::from_millis(500), code, error }
+        let at = Timestamp::from_millis(1_000);
+        Attempt { at, duration: Duration::from_millis(500), code, error, resend: None }
     }
 
     fn decide(before: &[Attempt], answer: Answer, chance: f64) -> Delivery {

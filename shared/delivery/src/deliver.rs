@@ -20,14 +20,22 @@ impl Postman {
         let asked = DeliveryMessage::parse(&message.body)?;
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
         let (body, deliveries) = self.recorded(&key).await?;
+        let delivery_to = |endpoint_id, deliveries: Vec<Delivery>| {
+            let mut deliveries = deliveries.into_iter();
+            let delivery = deliveries.find(|delivery| delivery.endpoint_id == endpoint_id);
+            delivery.ok_or_else(|| {
+                WorkError::Poison(format!("{} has no delivery to {endpoint_id}", key.event_id))
+            })
+        };
         match asked.work {
             DeliveryWork::Chunk => self.deliver_chunk(message, &key, body, deliveries).await,
             DeliveryWork::Attempt { endpoint_id, attempt } => {
-                let delivery = deliveries.into_iter().find(|delivery| delivery.endpoint_id == endpoint_id);
-                let delivery = delivery.ok_or_else(|| {
-                    WorkError::Poison(format!("{} has no delivery to {endpoint_id}", key.event_id))
-                })?;
+                let delivery = delivery_to(endpoint_id, deliveries)?;
                 self.deliver_one(message, &key, body, delivery, attempt).await
+            }
+            DeliveryWork::Resend { endpoint_id, resend } => {
+                let delivery = delivery_to(endpoint_id, deliveries)?;
+                self.resend(message, &key, body, delivery, resend).await
             }
         }
     }
@@ -62,6 +70,32 @@ impl Postman {
         let answer = self.sender.post(&endpoint, key.event_id, &body).await;
         let outcome = self.conclude(key, endpoint, delivery, answer);
         self.settle(key, [&outcome.delivery]).await?;
+        self.enforce(&key.tenant, &[outcome]).await;
+        Ok(())
+    }
+
+    /// Makes the attempt that somebody asked for, unless it is on record: then this is a message received twice.
+    async fn resend(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        body: Bytes,
+        delivery: Delivery,
+        resend: u32,
+    ) -> Result<(), WorkError> {
+        let endpoint_id = delivery.endpoint_id;
+        if delivery.attempts.iter().any(|attempt| attempt.resend == Some(resend)) {
+            return Ok(());
+        }
+        let Some(endpoint) = self.snapshots.enabled(&key.tenant, endpoint_id).await? else {
+            tracing::info!(event_id = %key.event_id, %endpoint_id, "not sent again: the endpoint is disabled or gone");
+            return Ok(());
+        };
+        self.require_time(message, self.sender.timeout())?;
+        let mut answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        answer.attempt.resend = Some(resend);
+        let outcome = self.conclude(key, endpoint, delivery, answer);
+        self.settle_one(key, &outcome.delivery).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
     }
@@ -110,10 +144,11 @@ impl Postman {
 
     /// Ends a delivery whose endpoint is disabled or gone.
     async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
-        let attempts_before = delivery.attempts.len();
+        let (status_before, attempts_before) = (delivery.status, delivery.attempts.len());
         let delivery = decision::canceled(delivery);
         let endpoint_id: EndpointId = delivery.endpoint_id;
-        match self.log.advance(key, &[Progress { delivery: &delivery, attempts_before }]).await? {
+        let step = Progress { delivery: &delivery, status_before, attempts_before };
+        match self.log.advance(key, &[step], self.clock.now()).await? {
             Written::Now => tracing::info!(event_id = %key.event_id, %endpoint_id, "delivery canceled"),
             Written::Before => {}
         }

@@ -28,7 +28,13 @@ impl Postman {
             let at = self.clock.now();
             let answer = match timeout(PATIENCE, self.sender.post(&endpoint, key.event_id, body)).await {
                 Ok(answer) => answer,
-                Err(_) => decision::cut_short(Attempt { at, duration: PATIENCE, code: None, error: None }),
+                Err(_) => decision::cut_short(Attempt {
+                    at,
+                    duration: PATIENCE,
+                    code: None,
+                    error: None,
+                    resend: None,
+                }),
             };
             self.conclude(key, endpoint, delivery, answer)
         });

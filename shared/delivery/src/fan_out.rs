@@ -9,7 +9,7 @@ use posthorn_domain::{
     Delivery, DeliveryMessage, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES,
     Tenant, Timestamp,
 };
-use posthorn_storage::{EventRecord, RecordKey, StorageError, Written};
+use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use crate::dispatch::PATIENCE;
 use crate::postman::Outcome;
@@ -26,9 +26,8 @@ const FRESH: Duration = Duration::from_secs(30);
 
 impl Postman {
     /// Carries the event in a message of the events queue to every endpoint that wants it, or to the one that the
-    /// message names. `Ok` means that the
-    /// message may go: every one of them has answered well, or its next attempt is queued, and it is all on
-    /// record.
+    /// message names. `Ok` means that the message may go: every one of them has answered well, or its next attempt is
+    /// queued, and it is all on record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
         self.require_time(message, PATIENCE)?;
         let sent = EventMessage::parse(&message.body)?;
@@ -43,11 +42,13 @@ impl Postman {
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
-        let endpoints = self.recipients(&key.tenant, only, &event.draft.event_type).await?;
+        let event_type = &event.draft.event_type;
+        let endpoints = self.recipients(&key.tenant, only, event_type).await?;
+        let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only };
         if endpoints.len() > CHUNK {
-            Ok(self.fan_out_in_chunks(&key, body, &endpoints).await?)
+            Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
         } else {
-            Ok(self.fan_out_at_once(&key, body, endpoints).await?)
+            Ok(self.fan_out_at_once(&key, event_type, record, endpoints).await?)
         }
     }
 
@@ -69,18 +70,18 @@ impl Postman {
     async fn fan_out_at_once(
         &self,
         key: &RecordKey,
-        body: String,
+        event_type: &EventType,
+        mut record: EventRecord,
         endpoints: Vec<Arc<Endpoint>>,
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
         let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
         let (prompt, slow): (Vec<_>, Vec<_>) =
             endpoints.into_iter().map(due).partition(|(endpoint, _)| self.watch.is_prompt(endpoint, now));
-        let outcomes = self.dispatch(key, prompt, &Bytes::from(body.clone())).await;
+        let outcomes = self.dispatch(key, prompt, &Bytes::from(record.body.clone())).await;
         let attempted = outcomes.iter().map(|outcome| outcome.delivery.clone());
-        let deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
-        let record = EventRecord { body, chunks: Vec::new(), deliveries };
-        match self.log.create(key, &record, now).await? {
+        record.deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
+        match self.log.create(key, event_type, &record, now).await? {
             Written::Now => self.queue_next(key, &record.deliveries).await?,
             Written::Before => self.join_record(key, &outcomes).await?,
         }
@@ -100,30 +101,26 @@ impl Postman {
     async fn fan_out_in_chunks(
         &self,
         key: &RecordKey,
-        body: String,
+        event_type: &EventType,
+        mut record: EventRecord,
         endpoints: &[Arc<Endpoint>],
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
         let chance = self.random.bits() as u32 >> CHUNK_INDEX_BITS << CHUNK_INDEX_BITS;
-        let chunks: Vec<(u32, Vec<Delivery>)> = (chance..)
-            .zip(endpoints.chunks(CHUNK))
-            .map(|(number, chunk)| (number, due(chunk, now)))
-            .collect();
-        try_join_all(chunks.iter().map(|(number, deliveries)| async move {
-            let chunk = RecordKey { chunk: Some(*number), ..key.clone() };
-            self.log.create_chunk(&chunk, deliveries, now).await
+        let chunks = || (chance..).zip(endpoints.chunks(CHUNK));
+        try_join_all(chunks().map(|(number, endpoints)| async move {
+            let chunk = RecordKey { chunk: Some(number), ..key.clone() };
+            self.log.create_chunk(&chunk, &due(endpoints, now), now).await
         }))
         .await?;
-        let numbers = chunks.into_iter().map(|(number, _)| number).collect();
-        let record = EventRecord { body, chunks: numbers, deliveries: Vec::new() };
-        let chunks = match self.log.create(key, &record, now).await? {
-            Written::Now => record.chunks,
+        record.chunks =
+            chunks().map(|(number, endpoints)| Chunk { number, first: endpoints[0].id }).collect();
+        if self.log.create(key, event_type, &record, now).await? == Written::Before {
             // The chunks on record count: a twin's, or ours where the answer to an earlier try was lost.
-            Written::Before => {
-                self.log.get(&key.tenant, key.event_id).await?.map_or(Vec::new(), |record| record.chunks)
-            }
-        };
-        self.queue_chunks(key, &chunks).await
+            let recorded = self.log.get(&key.tenant, key.event_id).await?;
+            record.chunks = recorded.map_or(Vec::new(), |record| record.chunks);
+        }
+        self.queue_chunks(key, &record.chunks).await
     }
 
     /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.
@@ -132,11 +129,11 @@ impl Postman {
         self.queue_chunks(key, &record.chunks).await
     }
 
-    async fn queue_chunks(&self, key: &RecordKey, chunks: &[u32]) -> Result<(), StorageError> {
-        let message = |chunk: &u32| DeliveryMessage {
+    async fn queue_chunks(&self, key: &RecordKey, chunks: &[Chunk]) -> Result<(), StorageError> {
+        let message = |chunk: &Chunk| DeliveryMessage {
             tenant: key.tenant.clone(),
             event_id: key.event_id,
-            chunk: Some(*chunk),
+            chunk: Some(chunk.number),
             work: DeliveryWork::Chunk,
         };
         let messages: Vec<_> = chunks.iter().map(|chunk| (message(chunk), Duration::ZERO)).collect();

@@ -11,6 +11,7 @@ mod fan_out;
 mod notices;
 mod postman;
 mod queue_message;
+mod recoverer;
 mod retry_after;
 mod sender;
 mod signature;
@@ -21,6 +22,7 @@ mod watch;
 
 pub use postman::{Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
+pub use recoverer::Recoverer;
 pub use sender::Sender;
 pub use signature::sign;
 pub use snapshots::Snapshots;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EventMessage, Random,
+    Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EventMessage, Random,
     RetrySchedule, Tenant,
 };
 use posthorn_storage::{
@@ -19,6 +19,9 @@ use crate::{QueueMessage, Sender, Snapshots, WorkError, decision, notices};
 
 /// What is left of an invocation's time for recording and queueing, after its last POST.
 const RESERVE: Duration = Duration::from_secs(4);
+
+/// How often the record of a delivery is read again because somebody else keeps writing it.
+const MAX_CONFLICTS: usize = 5;
 
 /// Carries events to endpoints and keeps the record.
 pub struct Postman {
@@ -156,30 +159,43 @@ impl Postman {
     ) -> Result<(), StorageError> {
         let deliveries: Vec<&Delivery> = deliveries.into_iter().collect();
         let progress: Vec<_> = deliveries.iter().copied().map(one_attempt_more).collect();
-        if self.log.advance(key, &progress).await? == Written::Now {
+        if self.log.advance(key, &progress, self.clock.now()).await? == Written::Now {
             return self.queue_next(key, deliveries).await;
         }
         let mut ours = Vec::new();
-        for step in progress {
-            if self.log.advance(key, &[step]).await? == Written::Now
-                || self.is_recorded(key, step.delivery).await?
-            {
-                ours.push(step.delivery);
-            }
+        for delivery in deliveries {
+            ours.extend(self.settle_one(key, delivery).await?);
         }
-        self.queue_next(key, ours).await
+        self.queue_next(key, &ours).await
     }
 
-    /// Whether it is this very attempt that is on record: then an earlier try to write it was made, and only its answer
-    /// was lost.
-    async fn is_recorded(&self, key: &RecordKey, delivery: &Delivery) -> Result<bool, StorageError> {
-        let same = |recorded: &Delivery| {
-            let last = |delivery: &Delivery| delivery.attempts.last().map(|attempt| attempt.at);
-            recorded.endpoint_id == delivery.endpoint_id
-                && recorded.attempts.len() == delivery.attempts.len()
-                && last(recorded) == last(delivery)
-        };
-        Ok(self.log.deliveries(key).await?.iter().any(same))
+    /// Records the last attempt of a delivery beside what others have put on record since, and answers the delivery as it
+    /// then is. `None` where it is theirs: somebody else has made the same step of the schedule.
+    pub(crate) async fn settle_one(
+        &self,
+        key: &RecordKey,
+        ours: &Delivery,
+    ) -> Result<Option<Delivery>, StorageError> {
+        let made = ours.attempts.last();
+        let is_made = |attempt: &Attempt| made.is_some_and(|made| is_same(made, attempt));
+        for _ in 0..MAX_CONFLICTS {
+            let recorded = self.log.deliveries(key).await?.into_iter();
+            let Some(recorded) = recorded.into_iter().find(|found| found.endpoint_id == ours.endpoint_id)
+            else {
+                return Ok(None);
+            };
+            if recorded.attempts.iter().any(is_made) {
+                // An earlier try to write it was made, and only its answer was lost.
+                return Ok(Some(recorded));
+            }
+            let (status_before, attempts_before) = (recorded.status, recorded.attempts.len());
+            let Some(delivery) = decision::joined(recorded, ours) else { return Ok(None) };
+            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            if self.log.advance(key, &[step], self.clock.now()).await? == Written::Now {
+                return Ok(Some(delivery));
+            }
+        }
+        Err(StorageError::Conflict)
     }
 
     /// Queues the next attempt of each delivery that is pending, for when it is due.
@@ -207,8 +223,15 @@ impl Postman {
     }
 }
 
+/// A pending delivery, after one more attempt.
 fn one_attempt_more(delivery: &Delivery) -> Progress<'_> {
-    Progress { delivery, attempts_before: delivery.attempts.len() - 1 }
+    let attempts_before = delivery.attempts.len() - 1;
+    Progress { delivery, status_before: DeliveryStatus::Pending, attempts_before }
+}
+
+/// Whether it is the very same attempt; a record keeps whole milliseconds.
+fn is_same(one: &Attempt, other: &Attempt) -> bool {
+    one.at == other.at && one.resend == other.resend && one.code == other.code
 }
 
 pub(crate) fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {

@@ -74,7 +74,7 @@ impl Sender {
             .headers(own_headers(endpoint))
             .body(body.clone());
         let mut answer = Answer {
-            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None },
+            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
             body: String::new(),
             retry_after: None,
         };

@@ -216,7 +216,8 @@ mod tests {
 
     fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
         let (at, duration) = (Timestamp::from_millis(at), Duration::from_millis(millis));
-        Answer { attempt: Attempt { at, duration, code, error }, body: String::new(), retry_after: None }
+        let attempt = Attempt { at, duration, code, error, resend: None };
+        Answer { attempt, body: String::new(), retry_after: None }
     }
 
     fn ok(at: i64, millis: u64) -> Answer {

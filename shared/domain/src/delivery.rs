@@ -19,6 +19,8 @@ pub struct Delivery {
     pub next_attempt_at: Option<Timestamp>,
     /// The attempts, first to last.
     pub attempts: Vec<Attempt>,
+    /// How many attempts there were when it was last recovered: since then the retry schedule counts anew.
+    pub recovered_after: usize,
     /// The beginning of the last answer's body, at most 1 KiB; empty when there was none.
     pub last_answer: String,
 }
@@ -31,20 +33,58 @@ impl Delivery {
             status: DeliveryStatus::Pending,
             next_attempt_at: Some(now),
             attempts: Vec::new(),
+            recovered_after: 0,
             last_answer: String::new(),
         }
     }
 
     /// How many attempts have failed that count as steps of the retry schedule.
     pub fn failures(&self) -> u32 {
-        let counts = |attempt: &&Attempt| !attempt.succeeded() && attempt.error != Some(AttemptError::Slow);
-        u32::try_from(self.attempts.iter().filter(counts).count()).unwrap_or(u32::MAX)
+        let since_recovery = self.attempts.iter().skip(self.recovered_after);
+        count(since_recovery.filter(|attempt| attempt.is_scheduled() && attempt.failed()))
     }
 
-    /// The number of the attempt that comes next: 1 for the first.
+    /// The number of the attempt of the schedule that comes next: 1 for the first. Attempts asked for by hand do not
+    /// count.
     pub fn next_attempt(&self) -> u32 {
-        u32::try_from(self.attempts.len()).map_or(u32::MAX, |made| made.saturating_add(1))
+        count(self.attempts.iter().filter(|attempt| attempt.is_scheduled())).saturating_add(1)
     }
+
+    /// How many attempts were asked for by hand.
+    pub fn resends(&self) -> u32 {
+        count(self.attempts.iter().filter(|attempt| !attempt.is_scheduled()))
+    }
+
+    /// Whether any attempt has failed, or it ended without one.
+    pub fn has_failed(&self) -> bool {
+        self.status == DeliveryStatus::Canceled || self.attempts.iter().any(Attempt::failed)
+    }
+
+    /// Whether what happened to it last is the first thing that went wrong: an attempt that was not acknowledged, or the
+    /// end without one.
+    pub fn has_just_gone_wrong(&self) -> bool {
+        let went_wrong = |attempt: &Attempt| !attempt.succeeded();
+        match self.attempts.split_last() {
+            _ if self.status == DeliveryStatus::Canceled => !self.attempts.iter().any(went_wrong),
+            Some((last, earlier)) => went_wrong(last) && !earlier.iter().any(went_wrong),
+            None => false,
+        }
+    }
+
+    /// The delivery as it goes on from when it is recovered: due at `at`, with the whole schedule before it.
+    #[must_use]
+    pub fn recovered(&self, at: Timestamp) -> Self {
+        Self {
+            status: DeliveryStatus::Pending,
+            next_attempt_at: Some(at),
+            recovered_after: self.attempts.len(),
+            ..self.clone()
+        }
+    }
+}
+
+fn count<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> u32 {
+    u32::try_from(attempts.count()).unwrap_or(u32::MAX)
 }
 
 /// Where a delivery stands.
@@ -72,12 +112,24 @@ pub struct Attempt {
     pub code: Option<u16>,
     /// What went wrong besides the status code.
     pub error: Option<AttemptError>,
+    /// The number of the request that asked for it by hand; `None` for an attempt of the retry schedule.
+    pub resend: Option<u32>,
 }
 
 impl Attempt {
     /// Whether the endpoint acknowledged the event: a whole answer with a 2xx status.
     pub fn succeeded(&self) -> bool {
         self.error.is_none() && self.code.is_some_and(|code| (200..300).contains(&code))
+    }
+
+    /// Whether the endpoint had all its time and did not acknowledge the event.
+    pub fn failed(&self) -> bool {
+        !self.succeeded() && self.error != Some(AttemptError::Slow)
+    }
+
+    /// Whether it is an attempt of the retry schedule, not one asked for by hand.
+    fn is_scheduled(&self) -> bool {
+        self.resend.is_none()
     }
 }
 
@@ -143,5 +195,53 @@ impl From<AttemptError> for String {
 impl fmt::Display for AttemptError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(code: Option<u16>, error: Option<AttemptError>, resend: Option<u32>) -> Attempt {
+        Attempt { at: Timestamp::from_millis(0), duration: Duration::ZERO, code, error, resend }
+    }
+
+    fn delivery(attempts: &[Attempt]) -> Delivery {
+        let id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
+        Delivery { attempts: attempts.to_vec(), ..Delivery::due(id, Timestamp::from_millis(0)) }
+    }
+
+    #[test]
+    fn what_was_asked_for_by_hand_is_no_step_of_the_schedule() {
+        let (failed, resent) = (attempt(Some(500), None, None), attempt(Some(500), None, Some(7)));
+        let delivery = delivery(&[failed, resent, failed, resent]);
+        assert_eq!((delivery.failures(), delivery.next_attempt(), delivery.resends()), (2, 3, 2));
+        let recovered = delivery.recovered(Timestamp::from_millis(5));
+        assert_eq!((recovered.failures(), recovered.next_attempt()), (0, 3));
+    }
+
+    #[test]
+    fn a_delivery_goes_wrong_first_once() {
+        let (failed, succeeded) = (attempt(Some(500), None, None), attempt(Some(200), None, None));
+        let slow = attempt(None, Some(AttemptError::Slow), None);
+        let check = |attempts: &[Attempt], failed, just| {
+            let delivery = delivery(attempts);
+            assert_eq!(
+                (delivery.has_failed(), delivery.has_just_gone_wrong()),
+                (failed, just),
+                "{attempts:?}"
+            );
+        };
+        check(&[], false, false);
+        check(&[succeeded], false, false);
+        check(&[slow], false, true);
+        check(&[failed], true, true);
+        check(&[slow, failed], true, false);
+        check(&[failed, failed], true, false);
+        check(&[failed, succeeded], true, false);
+        let canceled =
+            |attempts: &[Attempt]| Delivery { status: DeliveryStatus::Canceled, ..delivery(attempts) };
+        assert!(canceled(&[]).has_just_gone_wrong() && canceled(&[]).has_failed());
+        assert!(!canceled(&[failed]).has_just_gone_wrong() && canceled(&[failed]).has_failed());
     }
 }

@@ -27,11 +27,19 @@ pub enum DeliveryWork {
         /// The attempt's number, 1 for the first. Once it is recorded, the message has nothing left to do.
         attempt: u32,
     },
+    /// One attempt that somebody asked for, whatever the schedule says.
+    Resend {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// What tells this request from others like it. Once an attempt with it is recorded, the message has nothing
+        /// left to do.
+        resend: u32,
+    },
     /// The first attempts at all endpoints of the chunk.
     Chunk,
 }
 
-/// The message as JSON: an attempt has `endpoint_id` and `attempt`, a chunk has neither.
+/// The message as JSON: an attempt has `endpoint_id` and `attempt` or `resend`, a chunk has none of them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
@@ -44,6 +52,8 @@ struct Wire {
     endpoint_id: Option<EndpointId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resend: Option<u32>,
 }
 
 /// Why a message body is no delivery message.
@@ -53,7 +63,7 @@ pub enum InvalidDeliveryMessage {
     #[error("not a delivery message: {0}")]
     Json(#[from] serde_json::Error),
     /// It has some fields of an attempt, some of a chunk.
-    #[error("a delivery message has `endpoint_id` and `attempt` (from 1), or a `chunk` alone")]
+    #[error("a delivery message has `endpoint_id` and `attempt` (from 1) or `resend`, or a `chunk` alone")]
     Mixed,
 }
 
@@ -61,9 +71,12 @@ impl DeliveryMessage {
     /// Reads a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
         let wire: Wire = serde_json::from_str(body)?;
-        let work = match (wire.endpoint_id, wire.attempt, wire.chunk) {
-            (Some(endpoint_id), Some(attempt @ 1..), _) => DeliveryWork::Attempt { endpoint_id, attempt },
-            (None, None, Some(_)) => DeliveryWork::Chunk,
+        let work = match (wire.endpoint_id, wire.attempt, wire.resend, wire.chunk) {
+            (Some(endpoint_id), Some(attempt @ 1..), None, _) => {
+                DeliveryWork::Attempt { endpoint_id, attempt }
+            }
+            (Some(endpoint_id), None, Some(resend), _) => DeliveryWork::Resend { endpoint_id, resend },
+            (None, None, None, Some(_)) => DeliveryWork::Chunk,
             _ => return Err(InvalidDeliveryMessage::Mixed),
         };
         let tenant = Tenant { account: wire.account, mode: wire.livemode };
@@ -72,9 +85,10 @@ impl DeliveryMessage {
 
     /// The message's body.
     pub fn to_json(&self) -> String {
-        let (endpoint_id, attempt) = match self.work {
-            DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), Some(attempt)),
-            DeliveryWork::Chunk => (None, None),
+        let (endpoint_id, attempt, resend) = match self.work {
+            DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), Some(attempt), None),
+            DeliveryWork::Resend { endpoint_id, resend } => (Some(endpoint_id), None, Some(resend)),
+            DeliveryWork::Chunk => (None, None, None),
         };
         let wire = Wire {
             account: self.tenant.account.clone(),
@@ -83,6 +97,7 @@ impl DeliveryMessage {
             chunk: self.chunk,
             endpoint_id,
             attempt,
+            resend,
         };
         serde_json::to_string(&wire).expect("a delivery message holds nothing that JSON cannot")
     }
@@ -106,6 +121,8 @@ mod tests {
         check(&format!(",{endpoint},\"attempt\":2"), true);
         check(&format!(",\"chunk\":3,{endpoint},\"attempt\":2"), true);
         check(",\"chunk\":3", true);
+        check(&format!(",{endpoint},\"resend\":7"), true);
+        check(&format!(",{endpoint},\"attempt\":2,\"resend\":7"), false);
         check("", false);
         check(&format!(",{endpoint}"), false);
         check(&format!(",{endpoint},\"attempt\":0"), false);

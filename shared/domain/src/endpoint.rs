@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::{
     ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health,
-    Invalid, InvalidField, Metadata, Mode, Random, RetiredSecret, Secret, Tenant, Timestamp, WebhookUrl,
+    Invalid, InvalidField, Metadata, Mode, Random, Reach, RetiredSecret, Secret, Tenant, Timestamp,
+    WebhookUrl,
 };
 
 /// A webhook endpoint. It serializes as the API's endpoint object, without its headers and secrets: see
@@ -50,6 +51,9 @@ pub struct Endpoint {
     /// The secrets before that one, the oldest first; some may have expired.
     #[serde(skip)]
     pub retired_secrets: Vec<RetiredSecret>,
+    /// Where to look for what has been sent to it.
+    #[serde(skip)]
+    pub reach: Reach,
 }
 
 impl Endpoint {
@@ -197,6 +201,7 @@ impl NewEndpoint {
             headers: self.headers,
             secret: Secret::new(random),
             retired_secrets: Vec::new(),
+            reach: Reach::new(now),
         }
     }
 }
@@ -245,7 +250,10 @@ impl EndpointEdit {
             endpoint.disabled_reason = None;
         }
         set(&mut endpoint.url, self.url.as_ref());
-        set(&mut endpoint.enabled_events, self.enabled_events.as_ref());
+        if let Some(enabled_events) = &self.enabled_events {
+            let former = std::mem::replace(&mut endpoint.enabled_events, enabled_events.clone());
+            endpoint.remember(former.iter().cloned());
+        }
         set(&mut endpoint.api_version, self.api_version.as_ref());
         set(&mut endpoint.description, self.description.as_ref());
         set(&mut endpoint.metadata, self.metadata.as_ref());

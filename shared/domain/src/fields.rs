@@ -54,6 +54,20 @@ impl<T: FromJson> FromJson for Nullable<T> {
     }
 }
 
+/// `true` or `false`; `false` where nobody said.
+#[derive(Default)]
+pub struct Flag(pub bool);
+
+impl FromJson for Flag {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        match json.get() {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(Invalid::because("must be true or false")),
+        }
+    }
+}
+
 /// The fields of a JSON object that have not been read yet.
 #[derive(Debug)]
 pub struct Fields<'a> {

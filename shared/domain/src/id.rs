@@ -23,6 +23,11 @@ fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(0)
 }
 
+/// 48 bits of milliseconds and 80 random bits.
+fn timed(at: Timestamp, random: &dyn Random) -> Ulid {
+    Ulid::from_parts(millis(at), (u128::from(random.bits()) << 64) | u128::from(random.bits()))
+}
+
 macro_rules! prefixed_id {
     ($id:ident, $prefix:literal) => {
         impl FromStr for $id {
@@ -71,8 +76,7 @@ prefixed_id!(EndpointId, "wh_");
 impl EndpointId {
     /// A new id for an endpoint registered at `at`.
     pub fn new(at: Timestamp, random: &dyn Random) -> Self {
-        let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
-        Self(Ulid::from_parts(millis(at), bits))
+        Self(timed(at, random))
     }
 }
 
@@ -85,6 +89,11 @@ pub struct EventId(Ulid);
 prefixed_id!(EventId, "evt_");
 
 impl EventId {
+    /// The first of all ids.
+    pub const MIN: Self = Self(Ulid(0));
+    /// The last of all ids.
+    pub const MAX: Self = Self(Ulid(u128::MAX));
+
     /// The id of an event accepted at `at`.
     pub fn new(at: Timestamp, partition: Partition, random: u64) -> Self {
         Self(Ulid::from_parts(millis(at), (u128::from(partition.0) << 64) | u128::from(random)))
@@ -96,6 +105,21 @@ impl EventId {
         Self::new(sent_at, partition, leading_bits(message_id))
     }
 
+    /// The first id that an event accepted at `at` can have.
+    pub fn first_at(at: Timestamp) -> Self {
+        Self(Ulid::from_parts(millis(at), 0))
+    }
+
+    /// The id that follows this one; `None` after the last.
+    pub fn next(self) -> Option<Self> {
+        self.0.0.checked_add(1).map(|bits| Self(Ulid(bits)))
+    }
+
+    /// The id that precedes this one; `None` before the first.
+    pub fn previous(self) -> Option<Self> {
+        self.0.0.checked_sub(1).map(|bits| Self(Ulid(bits)))
+    }
+
     /// When the event was accepted.
     pub fn at(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
@@ -104,6 +128,87 @@ impl EventId {
     /// Where the event is stored.
     pub fn partition(self) -> Partition {
         Partition(u16::try_from(self.0.random() >> 64).expect("the random part has 80 bits"))
+    }
+}
+
+/// The id of an attempt: `att_`, the 26 characters of its event's id, the 26 of its endpoint's, and its number, 1 for
+/// the first at that delivery. It carries its own place, and sorts by event, then by number where the endpoint is the
+/// same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AttemptId {
+    /// The event that was sent.
+    pub event_id: EventId,
+    /// Where to.
+    pub endpoint_id: EndpointId,
+    /// Which attempt at it this was. 0 is none of them: it marks the place before the first.
+    pub number: u16,
+}
+
+impl AttemptId {
+    const PREFIX: &str = "att_";
+    /// The characters of a ULID.
+    const CODE: usize = 26;
+
+    fn read(text: &str) -> Option<Self> {
+        let codes = text.strip_prefix(Self::PREFIX)?;
+        let (event, rest) = codes.split_at_checked(Self::CODE)?;
+        let (endpoint, number) = rest.split_at_checked(Self::CODE)?;
+        let id = Self {
+            event_id: EventId(Ulid::from_string(event).ok()?),
+            endpoint_id: EndpointId(Ulid::from_string(endpoint).ok()?),
+            number: number.parse().ok()?,
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl FromStr for AttemptId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::read(text)
+            .ok_or_else(|| Invalid::because("must be the id of an attempt, as in an answer of this API"))
+    }
+}
+
+impl TryFrom<String> for AttemptId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<AttemptId> for String {
+    fn from(id: AttemptId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}{}", Self::PREFIX, self.event_id.0, self.endpoint_id.0, self.number)
+    }
+}
+
+impl fmt::Debug for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The id of a recovery: `rec_` and 48 bits of milliseconds, 80 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RecoveryId(Ulid);
+
+prefixed_id!(RecoveryId, "rec_");
+
+impl RecoveryId {
+    /// A new id for a recovery asked for at `at`.
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        Self(timed(at, random))
     }
 }
 
@@ -172,6 +277,21 @@ mod tests {
         check("evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7", false);
         check("wh_1234567890abcdef", false);
         check("", false);
+    }
+
+    #[test]
+    fn an_attempts_id_names_its_event_endpoint_and_number_in_one_spelling() {
+        let (event, endpoint) = ("01JDB5G8Z7M4X3W2V1T0S9R8Q7", "01KARZ3NDEKTSV4RRFFQ69G5FA");
+        let id: AttemptId = format!("att_{event}{endpoint}12").parse().unwrap();
+        assert_eq!(id.event_id.to_string(), format!("evt_{event}"));
+        assert_eq!((id.endpoint_id.to_string(), id.number), (format!("wh_{endpoint}"), 12));
+        for text in ["", "att_", &format!("att_{event}{endpoint}"), &format!("att_{event}{endpoint}012")] {
+            assert!(text.parse::<AttemptId>().is_err(), "{text}");
+        }
+        for number in ["+1", "-1", "65536", "x"] {
+            assert!(format!("att_{event}{endpoint}{number}").parse::<AttemptId>().is_err(), "{number}");
+        }
+        assert!(format!("att_{}{endpoint}1", event.to_lowercase()).parse::<AttemptId>().is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::{Endpoint, EndpointId, EndpointStatus, Invalid};
+use crate::{Endpoint, EndpointId, EndpointStatus, Invalid, Window};
 
 /// What a client asks of a list of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct EndpointListing {
     /// What to sort by, the most important first. Ties are broken by id, in the direction of the last entry.
     pub order: Vec<(OrderField, Direction)>,
     /// Which part to answer.
-    pub window: Window,
+    pub window: Window<EndpointId>,
 }
 
 /// A field that endpoints can be ordered by.
@@ -47,32 +47,6 @@ impl Direction {
             Self::Descending => ordering.reverse(),
         }
     }
-}
-
-/// Which part of an ordered list to answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Window {
-    /// A numbered page; the first is 1.
-    Page {
-        /// The page's number.
-        number: usize,
-        /// How many entries a page has.
-        size: usize,
-    },
-    /// The first `limit` entries that follow the endpoint.
-    After {
-        /// The endpoint that the last page ended with.
-        id: EndpointId,
-        /// The most entries to answer.
-        limit: usize,
-    },
-    /// The last `limit` entries that precede the endpoint, in the list's own order.
-    Before {
-        /// The endpoint that the next page begins with.
-        id: EndpointId,
-        /// The most entries to answer.
-        limit: usize,
-    },
 }
 
 /// A part of a list.

@@ -21,6 +21,13 @@ pub trait Random: Send + Sync {
         u64::from_le_bytes(bytes)
     }
 
+    /// A whole number, any of 32 bits.
+    fn number(&self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        u32::from_le_bytes(bytes)
+    }
+
     /// A number from 0 (inclusive) to 1 (exclusive), evenly spread.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are all that an f64 keeps")]
     fn unit(&self) -> f64 {

@@ -107,6 +107,11 @@ impl EnabledEvents {
         self.0.iter().any(|pattern| pattern.matches(event_type))
     }
 
+    /// Whether this is one of the patterns, or `*` is.
+    pub fn covers(&self, pattern: &EventPattern) -> bool {
+        self.iter().any(|own| own == pattern || *own == EventPattern::All)
+    }
+
     /// The patterns, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &EventPattern> {
         self.0.iter()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Attempt, Delivery, DeliveryStatus, EndpointId, Timestamp};
+use crate::{Attempt, Delivery, DeliveryStatus, EndpointId, EventType, Timestamp};
 
 /// The most deliveries that are shown with an event. As an answer is read and written whole, this bounds it: each has
 /// up to 1 KiB of its last answer.
@@ -21,7 +21,7 @@ pub struct RecordedEvent<'a> {
 
 /// The body of an event's deliveries, taken apart no further than is needed to count anew in it.
 #[derive(Debug, Serialize, Deserialize)]
-struct DeliveredEvent<'a> {
+pub struct DeliveredEvent<'a> {
     #[serde(borrow)]
     id: &'a RawValue,
     #[serde(borrow)]
@@ -65,13 +65,35 @@ struct ShownAttempt {
     created_at: Timestamp,
 }
 
+impl<'a> DeliveredEvent<'a> {
+    /// Reads a delivery's body.
+    pub fn read(body: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(body)
+    }
+
+    /// The event, with `pending_webhooks` counting those of its deliveries that are not over.
+    #[must_use]
+    pub fn counting(self, deliveries: &[Delivery]) -> Self {
+        let is_pending = |delivery: &&Delivery| delivery.status == DeliveryStatus::Pending;
+        Self { pending_webhooks: deliveries.iter().filter(is_pending).count(), ..self }
+    }
+
+    /// The event's type.
+    pub fn event_type(&self) -> Result<EventType, serde_json::Error> {
+        serde_json::from_str(self.r#type.get())
+    }
+
+    /// The `object_type` and `object_id`.
+    pub(crate) fn object(&self) -> Result<(Option<String>, Option<String>), serde_json::Error> {
+        Ok((serde_json::from_str(self.object_type.get())?, serde_json::from_str(self.object_id.get())?))
+    }
+}
+
 impl<'a> RecordedEvent<'a> {
     /// The event whose deliveries had this body. `pending_webhooks` counts those that are not over; they, and then those
     /// that failed, are shown first, [`MAX_SHOWN_DELIVERIES`] at most.
     pub fn read(body: &'a str, mut deliveries: Vec<Delivery>) -> Result<Self, serde_json::Error> {
-        let mut event: DeliveredEvent<'_> = serde_json::from_str(body)?;
-        event.pending_webhooks =
-            deliveries.iter().filter(|delivery| delivery.status == DeliveryStatus::Pending).count();
+        let event = DeliveredEvent::read(body)?.counting(&deliveries);
         deliveries.sort_unstable_by_key(|delivery| (urgency(delivery.status), delivery.endpoint_id));
         Ok(Self {
             event,

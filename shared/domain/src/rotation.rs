@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
-use crate::{Endpoint, Fields, FromJson, Invalid, InvalidField, Random, Secret, Timestamp};
+use crate::{Endpoint, Fields, Flag, InvalidField, Random, Secret, Timestamp};
 
 /// How long a replaced secret signs beside the new one.
 const OVERLAP: Duration = Duration::from_hours(24);
@@ -67,20 +65,6 @@ impl SecretRotation {
         }
         endpoint.updated_at = now;
         Ok(endpoint)
-    }
-}
-
-/// `true` or `false`; `false` where nobody said.
-#[derive(Default)]
-struct Flag(bool);
-
-impl FromJson for Flag {
-    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        match json.get() {
-            "true" => Ok(Self(true)),
-            "false" => Ok(Self(false)),
-            _ => Err(Invalid::because("must be true or false")),
-        }
     }
 }
 

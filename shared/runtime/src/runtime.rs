@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::{Access, CatalogueApi, EndpointsApi, EventsApi, PublishApi, TestingApi};
-use posthorn_delivery::{Postman, PostmanParts, Sender, Snapshots, Sweeper};
+use posthorn_api::{
+    Access, AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
+    RetryApi, TestingApi,
+};
+use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper};
 use posthorn_domain::{Clock, Random};
 use posthorn_storage::{
-    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys,
+    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
 };
 
 use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
@@ -68,6 +71,40 @@ impl Runtime {
         Ok(EventsApi { access: self.access()?, log: self.event_log()? })
     }
 
+    /// What the handlers that read attempts work with.
+    pub fn attempts_api(&self) -> Result<AttemptsApi, SettingsError> {
+        Ok(AttemptsApi { access: self.access()?, endpoints: self.endpoints()?, log: self.event_log()? })
+    }
+
+    /// What the handler that has attempts made again works with.
+    pub fn retry_api(&self) -> Result<RetryApi, SettingsError> {
+        Ok(RetryApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            log: self.event_log()?,
+            outbox: self.deliveries()?,
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handler that begins recoveries works with.
+    pub fn recovery_api(&self) -> Result<RecoveryApi, SettingsError> {
+        Ok(RecoveryApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            log: self.event_log()?,
+            recoveries: self.recoveries()?,
+            outbox: self.deliveries()?,
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handler that shows recoveries works with.
+    pub fn recoveries_api(&self) -> Result<RecoveriesApi, SettingsError> {
+        Ok(RecoveriesApi { access: self.access()?, recoveries: self.recoveries()? })
+    }
+
     /// What the handler that tries an endpoint works with.
     pub fn testing_api(&self) -> Result<TestingApi, SettingsError> {
         Ok(TestingApi {
@@ -102,6 +139,18 @@ impl Runtime {
         }))
     }
 
+    /// What works recoveries off.
+    pub fn recoverer(&self) -> Result<Recoverer, SettingsError> {
+        Ok(Recoverer {
+            endpoints: self.endpoints()?,
+            log: self.event_log()?,
+            recoveries: self.recoveries()?,
+            outbox: self.deliveries()?,
+            rate: self.settings.parsed("RECOVERIES_PER_SECOND")?,
+            clock: Arc::clone(&self.clock),
+        })
+    }
+
     /// What moves retries from the due table to the deliveries queue.
     pub fn sweeper(&self) -> Result<Sweeper, SettingsError> {
         Ok(Sweeper {
@@ -124,8 +173,16 @@ impl Runtime {
 
     /// The events table.
     pub fn event_log(&self) -> Result<EventLog, SettingsError> {
-        let retention = Duration::from_hours(24 * self.settings.parsed::<u64>("EVENT_RETENTION_DAYS")?);
-        Ok(EventLog::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, retention))
+        Ok(EventLog::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, self.retention()?))
+    }
+
+    /// The recoveries, which are in the events table.
+    pub fn recoveries(&self) -> Result<Recoveries, SettingsError> {
+        Ok(Recoveries::new(self.dynamodb.clone(), self.settings.text("EVENTS_TABLE")?, self.retention()?))
+    }
+
+    fn retention(&self) -> Result<Duration, SettingsError> {
+        Ok(Duration::from_hours(24 * self.settings.parsed::<u64>("EVENT_RETENTION_DAYS")?))
     }
 
     /// The due table.

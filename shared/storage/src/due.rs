@@ -74,7 +74,9 @@ impl DueRetries {
             DeliveryWork::Attempt { attempt, .. } => {
                 format!("{:013}#{event_id}#{group}#{attempt}", due.as_millis())
             }
-            DeliveryWork::Chunk => format!("{:013}#{event_id}#{group}", due.as_millis()),
+            DeliveryWork::Resend { .. } | DeliveryWork::Chunk => {
+                format!("{:013}#{event_id}#{group}", due.as_millis())
+            }
         };
         // The last character of an event's id is chance.
         let shard = event_id.to_string().bytes().last().map_or(0, u32::from) % Self::SHARDS;

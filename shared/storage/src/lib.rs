@@ -13,11 +13,16 @@ mod event_log;
 mod idempotency;
 mod outbox;
 mod queue;
+mod recoveries;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DueRetries, DueRetry, Minute};
 pub use endpoints::EndpointStore;
 pub use error::StorageError;
-pub use event_log::{EventLog, EventRecord, Progress, RecordKey, Written};
+pub use event_log::{
+    Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey, RecoverySearch,
+    Written,
+};
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};
+pub use recoveries::Recoveries;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage};
+use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, RecoveryMessage};
 
 use crate::StorageError;
 use crate::carrier::Carrier;
@@ -54,6 +54,16 @@ impl DeliveryOutbox {
         self.carrier.send(messages.iter().map(|(message, delay)| Parcel::of(message).entry(*delay))).await
     }
 
+    /// Sends what keeps a recovery going, with its delay in the same way.
+    pub async fn send_recovery(
+        &self,
+        message: &RecoveryMessage,
+        delay: Duration,
+    ) -> Result<(), StorageError> {
+        let group = message.tenant.account.to_string();
+        self.carrier.send(std::iter::once(Entry { body: message.to_json(), group, delay })).await
+    }
+
     /// Sends what was packed before, with delays in the same way, in calls of its own.
     pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Result<(), StorageError> {
         let entries = parcels.into_iter().map(|(parcel, delay)| parcel.entry(delay));
@@ -72,7 +82,9 @@ pub struct Parcel {
 impl Parcel {
     pub(crate) fn of(message: &DeliveryMessage) -> Self {
         let group = match message.work {
-            DeliveryWork::Attempt { endpoint_id, .. } => endpoint_id.to_string(),
+            DeliveryWork::Attempt { endpoint_id, .. } | DeliveryWork::Resend { endpoint_id, .. } => {
+                endpoint_id.to_string()
+            }
             DeliveryWork::Chunk => message.tenant.account.to_string(),
         };
         Self { body: message.to_json(), group }

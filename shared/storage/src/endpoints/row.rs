@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FromJson, Health, Invalid, RetiredSecret, Tenant,
-    Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FromJson, Health, Invalid, Reach, RetiredSecret,
+    Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,9 @@ pub(super) struct EndpointRow {
     secret: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired_secrets: Vec<RetiredSecretItem>,
+    reach_since: i64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    reach_former: Vec<String>,
 }
 
 /// An entry of `retired_secrets`.
@@ -87,6 +90,8 @@ impl EndpointRow {
             headers,
             secret: endpoint.secret.reveal(),
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
+            reach_since: endpoint.reach.since.as_millis(),
+            reach_former: endpoint.reach.former.iter().map(ToString::to_string).collect(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -127,6 +132,10 @@ impl EndpointRow {
                 .iter()
                 .map(RetiredSecretItem::read)
                 .collect::<Result<_, _>>()?,
+            reach: Reach {
+                since: Timestamp::from_millis(self.reach_since),
+                former: self.reach_former.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+            },
         })
     }
 }

@@ -1,20 +1,31 @@
 //! What became of every event: one row an event, with its payload and the state of its deliveries.
 
+mod deliveries_of;
+mod failures;
 mod row;
+mod scan;
+mod search;
+mod types;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
-use posthorn_domain::{Delivery, EventId, Tenant, Timestamp};
+use posthorn_domain::{Delivery, DeliveryStatus, EndpointId, EventId, EventType, Tenant, Timestamp};
 
-use crate::{StorageError, codec};
+use crate::StorageError;
+pub use deliveries_of::{DeliveriesOf, Found};
+pub use scan::EventScan;
+pub use search::RecoverySearch;
+use types::NotedTypes;
 
 /// The events table. An event whose deliveries are too many for one row keeps them in chunks, rows of their
 /// own beside it. A chunk's number is partly chance, so that two runs that cut the same event into chunks do not
@@ -24,6 +35,7 @@ pub struct EventLog {
     client: Client,
     table: String,
     retention: Duration,
+    noted: NotedTypes,
 }
 
 /// Names a row: an event's record, or one of its chunks.
@@ -42,10 +54,29 @@ pub struct RecordKey {
 pub struct EventRecord {
     /// The body of its deliveries.
     pub body: String,
-    /// The chunks that hold its deliveries; none when the record holds them itself.
-    pub chunks: Vec<u32>,
+    /// The chunks that hold its deliveries, in the order of their endpoints; none when the record holds them itself.
+    pub chunks: Vec<Chunk>,
     /// Its deliveries, in no order.
     pub deliveries: Vec<Delivery>,
+    /// The only endpoint that it is for; `None` where it is for all that want it.
+    pub only: Option<EndpointId>,
+}
+
+/// A chunk, as the event's record names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chunk {
+    /// Its number.
+    pub number: u32,
+    /// The first of its endpoints.
+    pub first: EndpointId,
+}
+
+impl EventRecord {
+    /// The chunk that has the delivery to this endpoint, if any has; `None` where the record itself would have it.
+    pub fn chunk_of(&self, endpoint_id: EndpointId) -> Option<u32> {
+        let follows = self.chunks.partition_point(|chunk| chunk.first <= endpoint_id);
+        self.chunks.get(follows.saturating_sub(1)).map(|chunk| chunk.number)
+    }
 }
 
 /// Whether a conditional write was made.
@@ -58,11 +89,13 @@ pub enum Written {
     Before,
 }
 
-/// A delivery that went on, and how many attempts were on record before.
+/// A delivery that went on, and where it stood when it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// The delivery as it is now.
     pub delivery: &'a Delivery,
+    /// Its status when it was read.
+    pub status_before: DeliveryStatus,
     /// How many attempts were on record when it was read.
     pub attempts_before: usize,
 }
@@ -70,23 +103,20 @@ pub struct Progress<'a> {
 impl EventLog {
     /// The events in this table; each is kept for `retention` from when it is put on record.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
-        Self { client, table, retention }
+        Self { client, table, retention, noted: NotedTypes::default() }
     }
 
     /// Puts an event on record, unless it already is.
     pub async fn create(
         &self,
         key: &RecordKey,
+        event_type: &EventType,
         record: &EventRecord,
         now: Timestamp,
     ) -> Result<Written, StorageError> {
-        let mut item = self.row(key, &record.deliveries, now)?;
-        item.insert(row::BODY.to_owned(), codec::pack(&record.body));
-        if !record.chunks.is_empty() {
-            let chunks = record.chunks.iter().map(number).collect();
-            item.insert(row::CHUNKS.to_owned(), AttributeValue::L(chunks));
-        }
-        self.put(item).await
+        self.note_type(&key.tenant, event_type, now).await?;
+        self.note_failures(key, record.deliveries.iter(), now).await?;
+        self.put(row::item(key, record, now.plus(self.retention))?).await
     }
 
     /// Puts a chunk of an event's deliveries on record, unless it already is.
@@ -96,26 +126,13 @@ impl EventLog {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> Result<Written, StorageError> {
-        self.put(self.row(key, deliveries, now)?).await
+        self.put(row::chunk_item(key, deliveries, now.plus(self.retention))?).await
     }
 
     /// The record of an event, or `None` when it has none.
     pub async fn get(&self, tenant: &Tenant, event_id: EventId) -> Result<Option<EventRecord>, StorageError> {
         let key = RecordKey { tenant: tenant.clone(), event_id, chunk: None };
-        let Some(mut item) = self.read(&key).await? else { return Ok(None) };
-        let corrupt = |reason: String| StorageError::corrupt(&row::label(&key), reason);
-        let body = item.remove(row::BODY).ok_or_else(|| corrupt("it has no payload".to_owned()))?;
-        let chunks = match item.remove(row::CHUNKS) {
-            Some(chunks) => {
-                serde_dynamo::from_attribute_value(chunks).map_err(|error| corrupt(error.to_string()))?
-            }
-            None => Vec::new(),
-        };
-        Ok(Some(EventRecord {
-            body: codec::unpack(&body).map_err(corrupt)?,
-            chunks,
-            deliveries: row::deliveries(&key, item)?,
-        }))
+        self.read(&key).await?.map(|item| row::record(&key, item)).transpose()
     }
 
     /// The record of an event with all its deliveries, those in chunks too; `None` when it has none.
@@ -124,12 +141,47 @@ impl EventLog {
         tenant: &Tenant,
         event_id: EventId,
     ) -> Result<Option<EventRecord>, StorageError> {
-        let Some(mut record) = self.get(tenant, event_id).await? else { return Ok(None) };
-        let chunks = record.chunks.iter().map(|&chunk| async move {
-            self.deliveries(&RecordKey { tenant: tenant.clone(), event_id, chunk: Some(chunk) }).await
+        let Some(record) = self.get(tenant, event_id).await? else { return Ok(None) };
+        Ok(Some(self.with_chunks(tenant, event_id, record).await?))
+    }
+
+    /// The record with the deliveries in its chunks.
+    pub async fn with_chunks(
+        &self,
+        tenant: &Tenant,
+        event_id: EventId,
+        mut record: EventRecord,
+    ) -> Result<EventRecord, StorageError> {
+        let chunks = record.chunks.iter().map(|chunk| async {
+            self.deliveries(&RecordKey { tenant: tenant.clone(), event_id, chunk: Some(chunk.number) }).await
         });
         record.deliveries.extend(try_join_all(chunks).await?.into_iter().flatten());
-        Ok(Some(record))
+        Ok(record)
+    }
+
+    /// The delivery of an event to an endpoint, and the row that it is in; without a delivery, the row that it would be
+    /// in. `None` when the event is not on record.
+    pub async fn find(
+        &self,
+        tenant: &Tenant,
+        event_id: EventId,
+        endpoint_id: EndpointId,
+    ) -> Result<Option<(RecordKey, Option<Delivery>)>, StorageError> {
+        let Some(record) = self.get(tenant, event_id).await? else { return Ok(None) };
+        let key = RecordKey { tenant: tenant.clone(), event_id, chunk: record.chunk_of(endpoint_id) };
+        let delivery = self.pick(&key, record.deliveries, endpoint_id).await?;
+        Ok(Some((key, delivery)))
+    }
+
+    /// The delivery to an endpoint in the row of this key; `recorded` are those in the record itself.
+    async fn pick(
+        &self,
+        key: &RecordKey,
+        recorded: Vec<Delivery>,
+        endpoint_id: EndpointId,
+    ) -> Result<Option<Delivery>, StorageError> {
+        let deliveries = if key.chunk.is_some() { self.deliveries(key).await? } else { recorded };
+        Ok(deliveries.into_iter().find(|delivery| delivery.endpoint_id == endpoint_id))
     }
 
     /// The deliveries in a chunk, or `None` when there is no such chunk.
@@ -143,39 +195,52 @@ impl EventLog {
         Ok(row.unwrap_or_default())
     }
 
-    /// Writes how deliveries in one row went on: all of them, or none when any is no longer pending or has got
-    /// further than the reader knew.
-    pub async fn advance(&self, key: &RecordKey, progress: &[Progress<'_>]) -> Result<Written, StorageError> {
+    /// Writes how deliveries in one row went on: all of them, or none when any does not stand any more where the
+    /// reader knew it.
+    pub async fn advance(
+        &self,
+        key: &RecordKey,
+        progress: &[Progress<'_>],
+        now: Timestamp,
+    ) -> Result<Written, StorageError> {
         if progress.is_empty() {
             return Ok(Written::Now);
         }
-        let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(row::key(key)))
-            .expression_attribute_names("#d", row::DELIVERIES)
-            .expression_attribute_values(":pending", AttributeValue::S(row::PENDING.to_owned()));
+        self.note_failures(key, progress.iter().map(|step| step.delivery), now).await?;
+        let mut update = self.update(key);
         let (mut set, mut condition) = (String::from("SET "), String::new());
-        for (n, Progress { delivery, attempts_before }) in progress.iter().enumerate() {
+        for (n, step) in progress.iter().enumerate() {
+            let Progress { delivery, status_before, attempts_before } = *step;
             let (comma, and) = if n == 0 { ("", "") } else { (", ", " AND ") };
             write!(set, "{comma}#d.#{n} = :d{n}").expect("writing to a string does not fail");
-            write!(condition, "{and}#d.#{n}.s = :pending AND size(#d.#{n}.a) = :a{n}")
+            write!(condition, "{and}#d.#{n}.s = :s{n} AND size(#d.#{n}.a) = :a{n}")
                 .expect("writing to a string does not fail");
             update = update
                 .expression_attribute_names(format!("#{n}"), delivery.endpoint_id.to_string())
                 .expression_attribute_values(format!(":d{n}"), row::delivery(delivery)?)
-                .expression_attribute_values(format!(":a{n}"), number(*attempts_before));
+                .expression_attribute_values(format!(":s{n}"), text(row::status(status_before)))
+                .expression_attribute_values(format!(":a{n}"), number(attempts_before));
         }
-        match update.update_expression(set).condition_expression(condition).send().await {
-            Ok(_) => Ok(Written::Now),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(Written::Before)
-            }
-            Err(error) => Err(StorageError::from_call("UpdateItem")(error)),
-        }
+        written(update.update_expression(set).condition_expression(condition).send().await)
+    }
+
+    /// Adds a delivery to the row of this key, unless it has one to the same endpoint.
+    pub async fn add(&self, key: &RecordKey, delivery: &Delivery) -> Result<Written, StorageError> {
+        let update = self
+            .update(key)
+            .expression_attribute_names("#e", delivery.endpoint_id.to_string())
+            .expression_attribute_values(":d", row::delivery(delivery)?)
+            .update_expression("SET #d.#e = :d")
+            .condition_expression("attribute_exists(#d) AND attribute_not_exists(#d.#e)");
+        written(update.send().await)
+    }
+
+    fn update(&self, key: &RecordKey) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(row::key(key)))
+            .expression_attribute_names("#d", row::DELIVERIES)
     }
 
     async fn put(&self, item: HashMap<String, AttributeValue>) -> Result<Written, StorageError> {
@@ -208,24 +273,23 @@ impl EventLog {
             .map_err(StorageError::from_call("GetItem"))?;
         Ok(answer.item)
     }
+}
 
-    fn row(
-        &self,
-        key: &RecordKey,
-        deliveries: &[Delivery],
-        now: Timestamp,
-    ) -> Result<HashMap<String, AttributeValue>, StorageError> {
-        let mut item = row::key(key);
-        let rows = deliveries
-            .iter()
-            .map(|delivery| Ok((delivery.endpoint_id.to_string(), row::delivery(delivery)?)));
-        item.insert(
-            row::DELIVERIES.to_owned(),
-            AttributeValue::M(rows.collect::<Result<_, StorageError>>()?),
-        );
-        item.insert(row::EXPIRES_AT.to_owned(), number(now.plus(self.retention).as_seconds()));
-        Ok(item)
+/// Whether a conditional update was made.
+fn written<O>(update: Result<O, SdkError<UpdateItemError, HttpResponse>>) -> Result<Written, StorageError> {
+    match update {
+        Ok(_) => Ok(Written::Now),
+        Err(SdkError::ServiceError(error))
+            if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
+        {
+            Ok(Written::Before)
+        }
+        Err(error) => Err(StorageError::from_call("UpdateItem")(error)),
     }
+}
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "takes numbers and references to numbers alike")]

@@ -1,34 +1,41 @@
-//! An event's record as a row: `pk = {tenant}#{partition}`, `sk = {event id}`, or `{event id}#{chunk}` for a
-//! chunk. As a row is paid for by the kilobyte, and most deliveries need one attempt, names are short.
+//! An event's record as a row: `pk = {tenant}#{partition}`, `sk = {event id}`; its chunks have
+//! `pk = {tenant}#{partition}#chunks`, `sk = {event id}#{chunk}`, so that they don't stand between events. As a row is
+//! paid for by the kilobyte, and most deliveries need one attempt, names are short.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use posthorn_domain::{Attempt, AttemptError, Delivery, DeliveryStatus, Timestamp};
+use posthorn_domain::{
+    Attempt, AttemptError, Delivery, DeliveryStatus, EndpointId, EventId, Partition, Tenant, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 
-use super::RecordKey;
-use crate::StorageError;
+use super::{Chunk, EventRecord, RecordKey};
+use crate::{StorageError, codec};
 
 /// The payload: text, or bytes when it is compressed.
-pub(super) const BODY: &str = "b";
-/// The numbers of the chunks that hold the deliveries; absent when there are none.
-pub(super) const CHUNKS: &str = "c";
+const BODY: &str = "b";
+/// The chunks that hold the deliveries, each with its `n`umber and the `f`irst of its endpoints; absent when there are
+/// none.
+const CHUNKS: &str = "c";
+/// The only endpoint that the event is for; absent where it is for all that want it.
+const ONLY: &str = "o";
 /// The deliveries, by endpoint id.
 pub(super) const DELIVERIES: &str = "d";
 /// When DynamoDB may delete the row: seconds since the Unix epoch.
 pub(super) const EXPIRES_AT: &str = "expires_at";
-/// The `s` of a pending delivery.
-pub(super) const PENDING: &str = "p";
 
-/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, last answe`r`. Times are milliseconds since the Unix epoch.
+/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, last answe`r`. Times are
+/// milliseconds since the Unix epoch.
 #[derive(Serialize, Deserialize)]
 struct DeliveryRow {
     s: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     n: Option<i64>,
     a: Vec<AttemptRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    y: Option<usize>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     r: String,
 }
@@ -45,7 +52,15 @@ enum Status {
     Canceled,
 }
 
-/// An attempt: when it began (`t`), how many `m`illiseconds it took, its status `c`ode, its `e`rror.
+/// A chunk, as the record names it.
+#[derive(Serialize, Deserialize)]
+struct ChunkRow {
+    n: u32,
+    f: EndpointId,
+}
+
+/// An attempt: when it began (`t`), how many `m`illiseconds it took, its status `c`ode, its `e`rror, the to`k`en of
+/// the request that asked for it by hand.
 #[derive(Serialize, Deserialize)]
 struct AttemptRow {
     t: i64,
@@ -54,18 +69,100 @@ struct AttemptRow {
     c: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     e: Option<AttemptError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    k: Option<u32>,
 }
 
 pub(super) fn key(key: &RecordKey) -> HashMap<String, AttributeValue> {
-    let partition = format!("{}#{}", key.tenant, key.event_id.partition());
-    let sort_key = match key.chunk {
-        None => key.event_id.to_string(),
-        Some(chunk) => format!("{}#{chunk:08x}", key.event_id),
+    let partition = key.event_id.partition();
+    match key.chunk {
+        None => place(log(&key.tenant, partition), key.event_id.to_string()),
+        Some(chunk) => {
+            place(format!("{}#{partition}#chunks", key.tenant), format!("{}#{chunk:08x}", key.event_id))
+        }
+    }
+}
+
+/// The key that a tenant's records in a partition share.
+pub(super) fn log(tenant: &Tenant, partition: Partition) -> String {
+    format!("{tenant}#{partition}")
+}
+
+/// The key of a row.
+pub(super) fn place(pk: String, sk: String) -> HashMap<String, AttributeValue> {
+    HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
+}
+
+/// The event that a row's sort key names.
+pub(super) fn event_id(item: &HashMap<String, AttributeValue>) -> Result<EventId, StorageError> {
+    let sort_key = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+    sort_key.parse().map_err(|reason| StorageError::corrupt(sort_key, reason))
+}
+
+/// A record's row.
+pub(super) fn item(
+    key: &RecordKey,
+    record: &EventRecord,
+    expires_at: Timestamp,
+) -> Result<HashMap<String, AttributeValue>, StorageError> {
+    let mut item = chunk_item(key, &record.deliveries, expires_at)?;
+    item.insert(BODY.to_owned(), codec::pack(&record.body));
+    if !record.chunks.is_empty() {
+        let chunks: Vec<_> =
+            record.chunks.iter().map(|chunk| ChunkRow { n: chunk.number, f: chunk.first }).collect();
+        let chunks = serde_dynamo::to_attribute_value(chunks)
+            .map_err(|error| StorageError::corrupt(&label(key), error))?;
+        item.insert(CHUNKS.to_owned(), chunks);
+    }
+    if let Some(only) = record.only {
+        item.insert(ONLY.to_owned(), AttributeValue::S(only.to_string()));
+    }
+    Ok(item)
+}
+
+/// A chunk's row.
+pub(super) fn chunk_item(
+    key: &RecordKey,
+    deliveries: &[Delivery],
+    expires_at: Timestamp,
+) -> Result<HashMap<String, AttributeValue>, StorageError> {
+    let mut item = self::key(key);
+    let rows = deliveries.iter().map(|entry| Ok((entry.endpoint_id.to_string(), delivery(entry)?)));
+    item.insert(DELIVERIES.to_owned(), AttributeValue::M(rows.collect::<Result<_, StorageError>>()?));
+    item.insert(EXPIRES_AT.to_owned(), seconds(expires_at));
+    Ok(item)
+}
+
+/// The record in a row.
+pub(super) fn record(
+    key: &RecordKey,
+    mut item: HashMap<String, AttributeValue>,
+) -> Result<EventRecord, StorageError> {
+    let corrupt = |reason: String| StorageError::corrupt(&label(key), reason);
+    let body = item.remove(BODY).ok_or_else(|| corrupt("it has no payload".to_owned()))?;
+    let chunks: Vec<ChunkRow> = match item.remove(CHUNKS) {
+        Some(chunks) => {
+            serde_dynamo::from_attribute_value(chunks).map_err(|error| corrupt(error.to_string()))?
+        }
+        None => Vec::new(),
     };
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(partition)),
-        ("sk".to_owned(), AttributeValue::S(sort_key)),
-    ])
+    let only = match item.remove(ONLY) {
+        Some(only) => {
+            Some(serde_dynamo::from_attribute_value(only).map_err(|error| corrupt(error.to_string()))?)
+        }
+        None => None,
+    };
+    Ok(EventRecord {
+        body: codec::unpack(&body).map_err(corrupt)?,
+        chunks: chunks.into_iter().map(|chunk| Chunk { number: chunk.n, first: chunk.f }).collect(),
+        deliveries: deliveries(key, item)?,
+        only,
+    })
+}
+
+/// A time as DynamoDB wants it of a row that expires.
+pub(super) fn seconds(at: Timestamp) -> AttributeValue {
+    AttributeValue::N(at.as_seconds().to_string())
 }
 
 /// The row's name in an error.
@@ -73,11 +170,22 @@ pub(super) fn label(key: &RecordKey) -> String {
     format!("{}/{}", key.tenant, key.event_id)
 }
 
+/// How a delivery's row says where it stands.
+pub(super) fn status(status: DeliveryStatus) -> &'static str {
+    match status {
+        DeliveryStatus::Pending => "p",
+        DeliveryStatus::Succeeded => "s",
+        DeliveryStatus::Failed => "f",
+        DeliveryStatus::Canceled => "c",
+    }
+}
+
 pub(super) fn delivery(delivery: &Delivery) -> Result<AttributeValue, StorageError> {
     let row = DeliveryRow {
         s: delivery.status.into(),
         n: delivery.next_attempt_at.map(Timestamp::as_millis),
         a: delivery.attempts.iter().map(AttemptRow::from).collect(),
+        y: (delivery.recovered_after > 0).then_some(delivery.recovered_after),
         r: delivery.last_answer.clone(),
     };
     serde_dynamo::to_attribute_value(row)
@@ -101,6 +209,7 @@ pub(super) fn deliveries(
                 status: row.s.into(),
                 next_attempt_at: row.n.map(Timestamp::from_millis),
                 attempts: row.a.iter().map(Attempt::from).collect(),
+                recovered_after: row.y.unwrap_or_default(),
                 last_answer: row.r,
             })
         })
@@ -136,6 +245,7 @@ impl From<&Attempt> for AttemptRow {
             m: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             c: attempt.code,
             e: attempt.error,
+            k: attempt.resend,
         }
     }
 }
@@ -147,6 +257,7 @@ impl From<&AttemptRow> for Attempt {
             duration: Duration::from_millis(row.m),
             code: row.c,
             error: row.e,
+            resend: row.k,
         }
     }
 }

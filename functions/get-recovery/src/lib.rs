@@ -1,0 +1,19 @@
+//! `GET /api/webhook-endpoints/{id}/recover/{task_id}`: shows how far a recovery has come.
+
+use std::sync::Arc;
+
+use posthorn_api::{Problem, RecoveriesApi, Request, Response, ok};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.recoveries_api()?, get_recovery))
+}
+
+async fn get_recovery(app: Arc<RecoveriesApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let (endpoint_id, id) = (request.endpoint_id()?, request.recovery_id()?);
+    let recovery = app.recoveries.get(&tenant, id).await?;
+    let recovery = recovery.filter(|recovery| recovery.endpoint_id == endpoint_id);
+    Ok(ok(&recovery.ok_or_else(|| Problem::no_recovery(id))?))
+}

@@ -1,0 +1,74 @@
+//! `GET /api/webhook-attempts`: lists the attempts at an event's deliveries, or at an endpoint, the newest first.
+
+use std::sync::Arc;
+
+use posthorn_api::{
+    AttemptListing, AttemptsApi, Problem, Request, Response, attempt_listing, attempts_at, ok,
+};
+use posthorn_domain::{
+    AttemptId, AttemptObject, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Tenant, Window,
+};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.attempts_api()?, list_attempts))
+}
+
+async fn list_attempts(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let listing = attempt_listing(&request)?;
+    let page = match (listing.event_id, listing.endpoint_id) {
+        (Some(event_id), _) => of_event(&app, &tenant, event_id, &listing).await?,
+        (None, Some(id)) => {
+            let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+            let AttemptListing { status, window, .. } = listing;
+            attempts_at(&app.log, &tenant, &endpoint, status, window, MAX_LOOKED_AT).await?
+        }
+        (None, None) => unreachable!("a listing without both is refused"),
+    };
+    Ok(ok(&page))
+}
+
+/// An event has a bounded number of attempts: they are read, sorted by time, and cut to the page.
+async fn of_event(
+    app: &AttemptsApi,
+    tenant: &Tenant,
+    event_id: EventId,
+    listing: &AttemptListing,
+) -> Result<LogPage<AttemptId, AttemptObject>, Problem> {
+    let record = app.log.get_whole(tenant, event_id).await?.ok_or_else(|| Problem::no_event(event_id))?;
+    let is_asked_for = |id| listing.endpoint_id.is_none_or(|asked| asked == id);
+    let deliveries = record.deliveries.iter().filter(|delivery| is_asked_for(delivery.endpoint_id));
+    let mut attempts: Vec<_> =
+        deliveries.flat_map(|delivery| AttemptObject::of(tenant.mode, event_id, delivery)).collect();
+    attempts.sort_unstable_by_key(|attempt| std::cmp::Reverse((attempt.created_at, attempt.id)));
+    let attempts = beyond_cursor(attempts, listing.window)?;
+    let mut page = LogPageBuilder::new(listing.window, usize::MAX);
+    for attempt in attempts {
+        if listing.status.is_none_or(|status| attempt.status == status) {
+            page.offer(attempt.id, attempt.json_bytes(), || attempt);
+        }
+    }
+    Ok(page.finish())
+}
+
+/// Those beyond the cursor, in the direction in which the list is read.
+fn beyond_cursor(
+    mut attempts: Vec<AttemptObject>,
+    window: Window<AttemptId>,
+) -> Result<Vec<AttemptObject>, Problem> {
+    let place = |param: &str, id: AttemptId| {
+        let place = attempts.iter().position(|attempt| attempt.id == id);
+        place.ok_or_else(|| Problem::param(param, "names no attempt of this list"))
+    };
+    match window {
+        Window::Page { .. } => {}
+        Window::After { id, .. } => drop(attempts.drain(..=place("starting_after", id)?)),
+        Window::Before { id, .. } => {
+            attempts.truncate(place("ending_before", id)?);
+            attempts.reverse();
+        }
+    }
+    Ok(attempts)
+}

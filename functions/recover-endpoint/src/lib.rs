@@ -1,0 +1,78 @@
+//! `POST /api/webhook-endpoints/{id}/recover`: sends again what a webhook endpoint has no success for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_api::{Problem, RecoveryApi, Request, Response, accepted, ok, require_enabled};
+use posthorn_domain::{Endpoint, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Tenant};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use serde::Serialize;
+
+/// How long counting may take. API Gateway waits for 30 seconds.
+const COUNTING_TIME: Duration = Duration::from_secs(20);
+
+/// The function, as its environment sets it up.
+pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    Ok(http_function(runtime.recovery_api()?, recover_endpoint))
+}
+
+/// How much a recovery would send.
+#[derive(Serialize)]
+struct DryRun {
+    dry_run: bool,
+    count: u64,
+    complete: bool,
+}
+
+async fn recover_endpoint(app: Arc<RecoveryApi>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request).await?;
+    let id = request.endpoint_id()?;
+    let now = app.clock.now();
+    let asked = request.fields(|fields| RecoveryRequest::read(fields, now))?;
+    let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    require_enabled(&endpoint)?;
+    let recovery = asked.begin(RecoveryId::new(now, app.random.as_ref()), &endpoint, now);
+    if asked.dry_run {
+        return Ok(ok(&count(&app, &tenant, &endpoint, &recovery).await?));
+    }
+    begin(&app, &tenant, &endpoint, &recovery).await?;
+    Ok(accepted(&recovery))
+}
+
+/// Puts the recovery on record and queues its first slice.
+async fn begin(
+    app: &RecoveryApi,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    recovery: &Recovery,
+) -> Result<(), Problem> {
+    let since = recovery.since;
+    if recovery.scope.takes_missing() && since < endpoint.reach.since {
+        let reach_back = |mut endpoint: Endpoint| {
+            endpoint.reach.since = endpoint.reach.since.min(since);
+            Ok::<_, Problem>(endpoint)
+        };
+        app.endpoints.update(tenant, endpoint.id, reach_back).await?;
+    }
+    app.recoveries.create(tenant, recovery).await?;
+    let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: 0 };
+    Ok(app.outbox.send_recovery(&message, Duration::ZERO).await?)
+}
+
+async fn count(
+    app: &RecoveryApi,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    recovery: &Recovery,
+) -> Result<DryRun, Problem> {
+    let end = app.clock.now().plus(COUNTING_TIME);
+    let mut search = app.log.search(tenant, endpoint, recovery).await?;
+    let mut count = 0;
+    while app.clock.now() < end {
+        match search.next(recovery.created_at).await? {
+            None => return Ok(DryRun { dry_run: true, count, complete: true }),
+            Some((_, is_wanted)) => count += u64::from(is_wanted),
+        }
+    }
+    Ok(DryRun { dry_run: true, count, complete: false })
+}

@@ -1,0 +1,77 @@
+//! The attempts at one endpoint, page by page.
+
+use posthorn_domain::{
+    Age, AttemptId, AttemptObject, AttemptStatus, Endpoint, EventId, EventSpan, LogPage, LogPageBuilder,
+    Tenant, Window,
+};
+use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
+
+/// A part of the attempts at an endpoint: those of the newest event first, and of an event's the newest first. At most
+/// so many events are looked at.
+pub async fn attempts_at(
+    log: &EventLog,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    status: Option<AttemptStatus>,
+    window: Window<AttemptId>,
+    look_at_most: usize,
+) -> Result<LogPage<AttemptId, AttemptObject>, StorageError> {
+    let mut deliveries = deliveries(log, tenant, endpoint, status, window).await?;
+    let mut page = LogPageBuilder::new(window, look_at_most);
+    while !page.is_complete() {
+        let Some(found) = deliveries.next().await? else { break };
+        let event_id = found.event_id();
+        let mut attempts =
+            found.delivery.map_or(Vec::new(), |delivery| AttemptObject::of(tenant.mode, event_id, &delivery));
+        if window.age() == Age::NewestFirst {
+            attempts.reverse();
+        }
+        let is_asked_for = |attempt: &AttemptObject| {
+            status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
+        };
+        for attempt in attempts.into_iter().filter(is_asked_for) {
+            page.offer(attempt.id, attempt.json_bytes(), || attempt);
+        }
+        page.pass(beyond_all_of(event_id, endpoint, window.age()));
+    }
+    Ok(page.finish())
+}
+
+async fn deliveries(
+    log: &EventLog,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    status: Option<AttemptStatus>,
+    window: Window<AttemptId>,
+) -> Result<DeliveriesOf, StorageError> {
+    let span = EventSpan::ALL.since(endpoint.reach.since);
+    let span = match window {
+        Window::Page { .. } => span,
+        // The cursor's event may have further attempts.
+        Window::After { id, .. } => span.up_to(id.event_id),
+        Window::Before { id, .. } => span.from(id.event_id),
+    };
+    let (age, expected) = (window.age(), window.limit() + 1);
+    if status == Some(AttemptStatus::Failed) {
+        return Ok(log.failures_of(tenant, endpoint.id, span, age, expected));
+    }
+    log.deliveries_of(tenant, endpoint, span, age, expected).await
+}
+
+/// Whether an attempt lies beyond the cursor, in the direction in which the list is read.
+fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
+    match window {
+        Window::Page { .. } => true,
+        Window::After { id: cursor, .. } => id < cursor,
+        Window::Before { id: cursor, .. } => id > cursor,
+    }
+}
+
+/// The place in the list beyond all attempts at an event.
+fn beyond_all_of(event_id: EventId, endpoint: &Endpoint, age: Age) -> AttemptId {
+    let number = match age {
+        Age::NewestFirst => 0,
+        Age::OldestFirst => u16::MAX,
+    };
+    AttemptId { event_id, endpoint_id: endpoint.id, number }
+}

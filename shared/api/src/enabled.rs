@@ -1,0 +1,21 @@
+//! What may be sent to an endpoint.
+
+use posthorn_domain::{DisabledReason, Endpoint, EndpointStatus};
+
+use crate::Problem;
+
+/// Refuses to send to an endpoint that is disabled, with the reason.
+pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
+    if endpoint.status == EndpointStatus::Enabled {
+        return Ok(());
+    }
+    let reason = match endpoint.disabled_reason {
+        None => "its owner disabled it",
+        Some(DisabledReason::Gone) => "it was disabled when it answered 410 Gone",
+        Some(DisabledReason::Failing) => "it was disabled after days of nothing but failures",
+    };
+    let id = endpoint.id;
+    Err(Problem::Conflict(format!(
+        "The webhook endpoint {id} gets no events: {reason}. Set its `status` to enabled first."
+    )))
+}

@@ -1,0 +1,171 @@
+//! Sending again what an endpoint has no success for, a slice at a time.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use posthorn_domain::{
+    Clock, Delivery, DeliveryMessage, DeliveryWork, Endpoint, EndpointStatus, EventId, Recovery,
+    RecoveryMessage, RecoveryStatus, Tenant, Timestamp,
+};
+use posthorn_storage::{
+    DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError, Written,
+};
+
+use crate::{QueueMessage, WorkError};
+
+/// How many seconds' worth of deliveries are recovered in one slice.
+const SLICE_SECONDS: u32 = 10;
+/// The most events that are looked at in one slice.
+const MAX_LOOKED_AT: u64 = 2_000;
+/// How many records are written at the same time.
+const AT_ONCE: usize = 16;
+/// What has to be left of an invocation's time to begin a slice, and to go on looking.
+const RESERVE: Duration = Duration::from_secs(15);
+
+/// Works recoveries off. Each message of one does a slice, and queues the message for the next.
+pub struct Recoverer {
+    /// The endpoints.
+    pub endpoints: EndpointStore,
+    /// What became of every event.
+    pub log: EventLog,
+    /// How far recoveries have come.
+    pub recoveries: Recoveries,
+    /// Where deliveries go that are to be made again, and the messages that keep recoveries going.
+    pub outbox: DeliveryOutbox,
+    /// How many deliveries each recovery makes again in a second.
+    pub rate: NonZeroU32,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A delivery that is to be made again, or for the first time.
+struct Recovered {
+    key: RecordKey,
+    delivery: Option<Delivery>,
+}
+
+impl Recoverer {
+    /// Does the slice that a message asks for. `Ok` means that the message may go: the slice is done and on record, and
+    /// the next one queued.
+    pub async fn recover(&self, message: &QueueMessage, asked: &RecoveryMessage) -> Result<(), WorkError> {
+        let RecoveryMessage { tenant, recovery_id, slice } = asked;
+        let recovery = self.recoveries.get(tenant, *recovery_id).await?;
+        let recovery =
+            recovery.ok_or_else(|| WorkError::Poison(format!("{recovery_id} is not on record")))?;
+        if recovery.status != RecoveryStatus::Running {
+            return Ok(());
+        }
+        if recovery.slices != *slice {
+            // The slice is done. If this is not the first receipt, an earlier one may have ended before it queued the
+            // next slice.
+            if message.is_redelivered() {
+                self.go_on(tenant, &recovery, Duration::ZERO).await?;
+            }
+            return Ok(());
+        }
+        if message.deadline.since(self.clock.now()) < RESERVE {
+            return Err(WorkError::OutOfTime);
+        }
+        let (recovery, took) = self.slice(tenant, recovery, message).await?;
+        if self.recoveries.advance(tenant, &recovery, *slice).await? == Written::Now {
+            self.go_on(tenant, &recovery, took).await?;
+        }
+        Ok(())
+    }
+
+    async fn go_on(&self, tenant: &Tenant, recovery: &Recovery, wait: Duration) -> Result<(), StorageError> {
+        if recovery.status != RecoveryStatus::Running {
+            tracing::info!(recovery_id = %recovery.id, status = ?recovery.status, "recovery ended");
+            return Ok(());
+        }
+        let message =
+            RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: recovery.slices };
+        self.outbox.send_recovery(&message, wait).await
+    }
+
+    /// The recovery after its next slice, and how long the deliveries of that slice take at its rate.
+    async fn slice(
+        &self,
+        tenant: &Tenant,
+        mut recovery: Recovery,
+        message: &QueueMessage,
+    ) -> Result<(Recovery, Duration), StorageError> {
+        recovery.slices += 1;
+        recovery.updated_at = self.clock.now();
+        let endpoint = self.endpoints.get(tenant, recovery.endpoint_id).await?;
+        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.status == EndpointStatus::Enabled) else {
+            recovery.status = RecoveryStatus::Stopped;
+            return Ok((recovery, Duration::ZERO));
+        };
+        let most = u64::from(self.rate.get()) * u64::from(SLICE_SECONDS);
+        let mut search = self.log.search(tenant, &endpoint, &recovery).await?;
+        search.is_repeated = message.is_redelivered();
+        let mut recovered = Vec::new();
+        let mut looked_at = 0;
+        let has_time = || message.deadline.since(self.clock.now()) >= RESERVE;
+        while (recovered.len() as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
+            let Some((found, wanted)) = search.next(self.clock.now()).await? else {
+                recovery.status = RecoveryStatus::Completed;
+                break;
+            };
+            looked_at += 1;
+            recovery.position = Some(found.event_id());
+            if wanted {
+                recovered.push(Recovered { key: found.key, delivery: found.delivery });
+            }
+        }
+        recovery.events_examined += looked_at;
+        recovery.reached = recovery.position.map(EventId::at);
+        let made = self.make_again(&endpoint, recovered).await?;
+        recovery.deliveries_recovered += made;
+        Ok((recovery, Duration::from_secs(made) / self.rate.get()))
+    }
+
+    /// Puts deliveries on record as due again, and queues them at the recovery's rate. Answers how many there were: one
+    /// that has just gone on by itself is left alone.
+    async fn make_again(&self, endpoint: &Endpoint, recovered: Vec<Recovered>) -> Result<u64, StorageError> {
+        let now = self.clock.now();
+        let restarts = (0_u32..).zip(recovered).map(|(place, recovered)| {
+            let wait = Duration::from_secs(u64::from(place)) / self.rate.get();
+            async move {
+                let message = self.restart(endpoint, recovered, now.plus(wait)).await?;
+                Ok::<_, StorageError>(message.map(|message| (message, wait)))
+            }
+        });
+        let restarts: Vec<_> = restarts.collect();
+        let messages: Vec<Option<_>> = stream::iter(restarts).buffered(AT_ONCE).try_collect().await?;
+        let messages: Vec<_> = messages.into_iter().flatten().collect();
+        self.outbox.send(&messages).await?;
+        Ok(messages.len() as u64)
+    }
+
+    async fn restart(
+        &self,
+        endpoint: &Endpoint,
+        recovered: Recovered,
+        at: Timestamp,
+    ) -> Result<Option<DeliveryMessage>, StorageError> {
+        let Recovered { key, delivery } = recovered;
+        let (written, delivery) = match delivery {
+            Some(before) => {
+                let delivery = before.recovered(at);
+                let (status_before, attempts_before) = (before.status, before.attempts.len());
+                let step = Progress { delivery: &delivery, status_before, attempts_before };
+                (self.log.advance(&key, &[step], self.clock.now()).await?, delivery)
+            }
+            None => {
+                let delivery = Delivery::due(endpoint.id, at);
+                (self.log.add(&key, &delivery).await?, delivery)
+            }
+        };
+        let work = DeliveryWork::Attempt { endpoint_id: endpoint.id, attempt: delivery.next_attempt() };
+        Ok((written == Written::Now).then(|| DeliveryMessage {
+            tenant: key.tenant,
+            event_id: key.event_id,
+            chunk: key.chunk,
+            work,
+        }))
+    }
+}

@@ -1,0 +1,81 @@
+//! The API's attempt object.
+
+use serde::Serialize;
+
+use crate::{AttemptError, AttemptId, Delivery, EndpointId, EventId, Mode, Timestamp};
+
+/// Bytes of an attempt's JSON besides the answer's body.
+const BYTES_BESIDE_BODY: usize = 512;
+
+/// One POST of an event to an endpoint, as the API shows it. It serializes as PaymentKit's attempt object, with
+/// `duration_ms` and `error` after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptObject {
+    /// What it is called.
+    pub id: AttemptId,
+    livemode: Mode,
+    event_id: EventId,
+    webhook_endpoint_id: EndpointId,
+    /// Whether the endpoint acknowledged the event.
+    pub status: AttemptStatus,
+    response_status: Option<u16>,
+    response_body: Option<String>,
+    retry_count: u16,
+    /// When it began.
+    pub created_at: Timestamp,
+    updated_at: Timestamp,
+    duration_ms: u64,
+    error: Option<&'static str>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptStatus {
+    /// The endpoint acknowledged the event.
+    Succeeded,
+    /// It did not.
+    Failed,
+}
+
+impl AttemptObject {
+    /// The attempts at a delivery, the first first. Only the last answer's body is kept.
+    pub fn of(mode: Mode, event_id: EventId, delivery: &Delivery) -> Vec<Self> {
+        let last = delivery.attempts.len();
+        let numbered = (1_u16..).zip(&delivery.attempts);
+        numbered
+            .map(|(number, attempt)| Self {
+                id: AttemptId { event_id, endpoint_id: delivery.endpoint_id, number },
+                livemode: mode,
+                event_id,
+                webhook_endpoint_id: delivery.endpoint_id,
+                status: if attempt.succeeded() { AttemptStatus::Succeeded } else { AttemptStatus::Failed },
+                response_status: attempt.code,
+                response_body: (usize::from(number) == last && attempt.code.is_some())
+                    .then(|| delivery.last_answer.clone()),
+                retry_count: number - 1,
+                created_at: attempt.at,
+                updated_at: attempt.at.plus(attempt.duration),
+                duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+                error: attempt.error.map(AttemptError::as_str),
+            })
+            .collect()
+    }
+
+    /// About how many bytes its JSON has.
+    pub fn json_bytes(&self) -> usize {
+        BYTES_BESIDE_BODY + self.response_body.as_ref().map_or(0, String::len)
+    }
+}
+
+impl std::str::FromStr for AttemptStatus {
+    type Err = crate::Invalid;
+
+    fn from_str(text: &str) -> Result<Self, crate::Invalid> {
+        match text {
+            "succeeded" => Ok(Self::Succeeded),
+            "failed" => Ok(Self::Failed),
+            _ => Err(crate::Invalid::because(format!("must be \"succeeded\" or \"failed\", not {text:?}"))),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What was sent to one endpoint.
+
+use std::collections::VecDeque;
+
+use futures::future::try_join_all;
+use posthorn_domain::{
+    Age, DeliveredEvent, Delivery, Endpoint, EndpointId, EventId, EventSpan, EventType, Tenant,
+};
+
+use super::scan::Run;
+use super::{EventLog, EventRecord, EventScan, RecordKey, failures};
+use crate::StorageError;
+
+/// How many deliveries that have failed are read at once.
+const AT_ONCE: usize = 25;
+
+/// The deliveries to an endpoint, one after another in the order of their events.
+pub struct DeliveriesOf {
+    log: EventLog,
+    endpoint_id: EndpointId,
+    source: Source,
+}
+
+enum Source {
+    /// The log itself, in the parts that may have events for the endpoint.
+    Log(EventScan),
+    /// The rows of deliveries that have failed.
+    Failures { tenant: Tenant, run: Run, ready: VecDeque<Found> },
+}
+
+/// An event that may have been sent to the endpoint.
+#[derive(Debug)]
+pub struct Found {
+    /// The row with the delivery, or the one that would have it.
+    pub key: RecordKey,
+    /// The delivery, if there is one.
+    pub delivery: Option<Delivery>,
+    /// The event's type, if it is one that any endpoint may get; known where the log itself is read.
+    pub open_type: Option<EventType>,
+}
+
+impl Found {
+    /// The event.
+    pub fn event_id(&self) -> EventId {
+        self.key.event_id
+    }
+}
+
+impl EventLog {
+    /// All deliveries to the endpoint, and the events between them that were not sent to it though their types are
+    /// those of others that may have been. About `expected` of them are going to be taken.
+    pub async fn deliveries_of(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        span: EventSpan,
+        age: Age,
+        expected: usize,
+    ) -> Result<DeliveriesOf, StorageError> {
+        let partitions =
+            self.partitions_where(tenant, |event_type| endpoint.may_have_got(event_type)).await?;
+        let scan = self.scan(tenant, &partitions, span, age, expected);
+        Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source: Source::Log(scan) })
+    }
+
+    /// The deliveries to the endpoint that have failed at least once, or were canceled.
+    pub fn failures_of(
+        &self,
+        tenant: &Tenant,
+        endpoint_id: EndpointId,
+        span: EventSpan,
+        age: Age,
+        expected: usize,
+    ) -> DeliveriesOf {
+        let run = Run::new(failures::pk(tenant, endpoint_id), span, age, expected);
+        let source = Source::Failures { tenant: tenant.clone(), run, ready: VecDeque::new() };
+        DeliveriesOf { log: self.clone(), endpoint_id, source }
+    }
+}
+
+impl DeliveriesOf {
+    /// The next one.
+    pub async fn next(&mut self) -> Result<Option<Found>, StorageError> {
+        let Self { log, endpoint_id, source } = self;
+        match source {
+            Source::Log(scan) => match scan.next().await? {
+                Some((event_id, record)) => {
+                    log.found(scan.tenant(), event_id, record, *endpoint_id).await.map(Some)
+                }
+                None => Ok(None),
+            },
+            Source::Failures { tenant, run, ready } => {
+                if ready.is_empty() {
+                    ready.extend(log.next_failures(tenant, *endpoint_id, run).await?);
+                }
+                Ok(ready.pop_front())
+            }
+        }
+    }
+}
+
+impl EventLog {
+    async fn found(
+        &self,
+        tenant: &Tenant,
+        event_id: EventId,
+        record: EventRecord,
+        endpoint_id: EndpointId,
+    ) -> Result<Found, StorageError> {
+        let key = RecordKey { tenant: tenant.clone(), event_id, chunk: record.chunk_of(endpoint_id) };
+        let event_type = DeliveredEvent::read(&record.body).and_then(|event| event.event_type());
+        let event_type = event_type.map_err(|error| StorageError::corrupt(&event_id.to_string(), error))?;
+        let open_type = record.only.is_none().then_some(event_type);
+        Ok(Found { delivery: self.pick(&key, record.deliveries, endpoint_id).await?, key, open_type })
+    }
+
+    async fn next_failures(
+        &self,
+        tenant: &Tenant,
+        endpoint_id: EndpointId,
+        run: &mut Run,
+    ) -> Result<Vec<Found>, StorageError> {
+        if run.is_dry() {
+            run.fill(self).await?;
+        }
+        let rows = std::iter::from_fn(|| run.take()).take(AT_ONCE).collect::<Vec<_>>();
+        try_join_all(rows.into_iter().map(|(_, item)| async move {
+            let key = failures::record_key(tenant, &item)?;
+            let mut deliveries = self.deliveries(&key).await?.into_iter();
+            let delivery = deliveries.find(|delivery| delivery.endpoint_id == endpoint_id);
+            Ok(Found { key, delivery, open_type: None })
+        }))
+        .await
+    }
+}

@@ -1,0 +1,60 @@
+//! Which deliveries to an endpoint did not go well at once: a row each, so that they can be found among all the others.
+//! `pk = {tenant}#{endpoint id}`, `sk = {event id}`. It is written before the failed attempt is on record; the record
+//! says what became of the delivery since.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::future::try_join_all;
+use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
+
+use super::scan::Item;
+use super::{EventLog, RecordKey, row};
+use crate::StorageError;
+
+/// The chunk that holds the delivery; absent where the record does.
+const CHUNK: &str = "c";
+
+impl EventLog {
+    /// Notes those deliveries of a row of which the first attempt has just gone wrong.
+    pub(super) async fn note_failures<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl Iterator<Item = &'a Delivery>,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let failed = deliveries.filter(|delivery| delivery.has_just_gone_wrong());
+        try_join_all(failed.map(|delivery| self.note_failure(key, delivery.endpoint_id, now))).await?;
+        Ok(())
+    }
+
+    async fn note_failure(
+        &self,
+        key: &RecordKey,
+        endpoint_id: EndpointId,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let mut put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(row::place(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
+            .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention)));
+        if let Some(chunk) = key.chunk {
+            put = put.item(CHUNK, AttributeValue::N(chunk.to_string()));
+        }
+        put.send().await.map_err(StorageError::from_call("PutItem"))?;
+        Ok(())
+    }
+}
+
+pub(super) fn pk(tenant: &Tenant, endpoint_id: EndpointId) -> String {
+    format!("{tenant}#{endpoint_id}")
+}
+
+/// The row that holds the delivery which an index row names.
+pub(super) fn record_key(tenant: &Tenant, item: &Item) -> Result<RecordKey, StorageError> {
+    let event_id: EventId = row::event_id(item)?;
+    let corrupt = || StorageError::corrupt(&format!("{tenant}/{event_id}"), "its chunk is no number");
+    let number = |chunk: &AttributeValue| chunk.as_n().ok()?.parse().ok();
+    let chunk = item.get(CHUNK).map(|chunk| number(chunk).ok_or_else(corrupt)).transpose()?;
+    Ok(RecordKey { tenant: tenant.clone(), event_id, chunk })
+}

@@ -1,0 +1,126 @@
+//! Reading the log in the order of its events, across its parts.
+
+use std::collections::{HashMap, VecDeque};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use posthorn_domain::{Age, EventId, EventSpan, Partition, Tenant};
+
+use super::{EventLog, EventRecord, RecordKey, row};
+use crate::StorageError;
+
+/// A row as DynamoDB has it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The fewest rows that are read of a part at first.
+const FEWEST: usize = 4;
+/// The most rows that are read at once; those of large events are read fewer at once by DynamoDB itself.
+const MOST: usize = 200;
+/// How many parts are read at the same time.
+const AT_ONCE: usize = 16;
+
+/// The events of some parts of the log, one after another. It reads about as many rows as are taken from it, and a few
+/// of each part.
+pub struct EventScan {
+    log: EventLog,
+    tenant: Tenant,
+    age: Age,
+    runs: Vec<Run>,
+}
+
+impl EventLog {
+    /// The events of these parts that lie in the span. About `expected` of them are going to be taken.
+    pub fn scan(
+        &self,
+        tenant: &Tenant,
+        partitions: &[Partition],
+        span: EventSpan,
+        age: Age,
+        expected: usize,
+    ) -> EventScan {
+        let each = expected.div_ceil(partitions.len().max(1));
+        let runs = partitions.iter().map(|partition| Run::new(row::log(tenant, *partition), span, age, each));
+        EventScan { log: self.clone(), tenant: tenant.clone(), age, runs: runs.collect() }
+    }
+}
+
+impl EventScan {
+    pub(super) fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// The next event, and what is on record of it, without the deliveries in its chunks.
+    pub async fn next(&mut self) -> Result<Option<(EventId, EventRecord)>, StorageError> {
+        let dry = self.runs.iter_mut().filter(|run| run.is_dry());
+        let filled: Vec<_> = dry.map(|run| run.fill(&self.log)).collect();
+        stream::iter(filled).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        let heads = self.runs.iter_mut().filter_map(|run| Some((run.head()?, run)));
+        let next = match self.age {
+            Age::NewestFirst => heads.max_by_key(|(id, _)| *id),
+            Age::OldestFirst => heads.min_by_key(|(id, _)| *id),
+        };
+        let Some((event_id, item)) = next.and_then(|(_, run)| run.take()) else { return Ok(None) };
+        let key = RecordKey { tenant: self.tenant.clone(), event_id, chunk: None };
+        Ok(Some((event_id, row::record(&key, item)?)))
+    }
+}
+
+/// The rows of one key, which sort by the events that they are about.
+pub(super) struct Run {
+    pk: String,
+    /// The first and last event; `None` when there are no more.
+    ends: Option<(EventId, EventId)>,
+    age: Age,
+    page: usize,
+    start: Option<Item>,
+    rows: VecDeque<(EventId, Item)>,
+}
+
+impl Run {
+    pub(super) fn new(pk: String, span: EventSpan, age: Age, expected: usize) -> Self {
+        let page = expected.clamp(FEWEST, MOST);
+        Self { pk, ends: span.ends(), age, page, start: None, rows: VecDeque::new() }
+    }
+
+    /// Whether more rows have to be read to know which is next.
+    pub(super) fn is_dry(&self) -> bool {
+        self.rows.is_empty() && self.ends.is_some()
+    }
+
+    fn head(&self) -> Option<EventId> {
+        self.rows.front().map(|(id, _)| *id)
+    }
+
+    pub(super) fn take(&mut self) -> Option<(EventId, Item)> {
+        self.rows.pop_front()
+    }
+
+    /// Reads the next rows: each time twice as many as before.
+    pub(super) async fn fill(&mut self, log: &EventLog) -> Result<(), StorageError> {
+        let Some((first, last)) = self.ends else { return Ok(()) };
+        let answer = log
+            .client
+            .query()
+            .table_name(&log.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(self.pk.clone()))
+            .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
+            .expression_attribute_values(":last", AttributeValue::S(last.to_string()))
+            .scan_index_forward(self.age == Age::OldestFirst)
+            .consistent_read(true)
+            .limit(i32::try_from(self.page).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(self.start.take())
+            .send()
+            .await
+            .map_err(StorageError::from_call("Query"))?;
+        for item in answer.items.unwrap_or_default() {
+            self.rows.push_back((row::event_id(&item)?, item));
+        }
+        self.page = (self.page * 2).min(MOST);
+        self.start = answer.last_evaluated_key;
+        if self.start.is_none() {
+            self.ends = None;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! How far recoveries have come: `pk = {tenant}#recoveries`, `sk = {recovery id}` in the events table.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use posthorn_domain::{
+    EndpointId, EventId, Recovery, RecoveryId, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{StorageError, Written};
+
+/// The recoveries in the events table. Each is kept as long as the events are.
+#[derive(Debug, Clone)]
+pub struct Recoveries {
+    client: Client,
+    table: String,
+    retention: Duration,
+}
+
+impl Recoveries {
+    /// The recoveries in this table; each is kept for `retention` from its last step.
+    pub fn new(client: Client, table: String, retention: Duration) -> Self {
+        Self { client, table, retention }
+    }
+
+    /// The recovery, or `None` when the tenant has none of this id.
+    pub async fn get(&self, tenant: &Tenant, id: RecoveryId) -> Result<Option<Recovery>, StorageError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(pk(tenant)))
+            .key("sk", AttributeValue::S(id.to_string()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StorageError::from_call("GetItem"))?;
+        answer.item.map(|item| RecoveryRow::read(item, tenant)).transpose()
+    }
+
+    /// Writes a recovery that has just begun.
+    pub async fn create(&self, tenant: &Tenant, recovery: &Recovery) -> Result<(), StorageError> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(self.item(tenant, recovery)?));
+        put.send().await.map_err(StorageError::from_call("PutItem"))?;
+        Ok(())
+    }
+
+    /// Writes a recovery's next step, unless somebody else has taken one since `slices` were done.
+    pub async fn advance(
+        &self,
+        tenant: &Tenant,
+        recovery: &Recovery,
+        slices: u32,
+    ) -> Result<Written, StorageError> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(self.item(tenant, recovery)?))
+            .condition_expression("slices = :slices AND #status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":slices", AttributeValue::N(slices.to_string()))
+            .expression_attribute_values(":running", AttributeValue::S("running".to_owned()));
+        match put.send().await {
+            Ok(_) => Ok(Written::Now),
+            Err(SdkError::ServiceError(error))
+                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
+            {
+                Ok(Written::Before)
+            }
+            Err(error) => Err(StorageError::from_call("PutItem")(error)),
+        }
+    }
+
+    fn item(
+        &self,
+        tenant: &Tenant,
+        recovery: &Recovery,
+    ) -> Result<HashMap<String, AttributeValue>, StorageError> {
+        let row = RecoveryRow {
+            pk: pk(tenant),
+            sk: recovery.id.to_string(),
+            endpoint_id: recovery.endpoint_id,
+            scope: recovery.scope,
+            since: recovery.since.as_millis(),
+            until: recovery.until.as_millis(),
+            status: recovery.status,
+            events_examined: recovery.events_examined,
+            deliveries_recovered: recovery.deliveries_recovered,
+            reached: recovery.reached.map(Timestamp::as_millis),
+            created_at: recovery.created_at.as_millis(),
+            updated_at: recovery.updated_at.as_millis(),
+            position: recovery.position,
+            slices: recovery.slices,
+            expires_at: recovery.updated_at.plus(self.retention).as_seconds(),
+        };
+        serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
+    }
+}
+
+/// The attributes of the row. Times are milliseconds since the Unix epoch, but for `expires_at`, in seconds.
+#[derive(Serialize, Deserialize)]
+struct RecoveryRow {
+    pk: String,
+    sk: String,
+    endpoint_id: EndpointId,
+    scope: RecoveryScope,
+    since: i64,
+    until: i64,
+    status: RecoveryStatus,
+    events_examined: u64,
+    deliveries_recovered: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reached: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    position: Option<EventId>,
+    slices: u32,
+    expires_at: i64,
+}
+
+impl RecoveryRow {
+    fn read(item: HashMap<String, AttributeValue>, tenant: &Tenant) -> Result<Recovery, StorageError> {
+        let row: Self = serde_dynamo::from_item(item)
+            .map_err(|error| StorageError::corrupt(&format!("{}/…", pk(tenant)), error))?;
+        Ok(Recovery {
+            id: row.sk.parse().map_err(|reason| StorageError::corrupt(&row.sk, reason))?,
+            mode: tenant.mode,
+            endpoint_id: row.endpoint_id,
+            scope: row.scope,
+            since: Timestamp::from_millis(row.since),
+            until: Timestamp::from_millis(row.until),
+            status: row.status,
+            events_examined: row.events_examined,
+            deliveries_recovered: row.deliveries_recovered,
+            reached: row.reached.map(Timestamp::from_millis),
+            created_at: Timestamp::from_millis(row.created_at),
+            updated_at: Timestamp::from_millis(row.updated_at),
+            position: row.position,
+            slices: row.slices,
+        })
+    }
+}
+
+fn pk(tenant: &Tenant) -> String {
+    format!("{tenant}#recoveries")
+}
