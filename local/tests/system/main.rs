@@ -4,14 +4,17 @@
 
 mod any_body;
 mod architecture;
+mod attempts_api;
 mod catalogue;
 mod deliveries;
 mod endpoints_api;
+mod event_lists;
 mod events_api;
 mod faults;
 mod harness;
 mod headers;
 mod publishing;
+mod recovery;
 mod release_binaries;
 mod resuming;
 mod retries;

@@ -11,15 +11,16 @@ use futures::future::join_all;
 use posthorn_domain::{
     Clock, Delivery, Endpoint, EventId, EventMessage, Fields, NewEndpoint, Random, Tenant, Timestamp,
 };
-use posthorn_local::StoresOptions;
+use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
 use posthorn_local_aws::template::queue_url;
-use posthorn_runtime::{Runtime, ScheduleFunction, Settings, SqsFunction};
+use posthorn_runtime::{HttpFunction, Runtime, ScheduleFunction, Settings, SqsFunction};
 use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute, Written};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{TestStores, local_tenant};
+use crate::samples::sample;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -58,6 +59,7 @@ pub(crate) struct TimeMachine {
     clock: TestClock,
     sqs: aws_sdk_sqs::Client,
     workers: [(&'static str, SqsFunction); 2],
+    routes: BTreeMap<&'static str, HttpFunction>,
     sweep_due: ScheduleFunction,
 }
 
@@ -69,6 +71,7 @@ impl TimeMachine {
         let queues = QueueClock::new(move || queues.now().as_millis());
         let stores =
             TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
+        stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
         let random: Arc<dyn Random> = Arc::new(Seeded(AtomicU64::new(1)));
         let runtime = |function: &str| {
             let mut variables: BTreeMap<String, String> = stores.environment(function);
@@ -85,6 +88,13 @@ impl TimeMachine {
                 ("EventsQueue", fan_out::function(&runtime("fan-out")).unwrap()),
                 ("DeliveriesQueue", deliver::function(&runtime("deliver")).unwrap()),
             ],
+            routes: BTreeMap::from([
+                ("get-recovery", get_recovery::function(&runtime("get-recovery")).unwrap()),
+                ("list-attempts", list_attempts::function(&runtime("list-attempts")).unwrap()),
+                ("list-events", list_events::function(&runtime("list-events")).unwrap()),
+                ("recover-endpoint", recover_endpoint::function(&runtime("recover-endpoint")).unwrap()),
+                ("retry-attempt", retry_attempt::function(&runtime("retry-attempt")).unwrap()),
+            ]),
             sweep_due: sweep_due::function(&runtime("sweep-due")).unwrap(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,
@@ -104,6 +114,58 @@ impl TimeMachine {
         let endpoint = new.register(&local_tenant(), self.now(), self.random.as_ref());
         self.endpoints.create(&local_tenant(), &endpoint, 10_000).await.unwrap();
         endpoint
+    }
+
+    /// Calls the function of a route, with what its path and its body say. Answers its status and JSON.
+    pub(crate) async fn call(
+        &self,
+        function: &str,
+        path: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let path: BTreeMap<_, _> = path.iter().copied().collect();
+        let body = body.map(|body| body.to_string());
+        self.request(function, &json!({ "pathParameters": path, "body": body })).await
+    }
+
+    /// Calls the function of a list, with its query.
+    pub(crate) async fn list(&self, function: &str, query: &[(&str, &str)]) -> (u16, Value) {
+        self.list_as(DEVELOPMENT_KEY, function, query).await
+    }
+
+    /// The same with somebody's API key.
+    pub(crate) async fn list_as(
+        &self,
+        key: &str,
+        function: &str,
+        query: &[(&str, &str)],
+    ) -> (u16, Value) {
+        let query = query.iter().map(|(name, value)| format!("{name}={value}"));
+        let query = query.collect::<Vec<_>>().join("&");
+        let headers = json!({ "authorization": format!("Bearer {key}") });
+        self.request(function, &json!({ "headers": headers, "rawQueryString": query })).await
+    }
+
+    /// The first page of the attempts that a query asks for.
+    pub(crate) async fn attempts(&self, query: &[(&str, &str)]) -> Vec<Value> {
+        let (status, mut page) = self.list("list-attempts", query).await;
+        assert_eq!(status, 200, "{page}");
+        page["list"].as_array_mut().map(std::mem::take).unwrap()
+    }
+
+    /// Calls a function with its sample, of which some parts are others.
+    async fn request(&self, function: &str, parts: &Value) -> (u16, Value) {
+        let mut request: Value = serde_json::from_str(&sample(function)).unwrap();
+        for part in ["pathParameters", "queryStringParameters", "rawQueryString", "body"] {
+            request.as_object_mut().unwrap().remove(part);
+        }
+        for (name, part) in parts.as_object().unwrap() {
+            request[name] = part.clone();
+        }
+        let request = lambda_http::request::from_str(&request.to_string()).unwrap();
+        let response = self.routes[function](request).await;
+        let body: &[u8] = response.body().as_ref();
+        (response.status().as_u16(), serde_json::from_slice(body).unwrap())
     }
 
     /// Puts an event on the events queue.
