@@ -3,11 +3,13 @@
 //! [`Stores`] holds the tables and queues, [`Functions`] runs the functions as API Gateway and Lambda would. Each
 //! can be started for itself, on free ports, and stopped; [`demo`] starts both and shows what they do.
 
+pub mod bench;
 pub mod chaos;
 pub mod demo;
 mod functions;
 mod gateway;
 mod poller;
+mod proxy;
 mod receiver;
 mod registry;
 mod scheduler;

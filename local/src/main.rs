@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use posthorn_local::chaos::{self, Bench};
-use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
+use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, bench, demo};
 use tracing::level_filters::LevelFilter;
 
 /// Posthorn on a laptop: every function, the tables and the queues, on loopback.
@@ -38,6 +38,11 @@ enum Command {
         seed: u64,
         #[command(flatten)]
         shared: SharedArguments,
+    },
+    /// Measure, and print figures
+    Bench {
+        #[command(subcommand)]
+        what: Benchmark,
     },
     /// Serve the tables and queues alone
     Stores {
@@ -70,6 +75,18 @@ enum Command {
         /// The endpoint's signing secret, to verify signatures with
         #[arg(long, value_name = "WHSEC")]
         secret: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// What a page of each list reads from the tables, in logs of different sizes
+    Reads {
+        /// How many events are in the log
+        #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
+        sizes: Vec<u64>,
+        #[command(flatten)]
+        shared: SharedArguments,
     },
 }
 
@@ -137,6 +154,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let bench = Bench { template: shared.template, program: std::env::current_exe()?, seed };
             let nothing_lost = chaos::run(&bench).await?;
             return Ok(if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Some(Command::Bench { what: Benchmark::Reads { sizes, shared } }) => {
+            posthorn_runtime::log_text(shared.log_level);
+            bench::reads(&shared.template, &sizes).await?;
         }
         Some(Command::Stores { stores, shared }) => stores_alone(&stores, &shared).await?,
         Some(Command::Functions { http, on, shared }) => functions_alone(&http, on, &shared).await?,

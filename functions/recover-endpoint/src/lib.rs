@@ -18,7 +18,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 
 /// How much a recovery would send.
 #[derive(Serialize)]
-struct DryRun {
+struct Counted {
     dry_run: bool,
     count: u64,
     complete: bool,
@@ -64,15 +64,15 @@ async fn count(
     tenant: &Tenant,
     endpoint: &Endpoint,
     recovery: &Recovery,
-) -> Result<DryRun, Problem> {
+) -> Result<Counted, Problem> {
     let end = app.clock.now().plus(COUNTING_TIME);
     let mut search = app.log.search(tenant, endpoint, recovery).await?;
     let mut count = 0;
     while app.clock.now() < end {
         match search.next(recovery.created_at).await? {
-            None => return Ok(DryRun { dry_run: true, count, complete: true }),
+            None => return Ok(Counted { dry_run: true, count, complete: true }),
             Some((_, is_wanted)) => count += u64::from(is_wanted),
         }
     }
-    Ok(DryRun { dry_run: true, count, complete: false })
+    Ok(Counted { dry_run: true, count, complete: false })
 }

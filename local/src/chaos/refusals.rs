@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use http::StatusCode;
 
-use super::refusing_proxy::{RefusingProxy, Service};
+use super::refusing_proxy::{Errors, Refusing};
 use super::{Bench, Tally, events};
+use crate::proxy::Proxy;
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
 /// How long a message stays hidden that the functions could not handle.
@@ -35,8 +36,8 @@ impl Refusals {
             ..StoresOptions::default()
         })
         .await?;
-        let tables = RefusingProxy::start(Service::DynamoDb, &stores.dynamodb, bench.seed).await?;
-        let queues = RefusingProxy::start(Service::Sqs, &stores.sqs, bench.seed).await?;
+        let tables = Proxy::start(&stores.dynamodb, Refusing::new(Errors::DynamoDb, bench.seed)).await?;
+        let queues = Proxy::start(&stores.sqs, Refusing::new(Errors::Sqs, bench.seed)).await?;
         let functions = Functions::start(&FunctionsOptions {
             template: bench.template.clone(),
             dynamodb: tables.url.clone(),
@@ -46,8 +47,8 @@ impl Refusals {
         .await?;
         events::register(&functions.http, (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url)))
             .await?;
-        tables.refuse(self.share);
-        queues.refuse(self.share);
+        tables.gate.refuse(self.share);
+        queues.gate.refuse(self.share);
         let span = Duration::from_secs(1) * self.events / RATE;
         let expected = usize::try_from(self.events * self.endpoints)?;
         let (published, tally) = tokio::join!(
@@ -56,7 +57,7 @@ impl Refusals {
         );
         published?;
         // Each refusal that the SDK's own tries do not get over costs its message's deliveries at most once more.
-        let excused = (tables.refused() + queues.refused()) * usize::try_from(self.endpoints)?;
+        let excused = (tables.gate.refused() + queues.gate.refused()) * usize::try_from(self.endpoints)?;
         functions.stop().await?;
         stores.stop().await?;
         Ok(Tally { excused, ..tally? })

@@ -88,7 +88,10 @@ async fn an_endpoints_attempts_are_listed_those_of_the_newest_event_first() {
         assert_eq!(ids(&pages(&machine, &[("webhook_endpoint_id", &wh)], limit).await), ids(&all), "{limit}");
     }
     let (_, back) = machine
-        .list("list-attempts", &[("webhook_endpoint_id", &wh), ("ending_before", ids(&all)[3]), ("limit", "2")])
+        .list(
+            "list-attempts",
+            &[("webhook_endpoint_id", &wh), ("ending_before", ids(&all)[3]), ("limit", "2")],
+        )
         .await;
     assert_eq!(ids(back["list"].as_array().unwrap()), &ids(&all)[1..3]);
     assert_eq!(back["has_more"], true);
@@ -204,7 +207,11 @@ async fn an_attempt_asked_for_twice_is_made_twice_and_a_success_ends_the_retries
     answer.store(500, Ordering::SeqCst);
     machine.pass(Duration::from_secs(10)).await;
     let delivery = machine.delivery(event).await;
-    assert_eq!((delivery.status, delivery.attempts.len()), (DeliveryStatus::Succeeded, 6), "it stays acknowledged");
+    assert_eq!(
+        (delivery.status, delivery.attempts.len()),
+        (DeliveryStatus::Succeeded, 6),
+        "it stays acknowledged"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,7 +231,11 @@ async fn an_attempt_by_hand_and_one_of_the_schedule_at_the_same_time_are_both_on
     assert_eq!((delivery.attempts.len(), delivery.next_attempt(), delivery.resends()), (5, 3, 3));
     machine.pass(2 * HOUR).await;
     let delivery = machine.delivery(event).await;
-    assert_eq!((delivery.attempts.len(), delivery.status), (6, DeliveryStatus::Failed), "the schedule went on");
+    assert_eq!(
+        (delivery.attempts.len(), delivery.status),
+        (6, DeliveryStatus::Failed),
+        "the schedule went on"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

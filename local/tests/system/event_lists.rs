@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
-use posthorn_domain::{
-    EventDraft, EventId, EventType, Fields, Mode, Partition,
-};
+use posthorn_domain::{EventDraft, EventId, EventType, Fields, Mode, Partition};
 use posthorn_local::Receiver;
 use posthorn_storage::{EventRecord, RecordKey, Written};
 use proptest::collection::vec;
@@ -70,7 +68,9 @@ fn filter() -> impl Strategy<Value = Vec<(&'static str, &'static str)>> {
 
 fn matches(filter: &[(&str, &str)], (event_type, _, object): Made) -> bool {
     filter.iter().all(|(name, value)| match *name {
-        "type" => value.strip_suffix('*').map_or(event_type == *value, |prefix| event_type.starts_with(prefix)),
+        "type" => {
+            value.strip_suffix('*').map_or(event_type == *value, |prefix| event_type.starts_with(prefix))
+        }
         "object_id" => object.to_string() == *value,
         _ => *value == "thing",
     })
@@ -121,13 +121,7 @@ async fn every_event_is_listed_once(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_event_is_skipped_or_shown_twice_while_others_arrive() {
-    let input = (
-        vec(made(), 0..40),
-        vec(vec(made(), 0..6), 0..10),
-        filter(),
-        1_usize..8,
-        any::<bool>(),
-    );
+    let input = (vec(made(), 0..40), vec(vec(made(), 0..6), 0..10), filter(), 1_usize..8, any::<bool>());
     let runtime = Handle::current();
     let case = |(before, meanwhile, filter, limit, upwards)| {
         runtime.block_on(every_event_is_listed_once(before, meanwhile, filter, limit, upwards));
@@ -195,7 +189,8 @@ async fn a_list_of_events_says_what_it_cannot_do() {
     assert_eq!(refused(&[("created_at_from", "monday")]).await.0, "created_at_from");
     assert_eq!(refused(&[("starting_after", "wh_1")]).await.0, "starting_after");
     assert_eq!(refused(&[("object", "thing")]).await.0, "object");
-    let both = [("starting_after", &*EventId::MAX.to_string()), ("ending_before", &*EventId::MIN.to_string())];
+    let both =
+        [("starting_after", &*EventId::MAX.to_string()), ("ending_before", &*EventId::MIN.to_string())];
     assert_eq!(refused(&both).await.0, "ending_before");
 }
 

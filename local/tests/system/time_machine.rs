@@ -134,12 +134,7 @@ impl TimeMachine {
     }
 
     /// The same with somebody's API key.
-    pub(crate) async fn list_as(
-        &self,
-        key: &str,
-        function: &str,
-        query: &[(&str, &str)],
-    ) -> (u16, Value) {
+    pub(crate) async fn list_as(&self, key: &str, function: &str, query: &[(&str, &str)]) -> (u16, Value) {
         let query = query.iter().map(|(name, value)| format!("{name}={value}"));
         let query = query.collect::<Vec<_>>().join("&");
         let headers = json!({ "authorization": format!("Bearer {key}") });

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, DeliveryWork, Endpoint, EndpointStatus, EventId, Recovery,
-    RecoveryMessage, RecoveryStatus, Tenant, Timestamp,
+    Clock, Delivery, DeliveryMessage, Endpoint, EndpointStatus, EventId, Recovery, RecoveryMessage,
+    RecoveryStatus, Tenant, Timestamp,
 };
 use posthorn_storage::{
     DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError, Written,
 };
 
+use crate::postman::next_message;
 use crate::{QueueMessage, WorkError};
 
 /// How many seconds' worth of deliveries are recovered in one slice.
@@ -141,31 +142,23 @@ impl Recoverer {
         Ok(messages.len() as u64)
     }
 
+    /// Puts one delivery on record as due at that time. `None` where somebody else has just written it.
     async fn restart(
         &self,
         endpoint: &Endpoint,
         recovered: Recovered,
         at: Timestamp,
     ) -> Result<Option<DeliveryMessage>, StorageError> {
-        let Recovered { key, delivery } = recovered;
-        let (written, delivery) = match delivery {
-            Some(before) => {
-                let delivery = before.recovered(at);
-                let (status_before, attempts_before) = (before.status, before.attempts.len());
-                let step = Progress { delivery: &delivery, status_before, attempts_before };
-                (self.log.advance(&key, &[step], self.clock.now()).await?, delivery)
-            }
-            None => {
-                let delivery = Delivery::due(endpoint.id, at);
-                (self.log.add(&key, &delivery).await?, delivery)
-            }
+        let Recovered { key, delivery: before } = recovered;
+        let delivery =
+            before.as_ref().map_or_else(|| Delivery::due(endpoint.id, at), |before| before.recovered(at));
+        let written = if let Some(before) = before {
+            let (status_before, attempts_before) = (before.status, before.attempts.len());
+            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            self.log.advance(&key, &[step], self.clock.now()).await?
+        } else {
+            self.log.add(&key, &delivery).await?
         };
-        let work = DeliveryWork::Attempt { endpoint_id: endpoint.id, attempt: delivery.next_attempt() };
-        Ok((written == Written::Now).then(|| DeliveryMessage {
-            tenant: key.tenant,
-            event_id: key.event_id,
-            chunk: key.chunk,
-            work,
-        }))
+        Ok((written == Written::Now).then(|| next_message(&key, &delivery)))
     }
 }

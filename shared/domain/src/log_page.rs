@@ -47,8 +47,16 @@ pub struct LogPageBuilder<Id, T> {
 impl<Id: Copy, T> LogPageBuilder<Id, T> {
     /// An empty page for this window, for which so many events are looked at.
     pub fn new(window: Window<Id>, look_at_most: usize) -> Self {
-        let (list, last) = (Vec::new(), None);
-        Self { window, look_at_most, skipped: 0, looked_at: 0, bytes: 0, list, last, has_more: false }
+        Self {
+            window,
+            look_at_most,
+            skipped: 0,
+            looked_at: 0,
+            bytes: 0,
+            list: Vec::new(),
+            last: None,
+            has_more: false,
+        }
     }
 
     /// Whether the page needs no further entries.

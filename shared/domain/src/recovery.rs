@@ -212,8 +212,8 @@ mod tests {
         };
         let check = |delivery: Delivery, failed, all| {
             let takes = |scope: RecoveryScope| scope.takes(&delivery, now());
-            let taken = (takes(RecoveryScope::Failed), takes(RecoveryScope::All));
-            assert_eq!((taken, takes(RecoveryScope::Missing)), ((failed, all), false), "{delivery:?}");
+            let scopes = [RecoveryScope::Failed, RecoveryScope::All, RecoveryScope::Missing];
+            assert_eq!(scopes.map(takes), [failed, all, false], "{delivery:?}");
         };
         let (failed, slow) = (attempt(Some(500), None), attempt(None, Some(AttemptError::Slow)));
         check(delivery(DeliveryStatus::Succeeded, None, &[failed, attempt(Some(200), None)]), false, false);

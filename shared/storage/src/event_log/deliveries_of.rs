@@ -59,8 +59,8 @@ impl EventLog {
     ) -> Result<DeliveriesOf, StorageError> {
         let partitions =
             self.partitions_where(tenant, |event_type| endpoint.may_have_got(event_type)).await?;
-        let scan = self.scan(tenant, &partitions, span, age, expected);
-        Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source: Source::Log(scan) })
+        let source = Source::Log(self.scan(tenant, &partitions, span, age, expected));
+        Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source })
     }
 
     /// The deliveries to the endpoint that have failed at least once, or were canceled.
