@@ -216,9 +216,9 @@ async fn an_attempt_asked_for_twice_is_made_twice_and_a_success_ends_the_retries
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_by_hand_and_one_of_the_schedule_at_the_same_time_are_both_on_record() {
-    let (_receiver, _) = receiver(500).await;
+    let (receiver, _) = receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "10s, 1h")]).await;
-    let endpoint = machine.register(&_receiver.url, &["*"]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
     let event = machine.publish("order.paid").await;
     machine.work().await;
     machine.sleep(Duration::from_secs(15));
@@ -240,9 +240,9 @@ async fn an_attempt_by_hand_and_one_of_the_schedule_at_the_same_time_are_both_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_cannot_be_made_is_refused_with_the_reason() {
-    let (_receiver, _) = receiver(500).await;
+    let (receiver, _) = receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
-    let endpoint = machine.register(&_receiver.url, &["order.*"]).await;
+    let endpoint = machine.register(&receiver.url, &["order.*"]).await;
     let other = machine.register("https://example.com/", &["parcel.lost"]).await;
     let event = machine.publish("order.paid").await;
     machine.pass(Duration::from_secs(10)).await;

@@ -215,9 +215,9 @@ async fn a_large_recovery_goes_on_by_itself_at_its_rate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_stops_when_its_endpoint_is_disabled() {
-    let (_receiver, _) = receiver(500).await;
+    let (receiver, _) = receiver(500).await;
     let machine = TimeMachine::start(&[("RECOVERIES_PER_SECOND", "1"), ("RETRY_SCHEDULE", "1h")]).await;
-    let endpoint = machine.register(&_receiver.url, &["*"]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
     for _ in 0..30 {
         machine.publish("order.paid").await;
