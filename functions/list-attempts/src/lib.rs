@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use posthorn_api::{
-    AttemptListing, AttemptsApi, Problem, Request, Response, attempt_listing, attempts_at, ok,
+    AttemptListing, AttemptsApi, AttemptsOf, Problem, Request, Response, attempt_listing, attempts_at, ok,
 };
 use posthorn_domain::{
-    AttemptId, AttemptObject, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Tenant, Window,
+    AttemptId, AttemptObject, EndpointId, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Tenant, Window,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
@@ -18,14 +18,13 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 async fn list_attempts(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request).await?;
     let listing = attempt_listing(&request)?;
-    let page = match (listing.event_id, listing.endpoint_id) {
-        (Some(event_id), _) => of_event(&app, &tenant, event_id, &listing).await?,
-        (None, Some(id)) => {
+    let page = match listing.of {
+        AttemptsOf::Event(event_id, at) => of_event(&app, &tenant, event_id, at, &listing).await?,
+        AttemptsOf::Endpoint(id) => {
             let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
             let AttemptListing { status, window, .. } = listing;
             attempts_at(&app.log, &tenant, &endpoint, status, window, MAX_LOOKED_AT).await?
         }
-        (None, None) => unreachable!("a listing without both is refused"),
     };
     Ok(ok(&page))
 }
@@ -35,10 +34,11 @@ async fn of_event(
     app: &AttemptsApi,
     tenant: &Tenant,
     event_id: EventId,
+    at: Option<EndpointId>,
     listing: &AttemptListing,
 ) -> Result<LogPage<AttemptId, AttemptObject>, Problem> {
     let record = app.log.get_whole(tenant, event_id).await?.ok_or_else(|| Problem::no_event(event_id))?;
-    let is_asked_for = |id| listing.endpoint_id.is_none_or(|asked| asked == id);
+    let is_asked_for = |id| at.is_none_or(|asked| asked == id);
     let deliveries = record.deliveries.iter().filter(|delivery| is_asked_for(delivery.endpoint_id));
     let mut attempts: Vec<_> =
         deliveries.flat_map(|delivery| AttemptObject::of(tenant.mode, event_id, delivery)).collect();

@@ -5,6 +5,7 @@
 mod any_body;
 mod architecture;
 mod attempts_api;
+mod binaries;
 mod catalogue;
 mod deliveries;
 mod endpoints_api;
@@ -15,7 +16,6 @@ mod harness;
 mod headers;
 mod publishing;
 mod recovery;
-mod release_binaries;
 mod resuming;
 mod retries;
 mod samples;

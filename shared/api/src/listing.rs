@@ -49,13 +49,20 @@ pub struct EventListing {
     pub window: Window<EventId>,
 }
 
+/// Whose attempts a client asks for.
+#[derive(Debug, Clone, Copy)]
+pub enum AttemptsOf {
+    /// Those of one event, at one endpoint or at all.
+    Event(EventId, Option<EndpointId>),
+    /// Those at one endpoint.
+    Endpoint(EndpointId),
+}
+
 /// What a client asks of the list of attempts.
 #[derive(Debug)]
 pub struct AttemptListing {
-    /// Those of one event.
-    pub event_id: Option<EventId>,
-    /// Those at one endpoint.
-    pub endpoint_id: Option<EndpointId>,
+    /// Whose.
+    pub of: AttemptsOf,
     /// Those that went like this.
     pub status: Option<AttemptStatus>,
     /// Which part of them.
@@ -96,14 +103,16 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
     let named = |what: &'static str| move |_: Invalid| Invalid::because(format!("must be the id of {what}"));
     let event_id = request.query_as("event_id", named("an event"))?;
     let endpoint_id = request.query_as("webhook_endpoint_id", named("a webhook endpoint"))?;
-    if event_id.is_none() && endpoint_id.is_none() {
-        return Err(Problem::BadRequest {
-            param: None,
-            error: "Say whose attempts to list: give `event_id`, `webhook_endpoint_id`, or both.".to_owned(),
-        });
-    }
+    let of = match (event_id, endpoint_id) {
+        (Some(event_id), at) => AttemptsOf::Event(event_id, at),
+        (None, Some(endpoint_id)) => AttemptsOf::Endpoint(endpoint_id),
+        (None, None) => {
+            let error = "Say whose attempts to list: give `event_id`, `webhook_endpoint_id`, or both.";
+            return Err(Problem::BadRequest { param: None, error: error.to_owned() });
+        }
+    };
     let status = request.query_as("status", |invalid: Invalid| invalid)?;
-    Ok(AttemptListing { event_id, endpoint_id, status, window: window(request, "an attempt")? })
+    Ok(AttemptListing { of, status, window: window(request, "an attempt")? })
 }
 
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,

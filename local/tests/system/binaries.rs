@@ -1,5 +1,5 @@
-//! The binaries as Lambda starts them, against a Runtime API served here. They must have been built:
-//! `cargo build --release --workspace`.
+//! The binaries as Lambda starts them, against a Runtime API served here. They must have been built, in the profile that
+//! the test is: `cargo build --workspace`, or with `--release`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -50,7 +50,7 @@ async fn runtime_api(event: String) -> (String, mpsc::UnboundedReceiver<(String,
 fn binary(function: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let target = option_env!("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
-    target.join("release").join(function)
+    target.join(if cfg!(debug_assertions) { "debug" } else { "release" }).join(function)
 }
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
@@ -75,7 +75,7 @@ async fn invoke(stores: &TestStores, function: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the release binaries: cargo build --release --workspace"]
+#[ignore = "needs the binaries: cargo build --workspace"]
 async fn every_binary_answers_its_sample() {
     let receiver = Receiver::start(0, |_, _| StatusCode::SERVICE_UNAVAILABLE).await.unwrap();
     let stores = stores_for_samples(&receiver.url).await;
