@@ -23,6 +23,7 @@ pub(crate) fn function(name: &str, runtime: &Runtime) -> Result<Function> {
         "fan-out" => fan_out::function(runtime).map(Function::Sqs),
         "get-endpoint" => get_endpoint::function(runtime).map(Function::Http),
         "get-event" => get_event::function(runtime).map(Function::Http),
+        "get-openapi" => get_openapi::function(runtime).map(Function::Http),
         "get-recovery" => get_recovery::function(runtime).map(Function::Http),
         "get-secret" => get_secret::function(runtime).map(Function::Http),
         "list-attempts" => list_attempts::function(runtime).map(Function::Http),

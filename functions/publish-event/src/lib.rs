@@ -37,7 +37,7 @@ async fn publish_one(app: &PublishApi, tenant: &Tenant, request: &Request) -> Re
 /// The header `Idempotency-Key`.
 fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
     let key = request
-        .header("idempotency-key")
+        .header("Idempotency-Key")?
         .map(|key| key.parse().map_err(|invalid| Problem::param("Idempotency-Key", invalid)));
     key.transpose()
 }

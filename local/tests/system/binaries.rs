@@ -92,6 +92,7 @@ async fn every_binary_answers_its_sample() {
         ("list-events", 200),
         ("list-attempts", 200),
         ("list-event-types", 200),
+        ("get-openapi", 200),
         ("publish-event", 202),
     ] {
         let answer = invoke(&stores, function).await;

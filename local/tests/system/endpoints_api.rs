@@ -114,6 +114,8 @@ async fn bad_input_is_answered_with_what_to_do() {
     assert_eq!(status, 413);
     let (status, problem) = system.request("GET", "/api/webhook-endpoints?pageSize=101", None).await;
     assert_eq!((status, text(&problem, "param")), (400, "pageSize"));
+    let (status, problem) = system.request("GET", "/api/webhook-endpoints?page=1000001", None).await;
+    assert_eq!((status, text(&problem, "param")), (400, "page"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ use posthorn_storage::{KeyHash, Written};
 use serde_json::Value;
 use tokio::time::{interval, timeout};
 
+use crate::contract::check_answer;
+
 /// How long a test waits for what should happen soon.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -134,7 +136,7 @@ impl TestSystem {
         Self { http: functions.http.clone(), _functions: functions, stores, client: reqwest::Client::new() }
     }
 
-    /// Sends a request. Answers its status and JSON.
+    /// Sends a request. Answers its status and JSON, which have to be as the OpenAPI document says.
     pub(crate) async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         self.request_as(None, method, path, body).await
     }
@@ -154,7 +156,11 @@ impl TestSystem {
             request = request.header("content-type", "application/json").body(body.to_string());
         }
         let response = request.send().await.unwrap();
-        (response.status().as_u16(), serde_json::from_str(&response.text().await.unwrap()).unwrap())
+        let status = response.status().as_u16();
+        let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let answer = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        check_answer(method, path, status, &media_type, &answer);
+        (status, answer)
     }
 
     /// Registers an endpoint; answers it.

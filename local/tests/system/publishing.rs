@@ -56,6 +56,17 @@ async fn the_same_key_and_body_give_the_same_event_and_another_body_is_a_conflic
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_cannot_be_read_is_refused_not_overlooked() {
+    let system = TestSystem::start().await;
+    let request = reqwest::Client::new().post(format!("{}/api/events", system.http));
+    let request = request.header("content-type", "application/json").header("idempotency-key", "schlüssel");
+    let response = request.body(event("key", 5).to_string().replace("request", "metadata")).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let problem: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(text(&problem, "param"), "Idempotency-Key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn twins_that_publish_at_the_same_time_publish_one_event() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let system = TestSystem::start().await;

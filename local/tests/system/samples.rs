@@ -64,6 +64,7 @@ async fn the_routes_functions_answer_their_samples() {
     check(list_attempts::function(&runtime("list-attempts")).unwrap(), "list-attempts", 200).await;
     check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
     check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
+    check(get_openapi::function(&runtime("get-openapi")).unwrap(), "get-openapi", 200).await;
     check(publish(), "publish-event", 202).await;
     check(publish(), "publish-event-batch", 202).await;
     assert_eq!(stores.depth("EventsQueue").await, 5);

@@ -1,6 +1,5 @@
 //! Who calls.
 
-use http::header::AUTHORIZATION;
 use posthorn_domain::{AccountId, Mode, Tenant};
 use posthorn_storage::{ApiKeys, KeyHash};
 
@@ -31,7 +30,7 @@ impl Access {
     }
 
     async fn account(&self, request: &Request) -> Result<AccountId, Problem> {
-        let header = request.header(AUTHORIZATION).ok_or(Problem::Unauthorized(
+        let header = request.header("Authorization").ok().flatten().ok_or(Problem::Unauthorized(
             "This API needs a key: send it in the header `Authorization: Bearer …`.",
         ))?;
         let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));

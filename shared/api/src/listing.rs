@@ -11,6 +11,8 @@ use crate::{Problem, Request};
 
 /// The largest page.
 const MAX_PAGE: usize = 100;
+/// The last page that may be asked for.
+const LAST_PAGE: usize = 1_000_000;
 /// The page when nobody says how large.
 const DEFAULT_PAGE: usize = 20;
 
@@ -149,7 +151,7 @@ fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
 
 /// Reads `page`, `pageSize` (or `size`), or `limit`, `starting_after`, `ending_before`, which are ids of `what` is listed.
 fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<Window<Id>, Problem> {
-    let page = number(request, "page", usize::MAX)?;
+    let page = number(request, "page", LAST_PAGE)?;
     let page_size = number(request, "pageSize", MAX_PAGE)?;
     let size = number(request, "size", MAX_PAGE)?;
     let limit = number(request, "limit", MAX_PAGE)?;
@@ -177,10 +179,7 @@ fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<W
 }
 
 fn number(request: &Request, name: &str, max: usize) -> Result<Option<usize>, Problem> {
-    let reason = || match max {
-        usize::MAX => Invalid::because("must be a whole number from 1"),
-        max => Invalid::because(format!("must be a whole number from 1 to {max}")),
-    };
+    let reason = || Invalid::because(format!("must be a whole number from 1 to {max}"));
     match request.query_as::<usize>(name, |_| reason())? {
         Some(number) if !(1..=max).contains(&number) => Err(Problem::param(name, reason())),
         number => Ok(number),

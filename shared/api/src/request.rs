@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use http::header::{AsHeaderName, CONTENT_TYPE};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use posthorn_domain::{
@@ -37,9 +38,10 @@ impl Request {
         &self.id
     }
 
-    /// A header, if it is there and is visible ASCII.
-    pub fn header(&self, name: impl AsHeaderName) -> Option<&str> {
-        self.inner.headers().get(name)?.to_str().ok()
+    /// A header, which must be visible ASCII if it is there.
+    pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let header = self.inner.headers().get(name).map(HeaderValue::to_str);
+        header.transpose().map_err(|_| Problem::param(name, "must be visible ASCII"))
     }
 
     /// The endpoint that the path names. A text that can be no endpoint's id names none.
