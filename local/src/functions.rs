@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
+use posthorn_domain::{Clock as _, KeyGrant, KeyId, Mode, Scope};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, REGION, Template};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
-use posthorn_storage::KeyHash;
+use posthorn_storage::{KeyHash, Written};
 
 use crate::gateway::{Gateway, Target};
 use crate::poller::Poller;
@@ -18,8 +19,10 @@ use crate::tasks::{Tasks, listen};
 
 /// The account that requests without an API key act for.
 pub const DEVELOPMENT_ACCOUNT: &str = "local";
-/// The API key of that account. It opens nothing but what is on this machine.
+/// The API key of that account's live data. It opens nothing but what is on this machine.
 pub const DEVELOPMENT_KEY: &str = "sk_local_development";
+/// The API key of its test data.
+const DEVELOPMENT_TEST_KEY: &str = "sk_local_development_test";
 
 /// What functions to run, and on what.
 #[derive(Debug, Clone, Default)]
@@ -48,8 +51,9 @@ impl Functions {
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         let (listener, http) = listen(options.http_port, "--http-port").await?;
         let template = Template::load(&options.template, &options.sqs)?;
-        add_development_key(&template, options).await?;
-        let (mut gateway, mut tasks) = (Gateway::new(DEVELOPMENT_KEY)?, Tasks::default());
+        add_development_keys(&template, options).await?;
+        let (mut gateway, mut tasks) =
+            (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
         for spec in &template.functions {
             match registry::function(&spec.name, &runtime(spec, options)?)? {
                 Function::Http(function) => {
@@ -132,16 +136,34 @@ impl FunctionsOptions {
     }
 }
 
-/// The functions ask for an API key here as they do on AWS; the gateway adds this one where a request has none.
-async fn add_development_key(template: &Template, options: &FunctionsOptions) -> Result<()> {
+/// The functions ask for an API key here as they do on AWS; the gateway adds one of these where a request has none.
+async fn add_development_keys(template: &Template, options: &FunctionsOptions) -> Result<()> {
     let knows_keys = |spec: &&FunctionSpec| spec.environment.contains_key("ENDPOINTS_TABLE");
     let spec = template.functions.iter().find(knows_keys).context("no function has an ENDPOINTS_TABLE")?;
-    let account = DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id");
-    let added = runtime(spec, options)?.api_keys()?.add(KeyHash::of(DEVELOPMENT_KEY), &account).await;
-    added.with_context(|| {
-        format!(
-            "there is no DynamoDB with Posthorn's tables at {} (serve them with `stores`)",
-            options.dynamodb
-        )
-    })
+    let keys = runtime(spec, options)?.api_keys()?;
+    for (key, mode) in [(DEVELOPMENT_KEY, Mode::Live), (DEVELOPMENT_TEST_KEY, Mode::Test)] {
+        // One that is kept from the last time is as good.
+        let _: Written = keys.add(KeyHash::of(key), &development_grant(mode)).await.with_context(|| {
+            format!(
+                "there is no DynamoDB with Posthorn's tables at {} (serve them with `stores`)",
+                options.dynamodb
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn development_grant(mode: Mode) -> KeyGrant {
+    let now = SystemClock.now();
+    KeyGrant {
+        id: KeyId::new(now, &SystemRandom),
+        account: DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id"),
+        mode,
+        scopes: Scope::ALL.into(),
+        name: "development".parse().expect("it is a short text"),
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+        last_used_on: None,
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, created};
-use posthorn_domain::{NewEndpoint, WholeEndpoint};
+use posthorn_domain::{NewEndpoint, Scope, WholeEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ struct CreatedEndpoint {
 }
 
 async fn create_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let new = request.fields(NewEndpoint::read)?;
     let endpoint = new.register(&tenant, app.clock.now(), app.random.as_ref());
     app.endpoints.create(&tenant, &endpoint, app.max_endpoints).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{AttemptsApi, Problem, Request, Response, attempts_at, ok};
-use posthorn_domain::{AttemptObject, WholeEndpoint, Window};
+use posthorn_domain::{AttemptObject, Scope, WholeEndpoint, Window};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ struct ReadEndpoint {
 }
 
 async fn get_endpoint(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsRead]).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     let window = Window::Page { number: 1, size: ATTEMPTS };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EventsApi, Problem, Request, Response, ok};
-use posthorn_domain::RecordedEvent;
+use posthorn_domain::{RecordedEvent, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -12,7 +12,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn get_event(app: Arc<EventsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsRead]).await?;
     let id = request.event_id()?;
     let record = app.log.get_whole(&tenant, id).await?.ok_or_else(|| Problem::no_event(id))?;
     let event = RecordedEvent::read(&record.body, record.deliveries);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Problem, RecoveriesApi, Request, Response, ok};
+use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -11,7 +12,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn get_recovery(app: Arc<RecoveriesApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsRead]).await?;
     let (endpoint_id, id) = (request.endpoint_id()?, request.recovery_id()?);
     let recovery = app.recoveries.get(&tenant, id).await?;
     let recovery = recovery.filter(|recovery| recovery.endpoint_id == endpoint_id);

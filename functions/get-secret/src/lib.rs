@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
+use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ struct ShownSecret {
 }
 
 async fn get_secret(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::SecretsRead]).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&ShownSecret { secret: endpoint.secret.reveal() }))

@@ -6,7 +6,8 @@ use posthorn_api::{
     AttemptListing, AttemptsApi, AttemptsOf, Problem, Request, Response, attempt_listing, attempts_at, ok,
 };
 use posthorn_domain::{
-    AttemptId, AttemptObject, EndpointId, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Tenant, Window,
+    AttemptId, AttemptObject, EndpointId, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Scope, Tenant,
+    Window,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
@@ -16,7 +17,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn list_attempts(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsRead]).await?;
     let listing = attempt_listing(&request)?;
     let page = match listing.of {
         AttemptsOf::Event(event_id, at) => of_event(&app, &tenant, event_id, at, &listing).await?,

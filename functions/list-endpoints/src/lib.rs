@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, endpoint_listing, ok, unknown_cursor};
-use posthorn_domain::{ListedEndpoint, Page};
+use posthorn_domain::{ListedEndpoint, Page, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -12,7 +12,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn list_endpoints(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsRead]).await?;
     let listing = endpoint_listing(&request)?;
     let endpoints = app.endpoints.list(&tenant).await?;
     let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;

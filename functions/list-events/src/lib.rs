@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EventsApi, Problem, Request, Response, event_listing, ok};
-use posthorn_domain::{DeliveredEvent, EventId, LogPageBuilder, MAX_LOOKED_AT};
+use posthorn_domain::{DeliveredEvent, EventId, LogPageBuilder, MAX_LOOKED_AT, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde_json::value::RawValue;
 
@@ -13,7 +13,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn list_events(app: Arc<EventsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsRead]).await?;
     let listing = event_listing(&request)?;
     let partitions = app.log.partitions(&tenant, &listing.filter).await?;
     let window = listing.window;

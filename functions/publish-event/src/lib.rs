@@ -7,7 +7,7 @@ mod publication;
 use std::sync::Arc;
 
 use posthorn_api::{Problem, PublishApi, Request, Response, accepted, replayed};
-use posthorn_domain::{EventDraft, ShortText, Tenant};
+use posthorn_domain::{EventDraft, Scope, ShortText, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -16,7 +16,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn publish(app: Arc<PublishApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsPublish]).await?;
     if request.last_segment() == "batch" {
         batch::publish_batch(&app, &tenant, &request).await
     } else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthorn_api::{Problem, RecoveryApi, Request, Response, accepted, ok, require_enabled};
-use posthorn_domain::{Endpoint, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Tenant};
+use posthorn_domain::{Endpoint, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Scope, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ struct Counted {
 }
 
 async fn recover_endpoint(app: Arc<RecoveryApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
     let now = app.clock.now();
     let asked = request.fields(|fields| RecoveryRequest::read(fields, now))?;

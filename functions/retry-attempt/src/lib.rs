@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use posthorn_api::{Problem, Request, Response, RetryApi, accepted, require_enabled};
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Mode, Tenant,
+    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Mode, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::RecordKey;
@@ -30,7 +30,7 @@ struct Retry {
 }
 
 async fn retry_attempt(app: Arc<RetryApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let (key, delivery) = find(&app, &tenant, &request).await?;
     require_retryable(&app, &tenant, &delivery).await?;
     let endpoint_id = delivery.endpoint_id;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
-use posthorn_domain::{SecretRotation, Timestamp};
+use posthorn_domain::{Scope, SecretRotation, Timestamp};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ struct RotatedSecret {
 }
 
 async fn rotate_secret(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite, Scope::SecretsRead]).await?;
     let id = request.endpoint_id()?;
     let rotation = request.optional_fields(|fields| SecretRotation::read(fields, app.random.as_ref()))?;
     let now = app.clock.now();

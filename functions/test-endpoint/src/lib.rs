@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthorn_api::{Problem, Request, Response, TestingApi, accepted, require_enabled};
 use posthorn_domain::{
     Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventType, Fields, InvalidField, Partition,
-    Tenant,
+    Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
@@ -15,7 +15,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn test_endpoint(app: Arc<TestingApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
     let event_type = request.optional_fields(read_type)?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;

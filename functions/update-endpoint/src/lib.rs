@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{EndpointsApi, Problem, Request, Response, ok};
-use posthorn_domain::{EndpointEdit, WholeEndpoint};
+use posthorn_domain::{EndpointEdit, Scope, WholeEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 /// The function, as its environment sets it up.
@@ -12,7 +12,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn update_endpoint(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
     let edit = request.fields(EndpointEdit::read)?;
     let now = app.clock.now();

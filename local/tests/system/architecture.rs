@@ -55,7 +55,8 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
             assert!(may || !all.contains(needed), "{name} must not depend on {needed}");
         }
     };
-    let aws = ["posthorn-storage", "posthorn-runtime", "posthorn-local", "posthorn-local-aws"];
+    let aws =
+        ["posthorn-storage", "posthorn-runtime", "posthorn-admin", "posthorn-local", "posthorn-local-aws"];
     check("aws-sdk-dynamodb", &aws);
     check("aws-sdk-sqs", &aws);
     check("reqwest", &["posthorn-delivery", "posthorn-local"]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use posthorn_domain::{Health, HealthState, Tenant};
+use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
 use posthorn_local::{Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
@@ -80,10 +80,25 @@ impl TestStores {
         }
     }
 
-    /// Makes an API key of an account.
+    /// Makes an API key of an account's live data, with all scopes.
     pub(crate) async fn add_key(&self, key: &str, account: &str) {
+        self.add_key_for(key, account, Mode::Live, &Scope::ALL).await;
+    }
+
+    pub(crate) async fn add_key_for(&self, key: &str, account: &str, mode: Mode, scopes: &[Scope]) {
         let keys = self.runtime("create-endpoint").api_keys().unwrap();
-        keys.add(KeyHash::of(key), &account.parse().unwrap()).await.unwrap();
+        let grant = KeyGrant {
+            id: KeyId::new(SystemClock.now(), &SystemRandom),
+            account: account.parse().unwrap(),
+            mode,
+            scopes: scopes.iter().copied().collect(),
+            name: "a test's".parse().unwrap(),
+            created_at: SystemClock.now(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_on: None,
+        };
+        assert_eq!(keys.add(KeyHash::of(key), &grant).await.unwrap(), Written::Now);
     }
 
     /// How many messages a queue has: waiting, delayed or in flight.

@@ -1,42 +1,101 @@
-//! Who calls.
+//! Who calls, and what they may do.
 
-use posthorn_domain::{AccountId, Mode, Tenant};
-use posthorn_storage::{ApiKeys, KeyHash};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use posthorn_domain::{Clock, KeyGrant, Mode, Scope, Tenant, Timestamp};
+use posthorn_storage::{ApiKeys, KeyHash, StorageError};
+use tracing::warn;
 
 use crate::{Problem, Request};
 
+/// How long what is known of a key is relied on. A revoked key opens nothing after this time.
+const MAX_AGE: Duration = Duration::from_secs(30);
+/// How many keys are remembered; the least recently used are forgotten.
+const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
+/// The longest key that is looked up, in bytes.
+const MAX_KEY_BYTES: usize = 256;
+
 /// Finds out for whom a request acts.
-#[derive(Debug, Clone)]
 pub struct Access {
     keys: ApiKeys,
+    clock: Arc<dyn Clock>,
+    known: Mutex<LruCache<KeyHash, (KeyGrant, Timestamp)>>,
 }
 
 impl Access {
     /// Access by API key.
-    pub fn new(keys: ApiKeys) -> Self {
-        Self { keys }
+    pub fn new(keys: ApiKeys, clock: Arc<dyn Clock>) -> Self {
+        Self { keys, clock, known: Mutex::new(LruCache::new(MAX_KEYS)) }
     }
 
-    /// The tenant that a request acts for: the account of its API key, and the mode that it asks for with
-    /// `livemode` (`true` unless it says otherwise).
-    pub async fn tenant(&self, request: &Request) -> Result<Tenant, Problem> {
-        let account = self.account(request).await?;
-        let mode = match request.query("livemode")?.as_deref() {
-            None | Some("true") => Mode::Live,
+    /// The tenant that a request acts for: the account and mode of its API key, which must have these scopes. A
+    /// `livemode` that says otherwise is refused.
+    pub async fn tenant(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
+        let grant = self.grant(request).await?;
+        if let Some(missing) = needed.iter().find(|scope| !grant.scopes.contains(scope)) {
+            return Err(Problem::Forbidden(format!(
+                "This API key is not for that: it lacks the scope {missing}."
+            )));
+        }
+        let asked = match request.query("livemode")?.as_deref() {
+            None => grant.mode,
+            Some("true") => Mode::Live,
             Some("false") => Mode::Test,
             Some(_) => return Err(Problem::param("livemode", "must be true or false")),
         };
-        Ok(Tenant { account, mode })
+        if asked != grant.mode {
+            let (is, other) = match grant.mode {
+                Mode::Live => ("live", "false"),
+                Mode::Test => ("test", "true"),
+            };
+            return Err(Problem::Forbidden(format!(
+                "This API key is for {is} data, and `livemode` is {other}: use a key of the other mode."
+            )));
+        }
+        Ok(grant.tenant())
     }
 
-    async fn account(&self, request: &Request) -> Result<AccountId, Problem> {
+    /// What the request's key is good for.
+    async fn grant(&self, request: &Request) -> Result<KeyGrant, Problem> {
         let header = request.header("Authorization").ok().flatten().ok_or(Problem::Unauthorized(
             "This API needs a key: send it in the header `Authorization: Bearer …`.",
         ))?;
         let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, key) =
             key.ok_or(Problem::Unauthorized("The Authorization header must be `Bearer` and an API key."))?;
-        let account = self.keys.find(KeyHash::of(key.trim())).await?;
-        account.ok_or(Problem::Unauthorized("There is no such API key; it may have been revoked."))
+        let unknown =
+            || Problem::Unauthorized("There is no such API key; it may have expired or been revoked.");
+        let key = Some(key.trim()).filter(|key| key.len() <= MAX_KEY_BYTES).ok_or_else(unknown)?;
+        let now = self.clock.now();
+        let grant = self.find(KeyHash::of(key), now).await?;
+        grant.filter(|grant| grant.is_valid(now)).ok_or_else(unknown)
+    }
+
+    /// What is known of a key. Only keys that exist are remembered: nobody's guesses push them out, and a key is good from
+    /// when it is made.
+    async fn find(&self, hash: KeyHash, now: Timestamp) -> Result<Option<KeyGrant>, StorageError> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        if let Some((grant, read_at)) = known
+            && now.since(read_at) < MAX_AGE
+        {
+            return Ok(Some(grant));
+        }
+        let Some(grant) = self.keys.find(hash).await? else { return Ok(None) };
+        self.note_use(hash, &grant, now).await;
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(hash, (grant.clone(), now));
+        Ok(Some(grant))
+    }
+
+    /// That a key is in use is good to know, and no reason to refuse a request.
+    async fn note_use(&self, hash: KeyHash, grant: &KeyGrant, now: Timestamp) {
+        if grant.is_valid(now)
+            && let Err(cause) = self.keys.note_use(hash, grant, now).await
+        {
+            let cause = &cause as &dyn std::error::Error;
+            warn!(key_id = %grant.id, error = cause, "an API key's use is not recorded");
+        }
     }
 }

@@ -25,6 +25,8 @@ pub enum Problem {
     },
     /// 401: the caller is not known.
     Unauthorized(&'static str),
+    /// 403: the caller is known, and may not do this.
+    Forbidden(String),
     /// 404: the caller has nothing of this name.
     NotFound(String),
     /// 409: it clashes with what there is.
@@ -81,6 +83,7 @@ impl Problem {
         match self {
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -95,7 +98,8 @@ impl Problem {
         let (error, param) = match self {
             Self::BadRequest { param, error } => (error.clone(), param.clone()),
             Self::Unauthorized(error) => ((*error).to_owned(), None),
-            Self::NotFound(error)
+            Self::Forbidden(error)
+            | Self::NotFound(error)
             | Self::Conflict(error)
             | Self::TooLarge(error)
             | Self::UnsupportedMediaType(error) => (error.clone(), None),

@@ -212,6 +212,20 @@ impl RecoveryId {
     }
 }
 
+/// The id of an API key: `key_` and 48 bits of milliseconds, 80 random bits. It is no secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyId(Ulid);
+
+prefixed_id!(KeyId, "key_");
+
+impl KeyId {
+    /// A new id for a key made at `at`.
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        Self(timed(at, random))
+    }
+}
+
 /// The part of the events table that holds an event: 12 bits of its type's hash and 4 bits of shard. It
 /// prints as four hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

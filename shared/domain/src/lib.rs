@@ -4,6 +4,7 @@
 //! parsed once, at the edge, and past the edge nothing is checked twice and nothing is a bare string.
 
 mod account;
+mod api_key;
 mod attempt_object;
 mod catalogue;
 mod delivery;
@@ -37,6 +38,7 @@ mod url;
 mod window;
 
 pub use account::{AccountId, Mode, Tenant};
+pub use api_key::{ApiKey, KeyGrant, Scope};
 pub use attempt_object::{AttemptObject, AttemptStatus};
 pub use catalogue::{CatalogueEntry, event_types, sample};
 pub use delivery::{Attempt, AttemptError, Delivery, DeliveryStatus};
@@ -50,7 +52,7 @@ pub use event_type::EventType;
 pub use fields::{Fields, Flag, FromJson, InvalidField};
 pub use headers::CustomHeaders;
 pub use health::{DisabledReason, Health, HealthState};
-pub use id::{AttemptId, EndpointId, EventId, Partition, RecoveryId};
+pub use id::{AttemptId, EndpointId, EventId, KeyId, Partition, RecoveryId};
 pub use listing::{Direction, EndpointListing, OrderField, Page, UnknownCursor, parse_order};
 pub use log_page::{LogPage, LogPageBuilder, MAX_LOOKED_AT};
 pub use metadata::Metadata;

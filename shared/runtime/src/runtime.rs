@@ -201,6 +201,6 @@ impl Runtime {
     }
 
     fn access(&self) -> Result<Access, SettingsError> {
-        Ok(Access::new(self.api_keys()?))
+        Ok(Access::new(self.api_keys()?, Arc::clone(&self.clock)))
     }
 }

@@ -1,0 +1,129 @@
+//! What can be done with API keys.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::{Args, ValueEnum};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use posthorn_domain::{AccountId, ApiKey, Clock as _, KeyGrant, KeyId, Mode, Scope, ShortText, Timestamp};
+use posthorn_runtime::{SystemClock, SystemRandom};
+use posthorn_storage::{ApiKeys, KeyHash, Written};
+
+#[derive(Args)]
+pub(crate) struct Create {
+    /// Whom the key acts for
+    #[arg(long)]
+    account: AccountId,
+    /// Which data it opens
+    #[arg(long)]
+    mode: KeyMode,
+    /// What it is for; all scopes unless you say
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_values_t = Scope::ALL)]
+    scopes: Vec<Scope>,
+    /// What to call it
+    #[arg(long, default_value = "")]
+    name: ShortText,
+    /// When it ends by itself, such as 2027-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Timestamp>,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// Whose keys
+    #[arg(long)]
+    account: AccountId,
+}
+
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// Whose key
+    #[arg(long)]
+    account: AccountId,
+    /// The key's id, as `list` shows it
+    id: KeyId,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum KeyMode {
+    Live,
+    Test,
+}
+
+impl Create {
+    pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
+        let now = SystemClock.now();
+        ensure!(self.expires.is_none_or(|end| end > now), "--expires must be in the future");
+        let mode = match self.mode {
+            KeyMode::Live => Mode::Live,
+            KeyMode::Test => Mode::Test,
+        };
+        let key = ApiKey::new(mode, &SystemRandom);
+        let grant = KeyGrant {
+            id: KeyId::new(now, &SystemRandom),
+            account: self.account,
+            mode,
+            scopes: self.scopes.into_iter().collect::<BTreeSet<_>>(),
+            name: self.name,
+            created_at: now,
+            expires_at: self.expires,
+            revoked_at: None,
+            last_used_on: None,
+        };
+        let written = store.add(KeyHash::from(&key), &grant).await.context("the key is not made")?;
+        ensure!(
+            written == Written::Now,
+            "the key is not made: chance has drawn one that there is; try again"
+        );
+        eprintln!("{} for {}; keep the key, it is not shown again:", grant.id, grant.account);
+        println!("{}", key.reveal());
+        Ok(())
+    }
+}
+
+impl List {
+    pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED);
+        table.set_header(["Id", "Mode", "Scopes", "Name", "Made", "Last used", "State"]);
+        let now = SystemClock.now();
+        for grant in store.list(&self.account).await.context("the keys cannot be read")? {
+            table.add_row([
+                grant.id.to_string(),
+                if grant.mode == Mode::Live { "live" } else { "test" }.to_owned(),
+                grant.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
+                grant.name.as_str().to_owned(),
+                day(grant.created_at),
+                grant.last_used_on.map_or_else(|| "never".to_owned(), day),
+                state(&grant, now),
+            ]);
+        }
+        println!("{table}");
+        Ok(())
+    }
+}
+
+impl Revoke {
+    pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
+        let Self { account, id } = self;
+        if !store.revoke(&account, id, SystemClock.now()).await.context("the key is not revoked")? {
+            bail!("the account {account} has no key {id}");
+        }
+        println!("{id} is revoked: it opens nothing any more after 30 seconds.");
+        Ok(())
+    }
+}
+
+fn state(grant: &KeyGrant, now: Timestamp) -> String {
+    match (grant.revoked_at, grant.expires_at) {
+        (Some(at), _) => format!("revoked {}", day(at)),
+        (None, Some(end)) if !grant.is_valid(now) => format!("expired {}", day(end)),
+        (None, Some(end)) => format!("valid until {}", day(end)),
+        (None, None) => "valid".to_owned(),
+    }
+}
+
+fn day(at: Timestamp) -> String {
+    at.to_string().split('T').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,207 @@
+//! Who gets in, and to what.
+
+use std::time::Duration;
+
+use posthorn_domain::{AccountId, Mode, Scope};
+use posthorn_storage::KeyHash;
+use serde_json::{Value, json};
+
+use crate::contract;
+use crate::harness::{TestStores, TestSystem, text};
+use crate::time_machine::TimeMachine;
+
+/// Every route that needs a key, with a body that would do, and the scopes that it takes. What stands in braces in a path is
+/// an id of the tenant's own.
+fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])> {
+    use Scope::{EndpointsRead, EndpointsWrite, EventsPublish, EventsRead, SecretsRead};
+    let endpoint = || Some(json!({ "url": "https://example.com/", "enabled_events": ["*"] }));
+    let event = || json!({ "type": "order.paid", "data": {} });
+    vec![
+        ("POST", "/api/webhook-endpoints", endpoint(), &[EndpointsWrite]),
+        ("GET", "/api/webhook-endpoints", None, &[EndpointsRead]),
+        ("GET", "/api/webhook-endpoints/{endpoint}", None, &[EndpointsRead]),
+        ("PUT", "/api/webhook-endpoints/{endpoint}", Some(json!({})), &[EndpointsWrite]),
+        ("GET", "/api/webhook-endpoints/{endpoint}/secret", None, &[SecretsRead]),
+        ("POST", "/api/webhook-endpoints/{endpoint}/secret/rotate", None, &[EndpointsWrite, SecretsRead]),
+        ("POST", "/api/webhook-endpoints/{endpoint}/test", None, &[EndpointsWrite]),
+        (
+            "POST",
+            "/api/webhook-endpoints/{endpoint}/recover",
+            Some(json!({ "since": "2026-01-01T00:00:00Z" })),
+            &[EndpointsWrite],
+        ),
+        ("GET", "/api/webhook-endpoints/{endpoint}/recover/{recovery}", None, &[EndpointsRead]),
+        ("POST", "/api/events", Some(event()), &[EventsPublish]),
+        ("POST", "/api/events/batch", Some(json!({ "events": [event()] })), &[EventsPublish]),
+        ("GET", "/api/events", None, &[EventsRead]),
+        ("GET", "/api/events/{event}", None, &[EventsRead]),
+        ("GET", "/api/webhook-attempts?event_id={event}", None, &[EventsRead]),
+        ("GET", "/api/webhook-attempts?webhook_endpoint_id={endpoint}", None, &[EventsRead]),
+        ("POST", "/api/webhook-attempts/{attempt}/retry", None, &[EndpointsWrite]),
+        (
+            "POST",
+            "/api/webhook-attempts/retry",
+            Some(json!({ "event_id": "{event}", "webhook_endpoint_id": "{endpoint}" })),
+            &[EndpointsWrite],
+        ),
+        ("GET", "/api/event-types", None, &[]),
+        ("DELETE", "/api/webhook-endpoints/{endpoint}", None, &[EndpointsWrite]),
+    ]
+}
+
+/// The ids of what a tenant has.
+struct Ids([(&'static str, String); 4]);
+
+impl Ids {
+    fn fill(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, id)| text.replace(&format!("{{{name}}}"), id))
+    }
+
+    async fn request(
+        &self,
+        system: &TestSystem,
+        key: &str,
+        (method, path, body): (&str, &str, Option<&Value>),
+    ) -> (u16, Value) {
+        let body = body.map(|body| serde_json::from_str(&self.fill(&body.to_string())).unwrap());
+        system.request_as(Some(key), method, &self.fill(path), body.as_ref()).await
+    }
+}
+
+/// Registers an endpoint, sends it an event, and recovers it.
+async fn ids(system: &TestSystem, key: &str) -> Ids {
+    let endpoint = json!({ "url": "http://127.0.0.1:9/", "enabled_events": ["*"] });
+    let request = async |path: &str, body: &Value| {
+        let (status, answer) = system.request_as(Some(key), "POST", path, Some(body)).await;
+        assert!((200..300).contains(&status), "{answer}");
+        text(&answer, "id").to_owned()
+    };
+    let endpoint = request("/api/webhook-endpoints", &endpoint).await;
+    let event = request("/api/events", &json!({ "type": "order.paid", "data": {} })).await;
+    let since = json!({ "since": "2026-01-01T00:00:00Z" });
+    let recovery = request(&format!("/api/webhook-endpoints/{endpoint}/recover"), &since).await;
+    system.stores.until_idle().await;
+    let attempt = format!("att_{}{}1", &event[4..], &endpoint[3..]);
+    Ids([("endpoint", endpoint), ("event", event), ("recovery", recovery), ("attempt", attempt)])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_route_is_tried_here() {
+    let tried: Vec<String> = routes()
+        .iter()
+        .map(|(method, path, ..)| {
+            let path = path.split('?').next().unwrap().replace("{recovery}", "{task_id}");
+            format!(
+                "{method} {}",
+                ["endpoint", "event", "attempt"]
+                    .iter()
+                    .fold(path, |path, name| { path.replace(&format!("{{{name}}}"), "{id}") })
+            )
+        })
+        .collect();
+    for (path, operations) in contract::DOCUMENT["paths"].as_object().unwrap() {
+        for (method, _) in contract::operations(operations) {
+            let route = format!("{} {path}", method.to_uppercase());
+            assert!(path == "/api/openapi.json" || tried.contains(&route), "{route}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_route_answers_without_a_key_or_tells_one_tenant_of_another() {
+    let system = TestSystem::with(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
+    for (key, account) in [("sk_a", "acct_a"), ("sk_b", "acct_b")] {
+        system.stores.add_key(key, account).await;
+    }
+    system.stores.add_key_for("sk_a_test", "acct_a", Mode::Test, &Scope::ALL).await;
+    let (ours, theirs) = (ids(&system, "sk_a").await, ids(&system, "sk_b").await);
+    let nobodys = Ids([
+        ("endpoint", "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".to_owned()),
+        ("event", "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".to_owned()),
+        ("recovery", "rec_01JDB5G8Z7M4X3W2V1T0S9R8Q7".to_owned()),
+        ("attempt", "att_01JDB5G8Z7M4X3W2V1T0S9R8Q701JDB5G8Z7M4X3W2V1T0S9R8Q71".to_owned()),
+    ]);
+    for (method, path, body, _) in routes() {
+        let request = (method, path, body.as_ref());
+        for key in ["sk_wrong", "", "sk_a sk_a"] {
+            assert_eq!(ours.request(&system, key, request).await.0, 401, "{method} {path} {key:?}");
+        }
+        let (status, _) = ours.request(&system, "sk_a", request).await;
+        assert!((200..300).contains(&status), "{method} {path} with ids of one's own: {status}");
+        let names_an_id =
+            |text: &str| ["{endpoint}", "{event}", "{attempt}"].iter().any(|id| text.contains(id));
+        if !names_an_id(path) && !body.as_ref().is_some_and(|body| names_an_id(&body.to_string())) {
+            continue;
+        }
+        let ask = async |key: &str, ids: &Ids| {
+            let (status, problem) = ids.request(&system, key, request).await;
+            assert_eq!(status, 404, "{method} {path}: {problem}");
+            ids.0.iter().fold(problem.to_string(), |error, (name, id)| error.replace(id, name))
+        };
+        let unknown = ask("sk_b", &nobodys).await;
+        assert_eq!(ask("sk_a", &theirs).await, unknown, "{method} {path}: somebody's id reads as nobody's");
+        assert_eq!(ask("sk_a_test", &theirs).await, unknown, "{method} {path}");
+    }
+    let (_, list) = system.request_as(Some("sk_a_test"), "GET", "/api/webhook-endpoints", None).await;
+    assert_eq!(list["count"], 0, "test data is another tenant's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
+    let system = TestSystem::with(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
+    system.stores.add_key("sk_all", "acct").await;
+    let ids = ids(&system, "sk_all").await;
+    for scope in Scope::ALL {
+        let but: Vec<Scope> = Scope::ALL.into_iter().filter(|other| *other != scope).collect();
+        system.stores.add_key_for(&format!("sk_but_{scope}"), "acct", Mode::Live, &but).await;
+    }
+    for (method, path, body, scopes) in routes() {
+        for scope in Scope::ALL {
+            let key = format!("sk_but_{scope}");
+            if scopes.contains(&scope) {
+                let (status, problem) = ids.request(&system, &key, (method, path, body.as_ref())).await;
+                assert_eq!(status, 403, "{method} {path} without {scope}");
+                assert!(text(&problem, "error").contains(scope.as_str()), "{problem}");
+            }
+        }
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let other_mode = format!("{path}{separator}livemode=false");
+        let (status, problem) = ids.request(&system, "sk_all", (method, &other_mode, body.as_ref())).await;
+        assert_eq!(status, 403, "{method} {path}: {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_ends_when_it_expires_and_soon_after_it_is_revoked() {
+    let machine = TimeMachine::start(&[]).await;
+    let account: AccountId = "acct".parse().unwrap();
+    let keys = machine.stores.runtime("create-endpoint").api_keys().unwrap();
+    machine.stores.add_key("sk_revoked", "acct").await;
+    let status = async || machine.list_as("sk_revoked", "list-events", &[]).await.0;
+    assert_eq!(status().await, 200);
+    let grant = keys.find(KeyHash::of("sk_revoked")).await.unwrap().unwrap();
+    let today = grant.last_used_on.unwrap();
+    assert!(today.to_string().ends_with("T00:00:00.000Z") && machine.now().since(today).as_secs() < 86_400);
+
+    assert!(keys.revoke(&account, grant.id, machine.now()).await.unwrap());
+    machine.sleep(Duration::from_secs(30));
+    assert_eq!(status().await, 401);
+    let mut list = keys.list(&account).await.unwrap();
+    assert!(list.pop().unwrap().revoked_at.is_some());
+
+    let expiring = posthorn_domain::KeyGrant {
+        id: posthorn_domain::KeyId::new(machine.now(), machine.random.as_ref()),
+        expires_at: Some(machine.now().plus(Duration::from_secs(10))),
+        revoked_at: None,
+        ..grant
+    };
+    let written = keys.add(KeyHash::of("sk_expiring"), &expiring).await.unwrap();
+    assert_eq!(written, posthorn_storage::Written::Now);
+    assert_eq!(machine.list_as("sk_expiring", "list-events", &[]).await.0, 200);
+    machine.sleep(Duration::from_secs(10));
+    assert_eq!(
+        machine.list_as("sk_expiring", "list-events", &[]).await.0,
+        401,
+        "whatever is remembered of it"
+    );
+}
