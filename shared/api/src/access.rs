@@ -18,8 +18,15 @@ impl Access {
     }
 
     /// The tenant that a request acts for: the account of its API key, and the mode that it asks for with
-    /// `livemode` (`true` unless it says otherwise).
+    /// `livemode` (`true` unless it says otherwise). Other query parameters are refused.
     pub async fn tenant(&self, request: &Request) -> Result<Tenant, Problem> {
+        let tenant = self.tenant_for_list(request).await?;
+        request.allow_query(&["livemode"])?;
+        Ok(tenant)
+    }
+
+    /// The tenant that the request of a list acts for, whose other query parameters say what to list.
+    pub async fn tenant_for_list(&self, request: &Request) -> Result<Tenant, Problem> {
         let account = self.account(request).await?;
         let mode = match request.query("livemode")?.as_deref() {
             None | Some("true") => Mode::Live,
