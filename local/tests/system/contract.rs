@@ -53,7 +53,10 @@ pub(crate) fn token(name: &str) -> String {
 
 /// The methods of a path that can be requested, and what the document says of them.
 pub(crate) fn operations(path: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    path.as_object().unwrap().iter().filter(|(key, _)| ["get", "post", "put", "delete"].contains(&key.as_str()))
+    path.as_object()
+        .unwrap()
+        .iter()
+        .filter(|(key, _)| ["get", "post", "put", "delete"].contains(&key.as_str()))
 }
 
 fn place_of_schema(path: &str, method: &str, status: &str, media_type: &str) -> String {

@@ -47,9 +47,17 @@ fn every_operation_is_named_once_and_described_with_examples() {
     for (path, of_path) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in operations(of_path) {
             assert!(names.insert(text(operation, "operationId")), "{method} {path}");
-            assert!(text(operation, "summary").len() < text(operation, "description").len(), "{method} {path}");
-            assert!(operation["tags"].as_array().unwrap().iter().all(|tag| tags.contains(tag.as_str().unwrap())));
-            assert!(operation["requestBody"].is_null() || has_example(&operation["requestBody"]), "{method} {path}");
+            assert!(
+                text(operation, "summary").len() < text(operation, "description").len(),
+                "{method} {path}"
+            );
+            assert!(
+                operation["tags"].as_array().unwrap().iter().all(|tag| tags.contains(tag.as_str().unwrap()))
+            );
+            assert!(
+                operation["requestBody"].is_null() || has_example(&operation["requestBody"]),
+                "{method} {path}"
+            );
             let answers = operation["responses"].as_object().unwrap().iter();
             let mut answers = answers.filter(|(status, _)| status.starts_with('2'));
             assert!(answers.all(|(_, answer)| has_example(answer)), "{method} {path}");
@@ -64,7 +72,9 @@ fn every_reference_leads_somewhere_and_every_schema_is_one() {
             let target = reference.strip_prefix('#').unwrap();
             assert!(DOCUMENT.pointer(target).is_some(), "{place} refers to {reference}");
         }
-        if place.ends_with("/schema") || place.rsplit_once('/').is_some_and(|(parent, _)| parent == "/components/schemas") {
+        if place.ends_with("/schema")
+            || place.rsplit_once('/').is_some_and(|(parent, _)| parent == "/components/schemas")
+        {
             schema(place);
         }
     });
@@ -81,7 +91,10 @@ fn every_example_is_what_its_schema_asks_for() {
     walk("", &DOCUMENT, &mut |place, part| {
         let of_value = part["schema"].is_object().then(|| format!("{place}/schema"));
         let one = part.get("example").into_iter();
-        let named = part["examples"].as_object().into_iter().flat_map(|named| named.values().map(|named| &named["value"]));
+        let named = part["examples"]
+            .as_object()
+            .into_iter()
+            .flat_map(|named| named.values().map(|named| &named["value"]));
         for example in one.chain(named) {
             check(of_value.as_ref().unwrap_or_else(|| panic!("{place} has no schema")), example);
             examples += 1;

@@ -60,7 +60,8 @@ async fn a_key_that_cannot_be_read_is_refused_not_overlooked() {
     let system = TestSystem::start().await;
     let request = reqwest::Client::new().post(format!("{}/api/events", system.http));
     let request = request.header("content-type", "application/json").header("idempotency-key", "schlüssel");
-    let response = request.body(event("key", 5).to_string().replace("request", "metadata")).send().await.unwrap();
+    let response =
+        request.body(event("key", 5).to_string().replace("request", "metadata")).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
     let problem: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
     assert_eq!(text(&problem, "param"), "Idempotency-Key");
