@@ -17,7 +17,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn list_attempts(app: Arc<AttemptsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EventsRead]).await?;
+    let tenant = app.access.tenant_for_list(&request, &[Scope::EventsRead]).await?;
     let listing = attempt_listing(&request)?;
     let page = match listing.of {
         AttemptsOf::Event(event_id, at) => of_event(&app, &tenant, event_id, at, &listing).await?,

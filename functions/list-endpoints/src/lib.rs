@@ -12,7 +12,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 }
 
 async fn list_endpoints(app: Arc<EndpointsApi>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsRead]).await?;
+    let tenant = app.access.tenant_for_list(&request, &[Scope::EndpointsRead]).await?;
     let listing = endpoint_listing(&request)?;
     let endpoints = app.endpoints.list(&tenant).await?;
     let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;

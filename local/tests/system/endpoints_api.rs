@@ -1,8 +1,8 @@
 //! The calls that `@blocklet/payment-js` makes, and what it reads back.
 
-use insta::{assert_json_snapshot, with_settings};
 use serde_json::{Value, json};
 
+use crate::answers::assert_answer;
 use crate::harness::{TestSystem, text};
 
 /// The requests of the SDK: the path, the `livemode` that it adds, and its body.
@@ -11,25 +11,6 @@ async fn sdk(system: &TestSystem, method: &str, path: &str, body: Option<Value>)
     let path = format!("/api/webhook-endpoints{path}{separator}livemode=true");
     let (status, answer) = system.request(method, &path, body.as_ref()).await;
     json!({ "status": status, "body": answer })
-}
-
-/// Compares with a snapshot, in which ids, times and secrets are replaced by what they look like.
-fn assert_answer(name: &str, answer: &Value) {
-    with_settings!({ prepend_module_to_snapshot => false, sort_maps => false }, {
-        assert_json_snapshot!(name, answer, {
-            ".**.id" => insta::dynamic_redaction(|id, _| shape(&id, "wh_", 29)),
-            ".**.secret" => insta::dynamic_redaction(|secret, _| shape(&secret, "whsec_", 50)),
-            ".**.created_at" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
-            ".**.since" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
-            ".**.updated_at" => insta::dynamic_redaction(|time, _| shape(&time, "20", 24)),
-        });
-    });
-}
-
-fn shape(value: &insta::internals::Content, prefix: &str, length: usize) -> String {
-    let text = value.as_str().expect("it is a text");
-    assert!(text.starts_with(prefix) && text.len() == length, "{text}");
-    format!("[{prefix}… of {length} characters]")
 }
 
 #[tokio::test(flavor = "multi_thread")]

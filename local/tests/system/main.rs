@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod access;
+mod answers;
 mod any_body;
 mod architecture;
 mod attempts_api;

@@ -68,6 +68,14 @@ async fn a_key_that_cannot_be_read_is_refused_not_overlooked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_with_a_misspelt_mode_is_not_published_as_live() {
+    let system = TestSystem::start().await;
+    let (status, problem) = system.request("POST", "/api/events?livmode=false", Some(&event("key", 5))).await;
+    assert_eq!((status, text(&problem, "param")), (400, "livmode"));
+    assert_eq!(system.stores.depth("EventsQueue").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn twins_that_publish_at_the_same_time_publish_one_event() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let system = TestSystem::start().await;

@@ -19,6 +19,7 @@ use posthorn_runtime::{HttpFunction, Runtime, ScheduleFunction, Settings, SqsFun
 use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute, Written};
 use serde_json::{Value, json};
 
+use crate::contract::check_answer;
 use crate::harness::{TestStores, local_tenant};
 use crate::samples::sample;
 
@@ -157,10 +158,15 @@ impl TimeMachine {
         for (name, part) in parts.as_object().unwrap() {
             request[name] = part.clone();
         }
+        let (method, path) =
+            (request["requestContext"]["http"]["method"].clone(), request["rawPath"].clone());
         let request = lambda_http::request::from_str(&request.to_string()).unwrap();
         let response = self.routes[function](request).await;
-        let body: &[u8] = response.body().as_ref();
-        (response.status().as_u16(), serde_json::from_slice(body).unwrap())
+        let (status, body): (u16, &[u8]) = (response.status().as_u16(), response.body().as_ref());
+        let answer = serde_json::from_slice(body).unwrap();
+        let media_type = response.headers()["content-type"].to_str().unwrap();
+        check_answer(method.as_str().unwrap(), path.as_str().unwrap(), status, media_type, &answer);
+        (status, answer)
     }
 
     /// Puts an event on the events queue.

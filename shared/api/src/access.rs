@@ -32,8 +32,15 @@ impl Access {
     }
 
     /// The tenant that a request acts for: the account and mode of its API key, which must have these scopes. A
-    /// `livemode` that says otherwise is refused.
+    /// `livemode` that says otherwise is refused, as are other query parameters.
     pub async fn tenant(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
+        let tenant = self.tenant_for_list(request, needed).await?;
+        request.allow_query(&["livemode"])?;
+        Ok(tenant)
+    }
+
+    /// The tenant that the request of a list acts for, whose other query parameters say what to list.
+    pub async fn tenant_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
         let grant = self.grant(request).await?;
         if let Some(missing) = needed.iter().find(|scope| !grant.scopes.contains(scope)) {
             return Err(Problem::Forbidden(format!(
