@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
-use posthorn_domain::{EventDraft, EventId, EventType, Fields, Mode, Partition};
+use posthorn_domain::{EventDraft, EventId, EventType, Fields, Mode, Partition, Scope};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use posthorn_storage::{EventRecord, RecordKey, Written};
 use proptest::collection::vec;
