@@ -22,6 +22,7 @@ mod publishing;
 mod recovery;
 mod resuming;
 mod retries;
+mod rights;
 mod samples;
 mod secrets;
 mod test_events;

@@ -9,7 +9,8 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures::future::join_all;
 use posthorn_domain::{
-    Clock, Delivery, Endpoint, EventId, EventMessage, Fields, NewEndpoint, Random, Tenant, Timestamp,
+    Clock, Delivery, Endpoint, EventId, EventMessage, Fields, Health, HealthState, NewEndpoint, Random,
+    Tenant, Timestamp,
 };
 use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, StoresOptions};
 use posthorn_local_aws::clients;
@@ -67,6 +68,14 @@ pub(crate) struct TimeMachine {
 impl TimeMachine {
     /// It is 2026-11-24T10:00:00Z; the variables are set instead of the template's.
     pub(crate) async fn start(environment: &[(&str, &str)]) -> Self {
+        Self::start_with(environment, |_, _| Vec::new()).await
+    }
+
+    /// The same, with further variables for each function by its name.
+    pub(crate) async fn start_with(
+        environment: &[(&str, &str)],
+        further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
+    ) -> Self {
         let clock = TestClock(Arc::new(AtomicI64::new(1_795_514_400_000)));
         let queues = clock.clone();
         let queues = QueueClock::new(move || queues.now().as_millis());
@@ -78,6 +87,7 @@ impl TimeMachine {
             let mut variables: BTreeMap<String, String> = stores.environment(function);
             variables
                 .extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            variables.extend(further(&stores, function));
             let settings = Settings::from_iter(variables);
             Runtime::new(settings, Arc::new(clock.clone()), Arc::clone(&random)).unwrap()
         };
@@ -90,11 +100,22 @@ impl TimeMachine {
                 ("DeliveriesQueue", deliver::function(&runtime("deliver")).unwrap()),
             ],
             routes: BTreeMap::from([
+                ("create-endpoint", create_endpoint::function(&runtime("create-endpoint")).unwrap()),
+                ("delete-endpoint", delete_endpoint::function(&runtime("delete-endpoint")).unwrap()),
+                ("get-endpoint", get_endpoint::function(&runtime("get-endpoint")).unwrap()),
+                ("get-event", get_event::function(&runtime("get-event")).unwrap()),
                 ("get-recovery", get_recovery::function(&runtime("get-recovery")).unwrap()),
+                ("get-secret", get_secret::function(&runtime("get-secret")).unwrap()),
                 ("list-attempts", list_attempts::function(&runtime("list-attempts")).unwrap()),
+                ("list-endpoints", list_endpoints::function(&runtime("list-endpoints")).unwrap()),
+                ("list-event-types", list_event_types::function(&runtime("list-event-types")).unwrap()),
                 ("list-events", list_events::function(&runtime("list-events")).unwrap()),
+                ("publish-event", publish_event::function(&runtime("publish-event")).unwrap()),
                 ("recover-endpoint", recover_endpoint::function(&runtime("recover-endpoint")).unwrap()),
                 ("retry-attempt", retry_attempt::function(&runtime("retry-attempt")).unwrap()),
+                ("rotate-secret", rotate_secret::function(&runtime("rotate-secret")).unwrap()),
+                ("test-endpoint", test_endpoint::function(&runtime("test-endpoint")).unwrap()),
+                ("update-endpoint", update_endpoint::function(&runtime("update-endpoint")).unwrap()),
             ]),
             sweep_due: sweep_due::function(&runtime("sweep-due")).unwrap(),
             sqs: clients::sqs(&stores.stores.sqs),
@@ -167,6 +188,17 @@ impl TimeMachine {
         let media_type = response.headers()["content-type"].to_str().unwrap();
         check_answer(method.as_str().unwrap(), path.as_str().unwrap(), status, media_type, &answer);
         (status, answer)
+    }
+
+    /// Puts on record that endpoints are healthy, so that fan-out sends to them itself.
+    pub(crate) async fn prove(&self, endpoints: &[Endpoint]) {
+        for endpoint in endpoints {
+            let endpoint = self.endpoint(endpoint).await;
+            let health = Health { state: HealthState::Healthy, ..endpoint.health };
+            let written = self.endpoints.set_health(&local_tenant(), &endpoint, health).await.unwrap();
+            assert_eq!(written, Written::Now);
+        }
+        self.pass(2 * SECOND).await;
     }
 
     /// Puts an event on the events queue.

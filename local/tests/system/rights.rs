@@ -1,0 +1,312 @@
+//! What each function may do on AWS, held against what it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::Router;
+use axum::body::Bytes;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, StatusCode, Uri};
+use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, Partition};
+use posthorn_local::Receiver;
+use posthorn_local_aws::clients;
+use serde_json::{Value as Json, json};
+use serde_yaml_ng::Value as Yaml;
+use tokio::net::TcpListener;
+
+use crate::harness::{TestStores, local_tenant, template, text};
+use crate::time_machine::TimeMachine;
+
+const HOUR: Duration = Duration::from_hours(1);
+
+/// An action of IAM, and the table or queue that it is for.
+type Right = (String, String);
+
+/// Stands between the functions and their tables and queues, and notes which function makes which calls: each has an
+/// address of its own here, which ends in its name.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Recorded>);
+
+#[derive(Default)]
+struct Recorded {
+    /// The addresses of DynamoDB and SQS.
+    services: OnceLock<[String; 2]>,
+    client: OnceLock<reqwest::Client>,
+    used: Mutex<BTreeMap<String, BTreeSet<Right>>>,
+}
+
+impl Recorder {
+    async fn start() -> (Self, String) {
+        let recorder = Self::default();
+        let shared = recorder.clone();
+        let answer = move |uri: Uri, headers: HeaderMap, body: Bytes| {
+            let recorder = shared.clone();
+            async move { recorder.pass_on(&uri, headers, body).await }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        (recorder, url)
+    }
+
+    /// Where a function finds its tables and queues.
+    fn environment(&self, url: &str, stores: &TestStores, function: &str) -> Vec<(String, String)> {
+        self.0.services.get_or_init(|| [stores.stores.dynamodb.clone(), stores.stores.sqs.clone()]);
+        vec![
+            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("{url}/dynamodb/{function}")),
+            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("{url}/sqs/{function}")),
+        ]
+    }
+
+    async fn pass_on(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
+        let (service, function) = uri.path().trim_matches('/').split_once('/').unwrap();
+        let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
+        let call: Json = serde_json::from_slice(&body).unwrap();
+        let rights = if service == "sqs" {
+            rights_of_sqs(operation, &call)
+        } else {
+            rights_of_dynamodb(operation, &call)
+        };
+        self.0.used.lock().unwrap().entry(function.to_owned()).or_default().extend(rights);
+        headers.remove("host");
+        let address = &self.0.services.get().unwrap()[usize::from(service == "sqs")];
+        let client = self.0.client.get_or_init(reqwest::Client::new);
+        let answer = client.post(address).headers(headers).body(body).send().await.unwrap();
+        let (status, headers): (StatusCode, HeaderMap) = (answer.status(), answer.headers().clone());
+        (status, headers, answer.bytes().await.unwrap()).into_response()
+    }
+}
+
+fn rights_of_sqs(operation: &str, call: &Json) -> Vec<Right> {
+    let action = operation.trim_end_matches("Batch");
+    vec![(format!("sqs:{action}"), text(call, "QueueUrl").rsplit('/').next().unwrap().to_owned())]
+}
+
+fn rights_of_dynamodb(operation: &str, call: &Json) -> Vec<Right> {
+    let right = |action: &str, call: &Json| {
+        let is_key = call["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("key#"));
+        let table = if is_key { "API keys" } else { text(call, "TableName") };
+        (format!("dynamodb:{action}"), table.to_owned())
+    };
+    match call["TransactItems"].as_array() {
+        None => vec![right(operation, call)],
+        Some(items) => {
+            let parts = items.iter().flat_map(|item| item.as_object().unwrap());
+            parts.map(|(kind, part)| right(&format!("{kind}Item"), part)).collect()
+        }
+    }
+}
+
+/// The template, with its tags.
+fn read_template() -> Yaml {
+    serde_yaml_ng::from_str(&std::fs::read_to_string(template()).unwrap()).unwrap()
+}
+
+/// What a policy's statement, or a list of them, says under a name: one text or several, without their tags.
+fn texts(value: &Yaml) -> Vec<String> {
+    match value {
+        Yaml::String(text) => vec![text.clone()],
+        Yaml::Sequence(values) => values.iter().flat_map(texts).collect(),
+        Yaml::Tagged(tagged) => texts(&tagged.value),
+        other => panic!("neither text nor list: {other:?}"),
+    }
+}
+
+/// The resources of a type, by their logical ids.
+fn resources<'y>(template: &'y Yaml, kind: &str) -> Vec<(&'y str, &'y Yaml)> {
+    let all = template["Resources"].as_mapping().unwrap().iter();
+    let of_kind = all.filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
+    of_kind.map(|(id, resource)| (id.as_str().unwrap(), &resource["Properties"])).collect()
+}
+
+/// What the template lets each function do, beyond what its queue does in its name.
+fn granted() -> BTreeMap<String, BTreeSet<Right>> {
+    let template = read_template();
+    let mut granted = BTreeMap::new();
+    for (_, role) in resources(&template, "AWS::IAM::Role") {
+        let managed = texts(&role["ManagedPolicyArns"]);
+        let mut rights = BTreeSet::new();
+        if managed.iter().any(|policy| policy == "ReadKeysPolicy") {
+            rights.extend(
+                ["GetItem", "UpdateItem"].map(|action| (format!("dynamodb:{action}"), "API keys".to_owned())),
+            );
+        }
+        let [policy] = role["Policies"].as_sequence().map_or(&[][..], Vec::as_slice) else { continue };
+        for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
+            let of_the_queue = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
+            for action in
+                texts(&statement["Action"]).into_iter().filter(|action| !of_the_queue.contains(&&**action))
+            {
+                let resources = texts(&statement["Resource"]);
+                rights.extend(
+                    resources.iter().map(|arn| (action.clone(), arn.trim_end_matches(".Arn").to_owned())),
+                );
+            }
+        }
+        granted.insert(policy["PolicyName"].as_str().unwrap().to_owned(), rights);
+    }
+    granted
+}
+
+#[test]
+fn the_template_grants_nothing_to_everybody_and_nothing_on_everything() {
+    let template = read_template();
+    let documents = resources(&template, "AWS::IAM::Role")
+        .into_iter()
+        .flat_map(|(_, role)| role["Policies"].as_sequence().cloned().unwrap_or_default())
+        .map(|policy| policy["PolicyDocument"].clone())
+        .chain(
+            resources(&template, "AWS::IAM::ManagedPolicy")
+                .into_iter()
+                .map(|(_, policy)| policy["PolicyDocument"].clone()),
+        );
+    for statement in documents.flat_map(|document| document["Statement"].as_sequence().unwrap().clone()) {
+        assert_eq!(statement["Effect"].as_str(), Some("Allow"));
+        for part in [texts(&statement["Action"]), texts(&statement["Resource"])].concat() {
+            assert!(!part.contains('*'), "{part} is a wildcard");
+        }
+    }
+    let functions = resources(&template, "AWS::Serverless::Function");
+    let roles: BTreeSet<_> =
+        functions.iter().map(|(_, function)| texts(&function["Role"]).remove(0)).collect();
+    assert_eq!(roles.len(), functions.len(), "each function has a role of its own");
+    for (_, table) in resources(&template, "AWS::DynamoDB::Table") {
+        assert_eq!(texts(&table["DeletionProtectionEnabled"]), ["DeletionProtection"]);
+        assert_eq!(table["SSESpecification"]["SSEEnabled"].as_bool(), Some(true));
+    }
+    let [(_, policy)] = resources(&template, "AWS::SQS::QueuePolicy")[..] else {
+        panic!("one policy for all queues")
+    };
+    let queues: BTreeSet<_> =
+        resources(&template, "AWS::SQS::Queue").into_iter().map(|(id, _)| id.to_owned()).collect();
+    assert_eq!(texts(&policy["Queues"]).into_iter().collect::<BTreeSet<_>>(), queues);
+    let statement = &policy["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Effect"].as_str(), Some("Deny"));
+    assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"].as_str(), Some("false"));
+    let [(_, api)] = resources(&template, "AWS::Serverless::HttpApi")[..] else { panic!("one API") };
+    assert!(api["CorsConfiguration"].is_null(), "no browser calls the API");
+    assert!(!api["DefaultRouteSettings"]["ThrottlingRateLimit"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_function_has_the_rights_that_it_uses_and_no_other() {
+    let (recorder, url) = Recorder::start().await;
+    let answer = |path: &str, _: &str| match path {
+        "/good" => StatusCode::OK,
+        "/gone" => StatusCode::GONE,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let receiver = Receiver::start(0, answer).await.unwrap();
+    let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h, 10s")], |stores, function| {
+        recorder.environment(&url, stores, function)
+    })
+    .await;
+    use_every_route(&machine, &receiver.url).await;
+    use_every_worker(&machine, &receiver.url).await;
+
+    // Written once a day at most, by the function that happens to be first.
+    let daily = ("dynamodb:UpdateItem".to_owned(), "API keys".to_owned());
+    let (used, granted) = (recorder.0.used.lock().unwrap().clone(), granted());
+    let mut wrong = Vec::new();
+    for (function, granted) in &granted {
+        let used = used.get(function).cloned().unwrap_or_default();
+        wrong.extend(used.difference(granted).map(|right| format!("{function} lacks {right:?}")));
+        let unused = granted.difference(&used).filter(|right| **right != daily);
+        wrong.extend(unused.map(|right| format!("{function} never uses {right:?}")));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for function in used.keys() {
+        assert!(
+            granted.contains_key(function) || ["list-event-types"].contains(&function.as_str()),
+            "{function}"
+        );
+    }
+}
+
+/// Calls the function of each route in all its ways.
+async fn use_every_route(machine: &TimeMachine, receiver: &str) {
+    let call = async |function: &str, path: &[(&str, &str)], body: Option<Json>| {
+        let (status, answer) = machine.call(function, path, body).await;
+        assert!((200..300).contains(&status), "{function}: {answer}");
+        answer
+    };
+    let new = json!({ "url": format!("{receiver}/bad"), "enabled_events": ["order.*"] });
+    let endpoint = call("create-endpoint", &[], Some(new)).await;
+    let id = [("id", text(&endpoint, "id"))];
+    call("list-endpoints", &[], None).await;
+    call("update-endpoint", &id, Some(json!({ "description": "Orders" }))).await;
+    call("get-secret", &id, None).await;
+    call("rotate-secret", &id, None).await;
+    call("test-endpoint", &id, Some(json!({ "type": "parcel.lost" }))).await;
+    call("list-event-types", &[], None).await;
+    let event = json!({ "type": "order.paid", "data": {}, "request": { "idempotency_key": "1" } });
+    call("publish-event", &[], Some(event.clone())).await;
+    forget_that_it_was_sent(machine, "1").await;
+    call("publish-event", &[], Some(event)).await;
+    machine.pass(Duration::from_secs(5)).await;
+    call("get-endpoint", &id, None).await;
+    let events = call("list-events", &[], None).await;
+    call("get-event", &[("id", text(&events["list"][0], "id"))], None).await;
+    let (_, attempts) = machine.list("list-attempts", &[("webhook_endpoint_id", id[0].1)]).await;
+    call("retry-attempt", &[("id", text(&attempts["list"][0], "id"))], None).await;
+    let since = json!({ "since": "2026-01-01T00:00:00Z", "scope": "missing" });
+    let recovery = call("recover-endpoint", &id, Some(since)).await;
+    call("get-recovery", &[id[0], ("task_id", text(&recovery, "id"))], None).await;
+    machine.pass(Duration::from_secs(5)).await;
+    call("delete-endpoint", &id, None).await;
+}
+
+/// What a publisher's request leaves that ended between claiming its key and sending its event.
+async fn forget_that_it_was_sent(machine: &TimeMachine, key: &str) {
+    let pk = AttributeValue::S(format!("idem#{}#{key}", local_tenant()));
+    let update = clients::dynamodb(&machine.stores.stores.dynamodb).update_item().table_name("EventsTable");
+    let update = update.key("pk", pk).key("sk", AttributeValue::S("idem".to_owned()));
+    let update = update.update_expression("SET sent = :no");
+    update.expression_attribute_values(":no", AttributeValue::Bool(false)).send().await.unwrap();
+}
+
+/// Lets events go all ways there are: to many endpoints, to failing ones, to ones that are gone, twice.
+async fn use_every_worker(machine: &TimeMachine, receiver: &str) {
+    let register = async |path: &str| machine.register(&format!("{receiver}{path}"), &["order.*"]).await;
+    let (good, bad, gone) = (register("/good").await, register("/bad").await, register("/gone").await);
+    machine.publish("order.paid").await;
+    machine.pass(Duration::from_secs(5)).await;
+    // These are known to fan-out as healthy, and fail when it sends to them itself.
+    let gone_soon = register("/gone").await;
+    machine.prove(&[bad.clone(), gone_soon.clone()]).await;
+    for endpoint in [&good, &bad, &gone, &gone_soon] {
+        publish_to(machine, endpoint.id).await;
+    }
+    for number in 0..50 {
+        register(&format!("/bad/{number}")).await;
+    }
+    machine.pass(Duration::from_secs(5)).await;
+    machine.publish("order.paid").await;
+    machine.pass(2 * HOUR).await;
+    // An event with many deliveries keeps them in rows of their own, which are read one by one.
+    let id = good.id.to_string();
+    machine.call("get-endpoint", &[("id", &id)], None).await;
+    machine.list("list-events", &[]).await;
+    machine.list("list-attempts", &[("webhook_endpoint_id", &id)]).await;
+    let dry_run = json!({ "since": "2026-01-01T00:00:00Z", "dry_run": true });
+    machine.call("recover-endpoint", &[("id", &bad.id.to_string())], Some(dry_run)).await;
+}
+
+/// Publishes an event for one endpoint, as a producer does that sends it twice.
+async fn publish_to(machine: &TimeMachine, endpoint_id: EndpointId) {
+    let draft = EventDraft::test(&"order.paid".parse().unwrap());
+    let id = EventId::new(machine.now(), Partition::of(&draft.event_type), machine.random.bits());
+    let message = EventMessage {
+        tenant: local_tenant(),
+        endpoint_id: Some(endpoint_id),
+        id: Some(id),
+        created_at: Some(machine.now()),
+        draft,
+    };
+    for _ in 0..2 {
+        machine.send("EventsQueue", message.to_json()).await;
+        machine.work().await;
+    }
+}
