@@ -12,6 +12,7 @@ mod notices;
 mod postman;
 mod queue_message;
 mod recoverer;
+mod resolver;
 mod retry_after;
 mod sender;
 mod signature;
