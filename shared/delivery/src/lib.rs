@@ -8,6 +8,8 @@ mod decision;
 mod deliver;
 mod dispatch;
 mod fan_out;
+#[cfg(test)]
+mod hostile_names;
 mod notices;
 mod postman;
 mod queue_message;
