@@ -13,6 +13,7 @@ mod endpoints_api;
 mod event_lists;
 mod events_api;
 mod faults;
+mod guard;
 mod harness;
 mod headers;
 mod openapi;

@@ -20,7 +20,8 @@ pub use apps::{
 pub use attempts::attempts_at;
 pub use enabled::require_enabled;
 pub use listing::{
-    AttemptListing, AttemptsOf, EventListing, attempt_listing, endpoint_listing, event_listing, unknown_cursor,
+    AttemptListing, AttemptsOf, EventListing, attempt_listing, endpoint_listing, event_listing,
+    unknown_cursor,
 };
 pub use problem::Problem;
 pub use request::{Query, Request};
