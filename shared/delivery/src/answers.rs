@@ -119,10 +119,8 @@ async fn check_url(what: &str, url: &str, expected: Expected) -> Answer {
 }
 
 async fn check(script: Script, expected: Expected) -> Answer {
-    let what = match script {
-        Script::Say(answer) | Script::Hang(answer) => answer,
-        Script::Pour(answer, _) | Script::Drip(answer, _) => answer,
-    };
+    use Script::{Drip, Hang, Pour, Say};
+    let (Say(what) | Hang(what) | Pour(what, _) | Drip(what, _)) = script;
     let url = format!("http://{}/", serve(script).await);
     check_url(what, &url, expected).await
 }
