@@ -123,9 +123,22 @@ fn environment(spec: &FunctionSpec, options: &FunctionsOptions) -> BTreeMap<Stri
     ];
     let on_this_machine = on_this_machine.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut variables = spec.environment.clone();
+    allow_this_machine(&mut variables);
     variables.extend(on_this_machine);
     variables.extend(options.environment.clone());
     variables
+}
+
+/// Lets a function that is told where endpoints may be send to any port of this machine, with or without TLS.
+pub fn allow_this_machine(variables: &mut BTreeMap<String, String>) {
+    for (name, value) in [
+        ("ENDPOINT_SCHEMES", "http,https"),
+        ("ENDPOINT_PORTS", "1-65535"),
+        ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
+    ] {
+        // What the template does not give a function on AWS, it has to do without here.
+        variables.entry(name.to_owned()).and_modify(|given| value.clone_into(given));
+    }
 }
 
 impl FunctionsOptions {

@@ -16,6 +16,6 @@ mod scheduler;
 mod stores;
 mod tasks;
 
-pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions};
+pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine};
 pub use receiver::{Arrival, Receiver};
 pub use stores::{Stores, StoresOptions};

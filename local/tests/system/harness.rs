@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
-use posthorn_local::{Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use posthorn_local::{
+    Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions, allow_this_machine,
+};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
@@ -59,6 +61,7 @@ impl TestStores {
             ("AWS_ENDPOINT_URL_SQS", self.stores.sqs.as_str()),
         ];
         environment.extend(here.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        allow_this_machine(&mut environment);
         environment
     }
 

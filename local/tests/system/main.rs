@@ -15,6 +15,7 @@ mod endpoints_api;
 mod event_lists;
 mod events_api;
 mod faults;
+mod guard;
 mod harness;
 mod headers;
 mod openapi;

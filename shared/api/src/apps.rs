@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use posthorn_domain::{Clock, Random};
+use posthorn_domain::{Clock, Guard, Random};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries};
 
 use crate::Access;
@@ -13,8 +13,22 @@ pub struct EndpointsApi {
     pub access: Access,
     /// The endpoints.
     pub endpoints: EndpointStore,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What ids and secrets are made of.
+    pub random: Arc<dyn Random>,
+}
+
+/// What the handlers work with that take an endpoint's URL.
+pub struct RegistrationApi {
+    /// Who may call.
+    pub access: Access,
+    /// The endpoints.
+    pub endpoints: EndpointStore,
     /// The most endpoints that one tenant may have.
     pub max_endpoints: u32,
+    /// Where they may be.
+    pub guard: Guard,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// What ids and secrets are made of.

@@ -14,8 +14,8 @@ mod response;
 
 pub use access::Access;
 pub use apps::{
-    AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi, RetryApi,
-    TestingApi,
+    AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
+    RegistrationApi, RetryApi, TestingApi,
 };
 pub use attempts::attempts_at;
 pub use enabled::require_enabled;

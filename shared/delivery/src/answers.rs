@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthorn_domain::{
-    Clock, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Mode, NewEndpoint, Random, Tenant, Timestamp,
+    Clock, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Guard, Mode, NewEndpoint, Random, Tenant,
+    Timestamp,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -14,9 +15,9 @@ use crate::sender::{Answer, Sender};
 use crate::watch::{Verdict, Watch};
 
 /// How long an attempt may take here.
-const TIMEOUT: Duration = Duration::from_millis(400);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
 
-struct Fixed;
+pub(crate) struct Fixed;
 
 impl Clock for Fixed {
     // 2026-11-24T10:00:00Z
@@ -39,6 +40,8 @@ enum Script {
     Hang(&'static str),
     /// Sends these bytes, and then the others again and again.
     Pour(&'static str, &'static [u8]),
+    /// Sends these bytes, and then the others again and again, with pauses.
+    Drip(&'static str, &'static [u8]),
 }
 
 /// Serves one connection. Answers its address.
@@ -60,20 +63,36 @@ async fn serve(script: Script) -> String {
                 while stream.write_all(drop).await.is_ok() {}
                 Ok(())
             }
+            Script::Drip(head, drop) => {
+                let _ = stream.write_all(head.as_bytes()).await;
+                while stream.write_all(drop).await.is_ok() {
+                    tokio::time::sleep(TIMEOUT / 40).await;
+                }
+                Ok(())
+            }
         };
     });
     address
 }
 
-fn endpoint(url: &str) -> Endpoint {
+pub(crate) fn endpoint(url: &str) -> Endpoint {
     let json = format!(r#"{{"url": "{url}", "enabled_events": ["*"]}}"#);
     let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
     NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap().register(&tenant, Fixed.now(), &Fixed)
 }
 
+/// Lets through any port, and these networks besides public ones.
+pub(crate) fn guard(allowed_networks: &str) -> Guard {
+    Guard {
+        schemes: "http, https".parse().unwrap(),
+        ports: "1-65535".parse().unwrap(),
+        allowed_networks: allowed_networks.parse().unwrap(),
+    }
+}
+
 async fn post(url: &str) -> Answer {
     let id: EventId = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
-    let sender = Sender::new(Arc::new(Fixed), TIMEOUT);
+    let sender = Sender::new(Arc::new(Fixed), TIMEOUT, guard("127.0.0.0/8"));
     let started = std::time::Instant::now();
     let answer = sender.post(&endpoint(url), id, &"{}".into()).await;
     assert!(started.elapsed() < 10 * TIMEOUT, "{url} took {:?}", started.elapsed());
@@ -100,9 +119,8 @@ async fn check_url(what: &str, url: &str, expected: Expected) -> Answer {
 }
 
 async fn check(script: Script, expected: Expected) -> Answer {
-    let what = match script {
-        Script::Say(answer) | Script::Hang(answer) | Script::Pour(answer, _) => answer,
-    };
+    use Script::{Drip, Hang, Pour, Say};
+    let (Say(what) | Hang(what) | Pour(what, _) | Drip(what, _)) = script;
     let url = format!("http://{}/", serve(script).await);
     check_url(what, &url, expected).await
 }
@@ -177,6 +195,48 @@ async fn a_body_that_does_not_end_is_bounded_in_time_and_size() {
     assert_eq!(answer.body, "x".repeat(1024));
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
     check(Pour(endless, &[b'x'; 4096]), Expected(Some(200), None, DELIVERED)).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_in_drops_is_cut_off_when_its_time_is_up() {
+    use Script::{Drip, Pour};
+    let timeout = |code| Expected(code, Some("timeout"), Some(5));
+    check(Drip("", b"H"), timeout(None)).await;
+    check(Drip("HTTP/1.1 200 ", b"O"), timeout(None)).await;
+    check(Drip("HTTP/1.1 200 OK\r\nx: ", b"y"), timeout(None)).await;
+    check(Drip("HTTP/1.1 200 OK\r\n", b"x: y\r\n"), timeout(None)).await;
+    check(Drip("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n", b"z"), timeout(Some(200))).await;
+    check(Drip("HTTP/1.1 200 OK\r\n\r\n", b"z"), timeout(Some(200))).await;
+    check(Drip("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nz\r\n"), timeout(Some(200)))
+        .await;
+    check(Drip("", b"HTTP/1.1 100 Continue\r\n\r\n"), timeout(None)).await;
+    check(Pour("", b"HTTP/1.1 103 Early Hints\r\n\r\n"), timeout(None)).await;
+    // A chunk's length of nothing but noughts takes no memory.
+    check(Pour("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", &[b'0'; 4096]), timeout(Some(200)))
+        .await;
+}
+
+#[tokio::test]
+async fn a_header_that_does_not_end_is_bounded_in_size() {
+    use Script::Pour;
+    let endless = |code| Expected(code, Some("protocol"), Some(5));
+    check(Pour("HTTP/1.1 200 ", &[b'O'; 4096]), endless(None)).await;
+    check(Pour("HTTP/1.1 200 OK\r\n", &[b'x'; 4096]), endless(None)).await;
+    check(Pour("HTTP/1.1 200 OK\r\nx: ", &[b'y'; 4096]), endless(None)).await;
+    check(Pour("HTTP/1.1 200 OK\r\n", b"x: y\r\n"), endless(None)).await;
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    check(Pour(chunked, b"1;x=y"), endless(Some(200))).await;
+    let trailers = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n";
+    check(Pour(trailers, b"x: y\r\n"), endless(Some(200))).await;
+}
+
+#[tokio::test]
+async fn an_answer_is_neither_decoded_nor_taken_up_on_its_offers() {
+    use Script::{Pour, Say};
+    let gzip = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 5\r\n\r\nplain";
+    assert_eq!(check(Say(gzip), Expected(Some(200), None, DELIVERED)).await.body, "plain");
+    let upgrade = "HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n";
+    check(Pour(upgrade, &[b'z'; 4096]), Expected(Some(101), None, Some(5))).await;
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ mod tests {
         check(0, Some(200), Some(AttemptError::Timeout), None, (Pending, Some(10_000)));
         check(1, Some(500), None, None, (Pending, Some(100_000)));
         check(1, None, Some(AttemptError::Dns), None, (Pending, Some(100_000)));
+        check(1, None, Some(AttemptError::Blocked), None, (Pending, Some(100_000)));
         check(2, Some(500), None, None, (Failed, None));
         check(9, None, Some(AttemptError::Connection), None, (Failed, None));
     }

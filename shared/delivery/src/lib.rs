@@ -8,10 +8,13 @@ mod decision;
 mod deliver;
 mod dispatch;
 mod fan_out;
+#[cfg(test)]
+mod hostile_names;
 mod notices;
 mod postman;
 mod queue_message;
 mod recoverer;
+mod resolver;
 mod retry_after;
 mod sender;
 mod signature;

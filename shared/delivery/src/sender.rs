@@ -1,28 +1,29 @@
 //! POSTs to strangers, on their best and their worst behaviour.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard};
+use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
 use tokio::time::{Instant, timeout_at};
 
+use crate::resolver::{BlockedError, GuardedResolver, ResolveError, SystemResolver};
 use crate::{retry_after, sign};
 
 /// The most bytes of an answer's body that are read.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
+const MAX_ANSWER_BYTES: u32 = 64 * 1024;
 /// The most bytes of an answer's body that are kept.
 const KEPT_ANSWER_BYTES: usize = 1024;
 
-/// Sends signed events over pooled connections. Redirects are not followed, no proxy is used, and nothing is
-/// sent twice.
+/// Sends signed events over pooled connections, to where the guard lets it. Redirects are not followed, no proxy is
+/// used, and nothing is sent twice.
 pub struct Sender {
     client: Client,
+    guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
     timeout: Duration,
 }
@@ -43,19 +44,32 @@ impl Sender {
     /// # Panics
     ///
     /// Where the system has no usable root certificates.
-    pub fn new(clock: Arc<dyn Clock>, timeout: Duration) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard) -> Self {
+        Self::resolving(clock, timeout, guard, Arc::new(SystemResolver))
+    }
+
+    /// A sender that has names resolved by `names`.
+    pub(crate) fn resolving(
+        clock: Arc<dyn Clock>,
+        timeout: Duration,
+        guard: Guard,
+        names: Arc<dyn Resolve>,
+    ) -> Self {
         // A second sender in the process finds the provider installed; it is the same one.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let guard = Arc::new(guard);
         let client = Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .no_proxy()
             .referer(false)
-            .dns_resolver(SystemResolver)
+            .dns_resolver(GuardedResolver { guard: Arc::clone(&guard), names })
             .pool_idle_timeout(Duration::from_mins(1))
+            // HTTP/2 sends this much ahead of being read; HTTP/1 stops by itself.
+            .http2_initial_stream_window_size(MAX_ANSWER_BYTES)
             .build()
             .expect("the settings agree and root certificates are there");
-        Self { client, clock, timeout }
+        Self { client, guard, clock, timeout }
     }
 
     /// POSTs an event to an endpoint. What goes wrong is part of the answer.
@@ -63,9 +77,19 @@ impl Sender {
         let at = self.clock.now();
         let started = Instant::now();
         let deadline = started + self.timeout;
+        let mut answer = Answer {
+            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
+            body: String::new(),
+            retry_after: None,
+        };
+        // The endpoint may be older than what is allowed now, and the address in a URL never gets to the resolver.
+        let Ok(url) = self.guard.admit(&endpoint.url) else {
+            answer.attempt.error = Some(AttemptError::Blocked);
+            return answer;
+        };
         let request = self
             .client
-            .post(endpoint.url.as_str())
+            .post(url)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))))
             .header("webhook-id", event_id.to_string())
@@ -73,11 +97,6 @@ impl Sender {
             .header("webhook-signature", sign(endpoint.signing_secrets(at), event_id, at, body))
             .headers(own_headers(endpoint))
             .body(body.clone());
-        let mut answer = Answer {
-            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
-            body: String::new(),
-            retry_after: None,
-        };
         match timeout_at(deadline, request.send()).await {
             Err(_) => answer.attempt.error = Some(AttemptError::Timeout),
             Ok(Err(error)) => answer.attempt.error = Some(classify(&error)),
@@ -127,7 +146,7 @@ async fn read_body(response: &mut Response, deadline: Instant) -> (String, Optio
                 let room = KEPT_ANSWER_BYTES - kept.len();
                 kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 read += chunk.len();
-                if read > MAX_ANSWER_BYTES {
+                if read > MAX_ANSWER_BYTES as usize {
                     break None;
                 }
             }
@@ -152,6 +171,9 @@ fn classify(error: &reqwest::Error) -> AttemptError {
         if error.is::<ResolveError>() {
             return AttemptError::Dns;
         }
+        if error.is::<BlockedError>() {
+            return AttemptError::Blocked;
+        }
         if error.is::<rustls::Error>() {
             return AttemptError::Tls;
         }
@@ -160,24 +182,6 @@ fn classify(error: &reqwest::Error) -> AttemptError {
         cause = wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     if error.is_connect() { AttemptError::Connection } else { AttemptError::Protocol }
-}
-
-/// Resolves names as the system does.
-struct SystemResolver;
-
-/// A name that has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name cannot be resolved")]
-struct ResolveError(#[source] std::io::Error);
-
-impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError)?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -139,6 +139,8 @@ impl Attempt {
 pub enum AttemptError {
     /// The host's name has no address.
     Dns,
+    /// The URL, or an address of its host's name, is none that may be sent to; no connection was opened.
+    Blocked,
     /// No connection could be opened.
     Connection,
     /// The TLS handshake failed.
@@ -153,13 +155,14 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    const ALL: [Self; 6] =
-        [Self::Dns, Self::Connection, Self::Tls, Self::Timeout, Self::Protocol, Self::Slow];
+    const ALL: [Self; 7] =
+        [Self::Dns, Self::Blocked, Self::Connection, Self::Tls, Self::Timeout, Self::Protocol, Self::Slow];
 
     /// The error as one word, for records and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
+            Self::Blocked => "blocked",
             Self::Connection => "connection",
             Self::Tls => "tls",
             Self::Timeout => "timeout",

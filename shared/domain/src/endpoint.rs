@@ -233,6 +233,11 @@ impl EndpointEdit {
         })
     }
 
+    /// Where it wants the endpoint's events POSTed to from now on.
+    pub fn url(&self) -> Option<&WebhookUrl> {
+        self.url.as_ref()
+    }
+
     /// The endpoint as it is after this edit, made `now`. One that is enabled again, or has another URL, starts
     /// with a clean slate.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {

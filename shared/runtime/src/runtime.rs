@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use posthorn_api::{
     Access, AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
-    RetryApi, TestingApi,
+    RegistrationApi, RetryApi, TestingApi,
 };
 use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper};
-use posthorn_domain::{Clock, Random};
+use posthorn_domain::{Clock, Guard, Networks, Random};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
 };
@@ -42,14 +42,23 @@ impl Runtime {
         Ok(Self { settings, dynamodb, sqs, clock, random })
     }
 
-    /// What the handlers of the endpoint routes work with; `MAX_ENDPOINTS` is needed where they are created.
+    /// What the handlers of the endpoint routes work with.
     pub fn endpoints_api(&self) -> Result<EndpointsApi, SettingsError> {
-        let max_endpoints =
-            self.settings.find("MAX_ENDPOINTS").map(|_| self.settings.parsed("MAX_ENDPOINTS"));
         Ok(EndpointsApi {
             access: self.access()?,
             endpoints: self.endpoints()?,
-            max_endpoints: max_endpoints.transpose()?.unwrap_or(0),
+            clock: Arc::clone(&self.clock),
+            random: Arc::clone(&self.random),
+        })
+    }
+
+    /// What the handlers work with that take an endpoint's URL; `MAX_ENDPOINTS` is needed where endpoints are created.
+    pub fn registration_api(&self) -> Result<RegistrationApi, SettingsError> {
+        Ok(RegistrationApi {
+            access: self.access()?,
+            endpoints: self.endpoints()?,
+            max_endpoints: self.settings.parsed_if_set("MAX_ENDPOINTS")?.unwrap_or(0),
+            guard: self.guard()?,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
         })
@@ -132,7 +141,7 @@ impl Runtime {
             outbox: self.deliveries()?,
             due: self.due_retries()?,
             notices: self.events()?,
-            sender: Sender::new(clock(), timeout),
+            sender: Sender::new(clock(), timeout, self.guard()?),
             schedule: self.settings.parsed("RETRY_SCHEDULE")?,
             clock: clock(),
             random: Arc::clone(&self.random),
@@ -198,6 +207,18 @@ impl Runtime {
     /// The events queue.
     pub fn events(&self) -> Result<EventOutbox, SettingsError> {
         Ok(EventOutbox::new(self.sqs.clone(), self.settings.text("EVENTS_QUEUE_URL")?))
+    }
+
+    /// Where endpoints may be.
+    fn guard(&self) -> Result<Guard, SettingsError> {
+        Ok(Guard {
+            schemes: self.settings.parsed("ENDPOINT_SCHEMES")?,
+            ports: self.settings.parsed("ENDPOINT_PORTS")?,
+            allowed_networks: self
+                .settings
+                .parsed_if_set::<Networks>("ALLOWED_NETWORKS")?
+                .unwrap_or_default(),
+        })
     }
 
     fn access(&self) -> Result<Access, SettingsError> {

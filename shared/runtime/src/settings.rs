@@ -46,7 +46,16 @@ impl Settings {
 
     /// A variable that must be there and parse.
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, SettingsError> {
-        self.text(name)?.parse().map_err(|error: T::Err| SettingsError::Invalid {
+        self.parsed_if_set(name)?.ok_or_else(|| SettingsError::Missing(name.to_owned()))
+    }
+
+    /// A variable that may be missing, and parses where it is there.
+    pub(crate) fn parsed_if_set<T: FromStr<Err: Display>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, SettingsError> {
+        let parsed = self.find(name).map(str::parse).transpose();
+        parsed.map_err(|error: T::Err| SettingsError::Invalid {
             name: name.to_owned(),
             reason: format!("cannot be used: {error}"),
         })
@@ -70,6 +79,8 @@ mod tests {
         assert_eq!(settings.parsed::<u32>("A"), Ok(7));
         let error = settings.parsed::<u32>("B").unwrap_err().to_string();
         assert!(error.starts_with("the environment variable B cannot be used: "), "{error}");
+        assert!(settings.parsed_if_set::<u32>("B").is_err());
+        assert_eq!(settings.parsed_if_set::<u32>("C"), Ok(None));
         let error = settings.text("C").unwrap_err().to_string();
         assert_eq!(error, "the environment variable C is not set");
     }
