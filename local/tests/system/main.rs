@@ -19,6 +19,7 @@ mod guard;
 mod harness;
 mod headers;
 mod openapi;
+mod log;
 mod publishing;
 mod recovery;
 mod resuming;
