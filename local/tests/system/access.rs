@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use lambda_http::Body;
+use lambda_http::http::Request;
 use posthorn_domain::{AccountId, Mode, Scope};
 use posthorn_storage::KeyHash;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::contract;
@@ -204,4 +210,25 @@ async fn a_key_ends_when_it_expires_and_soon_after_it_is_revoked() {
         401,
         "whatever is remembered of it"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_in_for_a_key_is_refused() {
+    let stores = TestStores::start().await;
+    let list = list_events::function(&stores.runtime("list-events")).unwrap();
+    let runtime = tokio::runtime::Handle::current();
+    let answer = |authorization: Vec<u8>| {
+        let Ok(header) = HeaderValue::from_bytes(&authorization) else { return Ok(()) };
+        let request = Request::get("/api/events").header("authorization", header);
+        let answer = runtime.block_on(list(request.body(Body::Empty).unwrap()));
+        prop_assert_eq!(answer.status(), 401);
+        Ok(())
+    };
+    let guesses = prop_oneof![
+        vec(any::<u8>(), 0..300),
+        "[Bb]earer *[ -~]{0,300}".prop_map(String::into_bytes),
+        "(Basic|bearer|Bearer,|Bearer\t) ?sk_live_[A-Za-z0-9_-]{43}".prop_map(String::into_bytes),
+    ];
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(100) });
+    tokio::task::block_in_place(|| runner.run(&guesses, answer)).unwrap();
 }

@@ -13,6 +13,10 @@ use crate::{
 /// The most bytes that an event's JSON may have: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
+/// How deep an event's data may be nested: what serde_json itself reads, and most parsers with it, less the event
+/// around it.
+const MAX_DEPTH: usize = 100;
+
 /// What the event is about: any JSON object, kept byte for byte as the publisher wrote it.
 #[derive(Debug, Clone)]
 pub struct EventData(Box<RawValue>);
@@ -56,6 +60,9 @@ impl FromJson for EventData {
         if !json.get().starts_with('{') {
             return Err(Invalid::because("must be an object"));
         }
+        if depth(json.get()) > MAX_DEPTH {
+            return Err(Invalid::because(format!("must not be nested deeper than {MAX_DEPTH} levels")));
+        }
         // SQS does not take these two, and data is never rewritten.
         if json.get().contains(['\u{fffe}', '\u{ffff}']) {
             return Err(Invalid::because(
@@ -64,6 +71,27 @@ impl FromJson for EventData {
         }
         Ok(Self(json.to_owned()))
     }
+}
+
+/// How deep the objects and arrays of a JSON text are nested. What they hold is not looked at: receivers' parsers may
+/// break where ours does not.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 impl Serialize for EventData {
@@ -316,6 +344,14 @@ mod tests {
         assert_eq!(read, again);
         let (_, event) = again.into_event("m", Timestamp::from_millis(0)).unwrap();
         assert!(event.to_json().contains(&format!("\"data\":{ODD},")));
+    }
+
+    #[test]
+    fn depth_is_counted_outside_of_strings() {
+        for (json, levels) in [("{}", 1), (r#"{"a":[{}, "[[\"[[", "\\"], "b": {}}"#, 3), (r#"{"[": "}"}"#, 1)]
+        {
+            assert_eq!(depth(json), levels, "{json}");
+        }
     }
 
     #[test]
