@@ -63,7 +63,7 @@ impl ApiKeys {
     /// Adds a key, unless it is there.
     pub async fn add(&self, hash: KeyHash, grant: &KeyGrant) -> Result<Written, StorageError> {
         let label = grant.id.to_string();
-        let item = serde_dynamo::to_item(GrantRow::of(hash.hex(), grant));
+        let item = serde_dynamo::to_item(GrantRow::of(&hash.hex(), grant));
         let put = |item| Put::builder().table_name(&self.table).set_item(Some(item));
         let item = item.map_err(|error| StorageError::corrupt(&label, error))?;
         let grant_row = put(item).condition_expression("attribute_not_exists(pk)");
@@ -198,7 +198,7 @@ struct GrantRow {
 }
 
 impl GrantRow {
-    fn of(hash: String, grant: &KeyGrant) -> Self {
+    fn of(hash: &str, grant: &KeyGrant) -> Self {
         Self {
             pk: format!("key#{hash}"),
             sk: GRANT.to_owned(),
