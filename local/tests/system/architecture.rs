@@ -59,6 +59,8 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
         ["posthorn-storage", "posthorn-runtime", "posthorn-admin", "posthorn-local", "posthorn-local-aws"];
     check("aws-sdk-dynamodb", &aws);
     check("aws-sdk-sqs", &aws);
+    check("aws-sdk-kms", &["posthorn-storage", "posthorn-runtime"]);
+    check("ring", &["posthorn-storage"]);
     check("reqwest", &["posthorn-delivery", "posthorn-local"]);
     check("dynoxide-rs", &["posthorn-local-aws"]);
     for io in ["tokio", "reqwest", "http", "lambda_http", "lambda_runtime", "tracing", "getrandom"] {

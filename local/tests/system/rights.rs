@@ -17,22 +17,26 @@ use serde_yaml_ng::Value as Yaml;
 use tokio::net::TcpListener;
 
 use crate::harness::{TestStores, local_tenant, template, text};
+use crate::kms::Kms;
 use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// An action of IAM, and the table or queue that it is for.
+/// What the template calls the key.
+const KEY: &str = "SecretsKeyArn";
+
+/// An action of IAM, and the table, queue or key that it is for.
 type Right = (String, String);
 
-/// Stands between the functions and their tables and queues, and notes which function makes which calls: each has an
+/// Stands between the functions and their tables, queues and KMS key, and notes which function makes which calls: each has an
 /// address of its own here, which ends in its name.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Recorded>);
 
 #[derive(Default)]
 struct Recorded {
-    /// The addresses of DynamoDB and SQS.
-    services: OnceLock<[String; 2]>,
+    /// The addresses of DynamoDB, SQS and KMS.
+    services: OnceLock<[String; 3]>,
     client: OnceLock<reqwest::Client>,
     used: Mutex<BTreeMap<String, BTreeSet<Right>>>,
 }
@@ -51,10 +55,19 @@ impl Recorder {
         (recorder, url)
     }
 
-    /// Where a function finds its tables and queues.
-    fn environment(&self, url: &str, stores: &TestStores, function: &str) -> Vec<(String, String)> {
-        self.0.services.get_or_init(|| [stores.stores.dynamodb.clone(), stores.stores.sqs.clone()]);
+    /// Where a function finds its tables and queues, and the key.
+    fn environment(
+        &self,
+        url: &str,
+        stores: &TestStores,
+        kms: &Kms,
+        function: &str,
+    ) -> Vec<(String, String)> {
+        let services = || [stores.stores.dynamodb.clone(), stores.stores.sqs.clone(), kms.url.clone()];
+        self.0.services.get_or_init(services);
         vec![
+            ("SECRETS_KEY_ARN".to_owned(), Kms::KEY.to_owned()),
+            ("AWS_ENDPOINT_URL_KMS".to_owned(), format!("{url}/kms/{function}")),
             ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("{url}/dynamodb/{function}")),
             ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("{url}/sqs/{function}")),
         ]
@@ -64,14 +77,14 @@ impl Recorder {
         let (service, function) = uri.path().trim_matches('/').split_once('/').unwrap();
         let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
         let call: Json = serde_json::from_slice(&body).unwrap();
-        let rights = if service == "sqs" {
-            rights_of_sqs(operation, &call)
-        } else {
-            rights_of_dynamodb(operation, &call)
+        let (service, rights) = match service {
+            "dynamodb" => (0, rights_of_dynamodb(operation, &call)),
+            "sqs" => (1, rights_of_sqs(operation, &call)),
+            _ => (2, vec![(format!("kms:{operation}"), KEY.to_owned())]),
         };
         self.0.used.lock().unwrap().entry(function.to_owned()).or_default().extend(rights);
         headers.remove("host");
-        let address = &self.0.services.get().unwrap()[usize::from(service == "sqs")];
+        let address = &self.0.services.get().unwrap()[service];
         let client = self.0.client.get_or_init(reqwest::Client::new);
         let answer = client.post(address).headers(headers).body(body).send().await.unwrap();
         let (status, headers): (StatusCode, HeaderMap) = (answer.status(), answer.headers().clone());
@@ -132,6 +145,15 @@ fn granted() -> BTreeMap<String, BTreeSet<Right>> {
             rights.extend(
                 ["GetItem", "UpdateItem"].map(|action| (format!("dynamodb:{action}"), "API keys".to_owned())),
             );
+        }
+        for (_, policy) in resources(&template, "AWS::IAM::ManagedPolicy")
+            .into_iter()
+            .filter(|(id, _)| managed.iter().any(|policy| policy == id))
+        {
+            let statement = &policy["PolicyDocument"]["Statement"][0];
+            if texts(&statement["Resource"]) == [KEY] {
+                rights.extend(texts(&statement["Action"]).into_iter().map(|action| (action, KEY.to_owned())));
+            }
         }
         let [policy] = role["Policies"].as_sequence().map_or(&[][..], Vec::as_slice) else { continue };
         for statement in policy["PolicyDocument"]["Statement"].as_sequence().unwrap() {
@@ -199,21 +221,25 @@ async fn each_function_has_the_rights_that_it_uses_and_no_other() {
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     let receiver = Receiver::start(0, answer).await.unwrap();
+    let kms = Kms::start().await;
     let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h, 10s")], |stores, function| {
-        recorder.environment(&url, stores, function)
+        recorder.environment(&url, stores, &kms, function)
     })
     .await;
     use_every_route(&machine, &receiver.url).await;
     use_every_worker(&machine, &receiver.url).await;
 
-    // Written once a day at most, by the function that happens to be first.
-    let daily = ("dynamodb:UpdateItem".to_owned(), "API keys".to_owned());
+    // Done once a day, or once in ninety, by the function that happens to be first.
+    let seldom = [
+        ("dynamodb:UpdateItem".to_owned(), "API keys".to_owned()),
+        ("kms:GenerateDataKeyWithoutPlaintext".to_owned(), KEY.to_owned()),
+    ];
     let (used, granted) = (recorder.0.used.lock().unwrap().clone(), granted());
     let mut wrong = Vec::new();
     for (function, granted) in &granted {
         let used = used.get(function).cloned().unwrap_or_default();
         wrong.extend(used.difference(granted).map(|right| format!("{function} lacks {right:?}")));
-        let unused = granted.difference(&used).filter(|right| **right != daily);
+        let unused = granted.difference(&used).filter(|right| !seldom.contains(right));
         wrong.extend(unused.map(|right| format!("{function} never uses {right:?}")));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -30,6 +30,11 @@ pub(crate) fn sqs(settings: &Settings) -> Result<aws_sdk_sqs::Client, SettingsEr
     Ok(aws_sdk_sqs::Client::new(&config(settings, "AWS_ENDPOINT_URL_SQS")?))
 }
 
+/// A client of KMS. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+pub(crate) fn kms(settings: &Settings) -> Result<aws_sdk_kms::Client, SettingsError> {
+    Ok(aws_sdk_kms::Client::new(&config(settings, "AWS_ENDPOINT_URL_KMS")?))
+}
+
 fn config(settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
     let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
     let timeouts =

@@ -11,6 +11,7 @@ use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Swe
 use posthorn_domain::{Clock, Guard, Networks, Random};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
+    SecretsKey,
 };
 
 use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
@@ -20,6 +21,7 @@ pub struct Runtime {
     settings: Settings,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
+    secrets_key: Option<Arc<SecretsKey>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -39,7 +41,8 @@ impl Runtime {
         random: Arc<dyn Random>,
     ) -> Result<Self, SettingsError> {
         let (dynamodb, sqs) = (clients::dynamodb(&settings)?, clients::sqs(&settings)?);
-        Ok(Self { settings, dynamodb, sqs, clock, random })
+        let secrets_key = secrets_key(&settings, &clock, &random)?;
+        Ok(Self { settings, dynamodb, sqs, secrets_key, clock, random })
     }
 
     /// What the handlers of the endpoint routes work with.
@@ -172,7 +175,11 @@ impl Runtime {
 
     /// The endpoints table.
     pub fn endpoints(&self) -> Result<EndpointStore, SettingsError> {
-        Ok(EndpointStore::new(self.dynamodb.clone(), self.settings.text("ENDPOINTS_TABLE")?))
+        let store = EndpointStore::new(self.dynamodb.clone(), self.settings.text("ENDPOINTS_TABLE")?);
+        Ok(match &self.secrets_key {
+            Some(key) => store.sealed_under(Arc::clone(key)),
+            None => store,
+        })
     }
 
     /// The API keys, which are in the endpoints table.
@@ -224,4 +231,15 @@ impl Runtime {
     fn access(&self) -> Result<Access, SettingsError> {
         Ok(Access::new(self.api_keys()?, Arc::clone(&self.clock)))
     }
+}
+
+/// The key that endpoints' secrets are sealed under, where the customer has one.
+fn secrets_key(
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    random: &Arc<dyn Random>,
+) -> Result<Option<Arc<SecretsKey>>, SettingsError> {
+    let Some(arn) = settings.find("SECRETS_KEY_ARN") else { return Ok(None) };
+    let kms = clients::kms(settings)?;
+    Ok(Some(Arc::new(SecretsKey::new(kms, arn.to_owned(), Arc::clone(clock), Arc::clone(random)))))
 }

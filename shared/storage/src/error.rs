@@ -25,6 +25,12 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A row's secrets are sealed, and this program was given no key to open them with.
+    #[error("the secrets of {key} are sealed: set SECRETS_KEY_ARN to the KMS key that they are sealed under")]
+    NoSecretsKey {
+        /// The row's key.
+        key: String,
+    },
     /// The program is ending.
     #[error("the program is ending")]
     Interrupted,

@@ -6,6 +6,7 @@
 mod api_keys;
 mod carrier;
 mod codec;
+mod data_key;
 mod due;
 mod endpoints;
 mod error;
@@ -14,6 +15,7 @@ mod idempotency;
 mod outbox;
 mod queue;
 mod recoveries;
+mod secrets_key;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DueRetries, DueRetry, Minute};
@@ -26,3 +28,4 @@ pub use event_log::{
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};
 pub use recoveries::Recoveries;
+pub use secrets_key::SecretsKey;

@@ -79,6 +79,7 @@ impl Resolver<'_> {
             "AWS::URLSuffix" => return pseudo("amazonaws.com"),
             "AWS::Partition" => return pseudo("aws"),
             "AWS::StackName" => return pseudo("posthorn"),
+            "AWS::NoValue" => return Ok(Value::Null),
             _ => {}
         }
         if let Some(parameter) = self.parameters.get(name) {

@@ -1,8 +1,10 @@
 //! Where tenants want their events.
 
 mod row;
+mod seal;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -12,8 +14,9 @@ use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{DisabledReason, Endpoint, EndpointId, EndpointStatus, Health, Tenant};
 
 use crate::error::canceled_at;
-use crate::{StorageError, Written};
+use crate::{SecretsKey, StorageError, Written};
 use row::{EndpointRow, META, sort_key};
+use seal::Seal;
 
 /// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
 /// so that a reader who knows the version knows whether anything changed.
@@ -21,6 +24,7 @@ use row::{EndpointRow, META, sort_key};
 pub struct EndpointStore {
     client: Client,
     table: String,
+    seal: Option<Arc<Seal>>,
 }
 
 /// An endpoint and the version of its row, which each write moves by one.
@@ -32,13 +36,20 @@ struct Versioned {
 impl EndpointStore {
     /// The endpoints in this table.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self { client, table, seal: None }
+    }
+
+    /// The same, with the secrets and headers of each endpoint that is written sealed under this key.
+    #[must_use]
+    pub fn sealed_under(self, key: Arc<SecretsKey>) -> Self {
+        let seal = Seal::new(key, self.client.clone(), self.table.clone());
+        Self { seal: Some(Arc::new(seal)), ..self }
     }
 
     /// Adds an endpoint, unless the tenant has `limit` already.
     pub async fn create(&self, tenant: &Tenant, endpoint: &Endpoint, limit: u32) -> Result<(), StorageError> {
         let attempt = || async {
-            let put = self.put(tenant, endpoint, 1)?.condition_expression("attribute_not_exists(pk)");
+            let put = self.put(tenant, endpoint, 1).await?.condition_expression("attribute_not_exists(pk)");
             let meta = self
                 .touch_meta(tenant, 1)
                 .condition_expression("attribute_not_exists(#count) OR #count < :limit")
@@ -72,7 +83,7 @@ impl EndpointStore {
         let mut endpoints = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(StorageError::from_call("Query"))?;
-            endpoints.push(EndpointRow::read(item, tenant)?.endpoint);
+            endpoints.push(self.open(item, tenant).await?.endpoint);
         }
         Ok(endpoints)
     }
@@ -92,7 +103,8 @@ impl EndpointStore {
                 Err(refusal) => return Ok(Err(refusal)),
             };
             let put = self
-                .put(tenant, &endpoint, found.version + 1)?
+                .put(tenant, &endpoint, found.version + 1)
+                .await?
                 .condition_expression("version = :version")
                 .expression_attribute_values(":version", number(found.version));
             self.write(put_item(put), self.touch_meta(tenant, 0)).await?;
@@ -221,11 +233,30 @@ impl EndpointStore {
             .send()
             .await
             .map_err(StorageError::from_call("GetItem"))?;
-        answer.item.map(|item| EndpointRow::read(item, tenant)).transpose()
+        match answer.item {
+            Some(item) => self.open(item, tenant).await.map(Some),
+            None => Ok(None),
+        }
     }
 
-    fn put(&self, tenant: &Tenant, endpoint: &Endpoint, version: u64) -> Result<PutBuilder, StorageError> {
-        let item = EndpointRow::item(tenant, endpoint, version)?;
+    async fn open(
+        &self,
+        item: HashMap<String, AttributeValue>,
+        tenant: &Tenant,
+    ) -> Result<Versioned, StorageError> {
+        EndpointRow::read(seal::open(self.seal.as_deref(), item).await?, tenant)
+    }
+
+    async fn put(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        version: u64,
+    ) -> Result<PutBuilder, StorageError> {
+        let mut item = EndpointRow::item(tenant, endpoint, version)?;
+        if let Some(seal) = &self.seal {
+            item = seal.close(item).await?;
+        }
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 

@@ -1,0 +1,86 @@
+//! A key of AES-256-GCM, and what is sealed with it.
+
+use posthorn_domain::Random;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+/// A data key. It has no `Debug`, and leaves the process only as KMS has wrapped it.
+pub(crate) struct DataKey(LessSafeKey);
+
+/// What a data key has sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    /// Drawn for this text alone.
+    pub(crate) nonce: Vec<u8>,
+    /// The text, unreadable, and its tag.
+    pub(crate) ciphertext: Vec<u8>,
+}
+
+impl DataKey {
+    /// The key of these bytes; `None` unless there are 32.
+    pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
+        UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new).map(Self)
+    }
+
+    /// Seals a text, to be opened at this place alone. Nonces are random, so no more than 2³² texts may be sealed with
+    /// one key ([NIST SP 800-38D §8.3](https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf)).
+    pub(crate) fn seal(&self, text: &[u8], place: &str, random: &dyn Random) -> Sealed {
+        let mut nonce = [0; NONCE_LEN];
+        random.fill(&mut nonce);
+        let mut ciphertext = text.to_vec();
+        let place = Aad::from(place.as_bytes());
+        let sealed =
+            self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), place, &mut ciphertext);
+        sealed.expect("only a text of 64 GiB is too long");
+        Sealed { nonce: nonce.to_vec(), ciphertext }
+    }
+
+    /// The text that was sealed at this place; `None` when it was sealed otherwise, or changed since.
+    pub(crate) fn open(&self, sealed: &Sealed, place: &str) -> Option<Vec<u8>> {
+        let nonce = Nonce::try_assume_unique_for_key(&sealed.nonce).ok()?;
+        let mut text = sealed.ciphertext.clone();
+        let length = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).ok()?.len();
+        text.truncate(length);
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Always the same byte.
+    struct Same(u8);
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+
+    fn key(byte: u8) -> DataKey {
+        DataKey::new(&[byte; 32]).unwrap()
+    }
+
+    #[test]
+    fn a_text_comes_back_and_cannot_be_read_meanwhile() {
+        let sealed = key(1).seal(b"sesame", "here", &Same(7));
+        assert_eq!(key(1).open(&sealed, "here").unwrap(), b"sesame");
+        assert_eq!((sealed.nonce.len(), sealed.ciphertext.len()), (12, 6 + 16));
+        assert_ne!(sealed, key(1).seal(b"sesame", "here", &Same(8)), "a nonce makes a difference");
+    }
+
+    #[test]
+    fn it_opens_with_its_key_at_its_place_as_it_was_sealed_and_not_otherwise() {
+        let sealed = key(1).seal(b"sesame", "here", &Same(7));
+        assert!(key(2).open(&sealed, "here").is_none());
+        assert!(key(1).open(&sealed, "there").is_none());
+        for byte in 0..sealed.ciphertext.len() {
+            let mut changed = sealed.clone();
+            changed.ciphertext[byte] ^= 1;
+            assert!(key(1).open(&changed, "here").is_none(), "byte {byte} was changed");
+        }
+        let no_nonce = Sealed { nonce: Vec::new(), ..sealed };
+        assert!(key(1).open(&no_nonce, "here").is_none());
+        assert!(DataKey::new(&[1; 16]).is_none());
+    }
+}

@@ -1,0 +1,137 @@
+//! The key in KMS that endpoints' secrets are sealed under.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::DataKeySpec;
+use lru::LruCache;
+use posthorn_domain::{Clock, Random, Timestamp};
+use zeroize::Zeroizing;
+
+use crate::StorageError;
+use crate::data_key::{DataKey, Sealed};
+
+/// How long a data key is kept after KMS has unwrapped it: for as long, KMS may fail, or the key stay in use after
+/// it was disabled.
+const KEPT_FOR: Duration = Duration::from_hours(1);
+/// How many data keys are kept; the least recently used are forgotten.
+const MAX_KEPT: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
+/// How long all that is sealed is sealed with the same data key. A key is good for 2³² texts: 550 a second.
+const PERIOD: Duration = Duration::from_hours(24 * 90);
+/// The encryption context, which `template.yaml` grants the key's use by.
+const CONTEXT: (&str, &str) = ("posthorn", "endpoint-secrets");
+
+/// A KMS key of the customer's. It wraps data keys; these seal the secrets. To call KMS for every secret would cost more
+/// than all else, so an unwrapped data key is kept for an hour.
+pub struct SecretsKey {
+    kms: Client,
+    arn: String,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    unwrapped: Mutex<LruCache<Vec<u8>, Arc<Slot>>>,
+}
+
+/// One data key. The lock is held while KMS is asked, so that many rows at once ask once, and wait for no other key.
+type Slot = tokio::sync::Mutex<Option<Unwrapped>>;
+
+struct Unwrapped {
+    key: Arc<DataKey>,
+    until: Timestamp,
+}
+
+impl SecretsKey {
+    /// The key of this ARN.
+    pub fn new(kms: Client, arn: String, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { kms, arn, clock, random, unwrapped: Mutex::new(LruCache::new(MAX_KEPT)) }
+    }
+
+    pub(crate) fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The number of the current period. Each has its own data key.
+    pub(crate) fn period(&self) -> u128 {
+        self.clock.now().since(Timestamp::from_millis(0)).as_millis() / PERIOD.as_millis()
+    }
+
+    /// A new data key, wrapped.
+    pub(crate) async fn new_data_key(&self) -> Result<Vec<u8>, StorageError> {
+        let (name, value) = CONTEXT;
+        let answer = self
+            .kms
+            .generate_data_key_without_plaintext()
+            .key_id(&self.arn)
+            .key_spec(DataKeySpec::Aes256)
+            .encryption_context(name, value)
+            .send()
+            .await
+            .map_err(StorageError::from_call("kms:GenerateDataKeyWithoutPlaintext"))?;
+        let wrapped = answer.ciphertext_blob.map(Blob::into_inner);
+        wrapped.ok_or_else(|| StorageError::corrupt(&self.arn, "KMS made no data key"))
+    }
+
+    /// Seals a text with a data key, to be opened at this place alone.
+    pub(crate) async fn seal(
+        &self,
+        wrapped: &[u8],
+        text: &[u8],
+        place: &str,
+    ) -> Result<Sealed, StorageError> {
+        Ok(self.data_key(wrapped).await?.seal(text, place, self.random.as_ref()))
+    }
+
+    /// The text that was sealed at this place with a data key.
+    pub(crate) async fn open(
+        &self,
+        wrapped: &[u8],
+        sealed: &Sealed,
+        place: &str,
+    ) -> Result<Vec<u8>, StorageError> {
+        let text = self.data_key(wrapped).await?.open(sealed, place);
+        text.ok_or_else(|| StorageError::corrupt(place, "it was sealed in another row, or changed since"))
+    }
+
+    async fn data_key(&self, wrapped: &[u8]) -> Result<Arc<DataKey>, StorageError> {
+        let slot = self.slot(wrapped);
+        let mut slot = slot.lock().await;
+        let now = self.clock.now();
+        if let Some(kept) = slot.as_ref()
+            && kept.until > now
+        {
+            return Ok(Arc::clone(&kept.key));
+        }
+        let key = Arc::new(self.ask_for(wrapped).await?);
+        *slot = Some(Unwrapped { key: Arc::clone(&key), until: now.plus(KEPT_FOR) });
+        Ok(key)
+    }
+
+    /// Has KMS unwrap a data key. It knows the key that wrapped it, so that the customer may change to another one.
+    async fn ask_for(&self, wrapped: &[u8]) -> Result<DataKey, StorageError> {
+        let (name, value) = CONTEXT;
+        let answer = self
+            .kms
+            .decrypt()
+            .ciphertext_blob(Blob::new(wrapped))
+            .encryption_context(name, value)
+            .send()
+            .await
+            .map_err(StorageError::from_call("kms:Decrypt"))?;
+        let bytes = Zeroizing::new(answer.plaintext.map(Blob::into_inner).unwrap_or_default());
+        DataKey::new(&bytes).ok_or_else(|| StorageError::corrupt(&self.arn, "a data key has not 32 bytes"))
+    }
+
+    fn slot(&self, wrapped: &[u8]) -> Arc<Slot> {
+        let mut unwrapped = self.unwrapped.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(unwrapped.get_or_insert_ref(wrapped, Arc::default))
+    }
+}
+
+impl fmt::Debug for SecretsKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SecretsKey").field(&self.arn).finish()
+    }
+}
