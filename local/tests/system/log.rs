@@ -33,12 +33,12 @@ impl Talkative {
         let output = Arc::new(Mutex::new(String::new()));
         keep(process.stdout.take().unwrap(), Arc::clone(&output));
         keep(process.stderr.take().unwrap(), Arc::clone(&output));
-        let mut system = Self { http: String::new(), output, _process: process };
+        let system = Self { http: String::new(), output, _process: process };
         system.until_written("HTTP API").await;
         let written = system.output.lock().unwrap().clone();
         let line = written.lines().find(|line| line.contains("HTTP API")).unwrap();
-        system.http = line.split_whitespace().last().unwrap().to_owned();
-        system
+        let http = line.split_whitespace().last().unwrap().to_owned();
+        Self { http, ..system }
     }
 
     async fn until_written(&self, text: &str) {
