@@ -15,7 +15,7 @@ pub fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
 /// How many attempts are shown.
 const ATTEMPTS: usize = 5;
 /// How many events are looked at for them: an endpoint that has got none lately shows none.
-const LOOK_AT_MOST: usize = 100;
+const LOOK_AT_MOST: usize = 25;
 
 /// The endpoint, what kind of thing it is, and the last attempts at it.
 #[derive(Serialize)]
