@@ -28,8 +28,8 @@ const KEY: &str = "SecretsKeyArn";
 /// An action of IAM, and the table, queue or key that it is for.
 type Right = (String, String);
 
-/// Stands between the functions and their tables, queues and KMS key, and notes which function makes which calls: each has an
-/// address of its own here, which ends in its name.
+/// Stands between the functions and their tables, queues and KMS key, and notes which function makes which calls: each
+/// has an address of its own here, which ends in its name.
 #[derive(Clone, Default)]
 struct Recorder(Arc<Recorded>);
 
