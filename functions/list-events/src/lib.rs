@@ -24,7 +24,8 @@ async fn list_events(app: Arc<EventsApi>, request: Request) -> Result<Response, 
         let Some((id, record)) = events.next().await? else { break };
         let event = DeliveredEvent::read(&record.body).map_err(unreadable)?;
         if listing.filter.takes(&event).map_err(unreadable)? {
-            let record = app.log.with_chunks(&tenant, id, record).await?;
+            let record =
+                if page.shows_next() { app.log.with_chunks(&tenant, id, record).await? } else { record };
             let event = DeliveredEvent::read(&record.body).map_err(unreadable)?.counting(&record.deliveries);
             let json = serde_json::value::to_raw_value(&event).map_err(unreadable)?;
             page.offer(id, json.get().len(), || json);

@@ -1,27 +1,16 @@
 //! Attempts, read later and made again.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::StatusCode;
 use posthorn_domain::{DeliveryStatus, Endpoint, EndpointEdit, Fields};
-use posthorn_local::Receiver;
 use posthorn_storage::StorageError;
 use serde_json::{Value, json};
 
-use crate::harness::{local_tenant, text};
+use crate::harness::{changing_receiver, local_tenant, text};
 use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
-
-/// A receiver whose answer can be changed.
-async fn receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
-    let answer = Arc::new(AtomicU16::new(status));
-    let shown = Arc::clone(&answer);
-    let answering = move |_: &str, _: &str| StatusCode::from_u16(shown.load(Ordering::SeqCst)).unwrap();
-    (Receiver::start(0, answering).await.unwrap(), answer)
-}
 
 async fn edit(machine: &TimeMachine, endpoint: &Endpoint, json: &str) {
     let edit = EndpointEdit::read(&mut Fields::parse(json).unwrap()).unwrap();
@@ -54,7 +43,7 @@ async fn pages(machine: &TimeMachine, query: &[(&str, &str)], limit: &str) -> Ve
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoints_attempts_are_listed_those_of_the_newest_event_first() {
-    let (receiver, answer) = receiver(500).await;
+    let (receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h, 1h")]).await;
     let endpoint = machine.register(&receiver.url, &["order.*"]).await;
     let first = machine.publish("order.paid").await;
@@ -108,7 +97,7 @@ async fn an_endpoints_attempts_are_listed_those_of_the_newest_event_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_finds_its_attempts_in_the_chunks_of_large_fan_outs() {
-    let (receiver, answer) = receiver(500).await;
+    let (receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
     let mut endpoints = Vec::new();
     for number in 0..120 {
@@ -162,7 +151,7 @@ async fn a_list_of_attempts_says_what_it_needs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_asked_for_twice_is_made_twice_and_a_success_ends_the_retries() {
-    let (mut receiver, answer) = receiver(500).await;
+    let (mut receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h, 1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let event = machine.publish("order.paid").await;
@@ -216,7 +205,7 @@ async fn an_attempt_asked_for_twice_is_made_twice_and_a_success_ends_the_retries
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_by_hand_and_one_of_the_schedule_at_the_same_time_are_both_on_record() {
-    let (receiver, _) = receiver(500).await;
+    let (receiver, _) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "10s, 1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let event = machine.publish("order.paid").await;
@@ -240,7 +229,7 @@ async fn an_attempt_by_hand_and_one_of_the_schedule_at_the_same_time_are_both_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attempt_that_cannot_be_made_is_refused_with_the_reason() {
-    let (receiver, _) = receiver(500).await;
+    let (receiver, _) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
     let endpoint = machine.register(&receiver.url, &["order.*"]).await;
     let other = machine.register("https://example.com/", &["parcel.lost"]).await;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use http::StatusCode;
 use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
 use posthorn_local::{
     Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions, allow_this_machine,
@@ -205,4 +207,12 @@ pub(crate) fn local_tenant() -> Tenant {
         account: posthorn_local::DEVELOPMENT_ACCOUNT.parse().unwrap(),
         mode: posthorn_domain::Mode::Live,
     }
+}
+
+/// A receiver whose answer can be changed.
+pub(crate) async fn changing_receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
+    let answer = Arc::new(AtomicU16::new(status));
+    let shown = Arc::clone(&answer);
+    let answering = move |_: &str, _: &str| StatusCode::from_u16(shown.load(Ordering::SeqCst)).unwrap();
+    (Receiver::start(0, answering).await.unwrap(), answer)
 }

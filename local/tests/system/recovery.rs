@@ -1,11 +1,9 @@
 //! Sending again what an endpoint has no success for.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::StatusCode;
 use posthorn_domain::{
     DeliveryStatus, DisabledReason, Endpoint, EndpointEdit, EventDraft, EventId, EventMessage, Fields,
     Partition, RecoveryMessage, Timestamp,
@@ -14,18 +12,10 @@ use posthorn_local::Receiver;
 use posthorn_storage::StorageError;
 use serde_json::{Value, json};
 
-use crate::harness::{local_tenant, text};
+use crate::harness::{changing_receiver, local_tenant, text};
 use crate::time_machine::TimeMachine;
 
 const MINUTE: Duration = Duration::from_mins(1);
-
-/// A receiver whose answer can be changed.
-async fn receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
-    let answer = Arc::new(AtomicU16::new(status));
-    let shown = Arc::clone(&answer);
-    let answering = move |_: &str, _: &str| StatusCode::from_u16(shown.load(Ordering::SeqCst)).unwrap();
-    (Receiver::start(0, answering).await.unwrap(), answer)
-}
 
 /// What has arrived and was acknowledged, in the order of its arrival.
 async fn acknowledged(receiver: &mut Receiver) -> Vec<String> {
@@ -62,7 +52,7 @@ async fn set_status(machine: &TimeMachine, endpoint: &Endpoint, status: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nights_outage_is_recovered_in_the_morning() {
     // In the evening all is well.
-    let (mut receiver, answer) = receiver(200).await;
+    let (mut receiver, answer) = changing_receiver(200).await;
     let machine = TimeMachine::start(&[("RECOVERIES_PER_SECOND", "1")]).await;
     let endpoint = machine.register(&receiver.url, &["order.*"]).await;
     machine.publish("order.paid").await;
@@ -104,7 +94,7 @@ async fn a_nights_outage_is_recovered_in_the_morning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_up_is_recovered_with_the_whole_schedule_before_it() {
-    let (mut receiver, answer) = receiver(500).await;
+    let (mut receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "5s, 1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
@@ -125,7 +115,7 @@ async fn what_was_given_up_is_recovered_with_the_whole_schedule_before_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_missed_is_sent_to_it_where_that_is_asked_for() {
-    let (mut receiver, _) = receiver(200).await;
+    let (mut receiver, _) = changing_receiver(200).await;
     let machine = TimeMachine::start(&[]).await;
     let other = machine.register(&format!("{}/other", receiver.url), &["*"]).await;
     let began = machine.now();
@@ -180,7 +170,7 @@ async fn publish_test_event(machine: &TimeMachine, endpoint: &Endpoint) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_recovery_goes_on_by_itself_at_its_rate() {
-    let (mut receiver, answer) = receiver(500).await;
+    let (mut receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RECOVERIES_PER_SECOND", "20"), ("RETRY_SCHEDULE", "1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
@@ -215,7 +205,7 @@ async fn a_large_recovery_goes_on_by_itself_at_its_rate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_stops_when_its_endpoint_is_disabled() {
-    let (receiver, _) = receiver(500).await;
+    let (receiver, _) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RECOVERIES_PER_SECOND", "1"), ("RETRY_SCHEDULE", "1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
@@ -234,7 +224,7 @@ async fn a_recovery_stops_when_its_endpoint_is_disabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slice_whose_messages_were_lost_is_done_again() {
-    let (mut receiver, answer) = receiver(500).await;
+    let (mut receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();

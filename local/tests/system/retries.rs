@@ -1,8 +1,7 @@
 //! Retries over days, which pass in moments.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -10,9 +9,9 @@ use posthorn_domain::{
     DeliveryMessage, DeliveryStatus, DeliveryWork, DisabledReason, EndpointEdit, EndpointId, EndpointStatus,
     EventId, Fields, HealthState, Partition,
 };
-use posthorn_local::Receiver;
 use posthorn_storage::StorageError;
 
+use crate::harness::changing_receiver;
 use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -20,17 +19,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// The waits of the schedule, in seconds.
 const SCHEDULE: [u64; 9] = [5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 
-/// A receiver whose answer can be changed.
-async fn receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
-    let answer = Arc::new(AtomicU16::new(status));
-    let shown = Arc::clone(&answer);
-    let answering = move |_: &str, _: &str| StatusCode::from_u16(shown.load(Ordering::SeqCst)).unwrap();
-    (Receiver::start(0, answering).await.unwrap(), answer)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_stays_down_is_tried_at_the_schedules_times_for_three_days_and_then_given_up() {
-    let (receiver, _) = receiver(500).await;
+    let (receiver, _) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[]).await;
     machine.register(&receiver.url, &["*"]).await;
     let event = machine.publish("order.paid").await;
@@ -59,7 +50,7 @@ async fn an_endpoint_that_stays_down_is_tried_at_the_schedules_times_for_three_d
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_comes_back_gets_every_event_that_was_waiting() {
-    let (mut receiver, answer) = receiver(503).await;
+    let (mut receiver, answer) = changing_receiver(503).await;
     let machine = TimeMachine::start(&[]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let mut events = Vec::new();
@@ -127,8 +118,8 @@ async fn ten_thousand_retries_that_an_outage_of_the_sweeper_held_up_are_all_sent
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hears_of_it_before_and_then() {
-    let (broken, answer) = receiver(500).await;
-    let (mut ear, _) = receiver(200).await;
+    let (broken, answer) = changing_receiver(500).await;
+    let (mut ear, _) = changing_receiver(200).await;
     let machine = TimeMachine::start(&[]).await;
     let endpoint = machine.register(&broken.url, &["order.*"]).await;
     machine.register(&ear.url, &["webhook_endpoint.*"]).await;
@@ -167,7 +158,7 @@ async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hea
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_success_in_between_keeps_an_endpoint_enabled() {
-    let (receiver, answer) = receiver(500).await;
+    let (receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "5s, 5m, 30m")]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     for day in 0..12 {
@@ -187,7 +178,7 @@ async fn one_success_in_between_keeps_an_endpoint_enabled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gone_disables_at_once_and_what_was_waiting_is_canceled_or_goes_on_after_enabling() {
-    let (receiver, answer) = receiver(500).await;
+    let (receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[]).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let early = machine.publish("order.paid").await;

@@ -179,11 +179,7 @@ impl Postman {
         let made = ours.attempts.last();
         let is_made = |attempt: &Attempt| made.is_some_and(|made| is_same(made, attempt));
         for _ in 0..MAX_CONFLICTS {
-            let recorded = self.log.deliveries(key).await?.into_iter();
-            let Some(recorded) = recorded.into_iter().find(|found| found.endpoint_id == ours.endpoint_id)
-            else {
-                return Ok(None);
-            };
+            let Some(recorded) = self.log.delivery(key, ours.endpoint_id).await? else { return Ok(None) };
             if recorded.attempts.iter().any(is_made) {
                 // An earlier try to write it was made, and only its answer was lost.
                 return Ok(Some(recorded));

@@ -28,16 +28,9 @@ fn timed(at: Timestamp, random: &dyn Random) -> Ulid {
     Ulid::from_parts(millis(at), (u128::from(random.bits()) << 64) | u128::from(random.bits()))
 }
 
-macro_rules! prefixed_id {
-    ($id:ident, $prefix:literal) => {
-        impl FromStr for $id {
-            type Err = Invalid;
-
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                parse($prefix, text).map(Self)
-            }
-        }
-
+/// What follows from how a type is read from text and printed.
+macro_rules! written_as_text {
+    ($id:ident) => {
         impl TryFrom<String> for $id {
             type Error = Invalid;
 
@@ -52,17 +45,31 @@ macro_rules! prefixed_id {
             }
         }
 
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    };
+}
+
+macro_rules! prefixed_id {
+    ($id:ident, $prefix:literal) => {
+        impl FromStr for $id {
+            type Err = Invalid;
+
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, concat!($prefix, "{}"), self.0)
             }
         }
 
-        impl fmt::Debug for $id {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(self, f)
-            }
-        }
+        written_as_text!($id);
     };
 }
 
@@ -172,29 +179,11 @@ impl FromStr for AttemptId {
     }
 }
 
-impl TryFrom<String> for AttemptId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<AttemptId> for String {
-    fn from(id: AttemptId) -> Self {
-        id.to_string()
-    }
-}
+written_as_text!(AttemptId);
 
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}{}{}", Self::PREFIX, self.event_id.0, self.endpoint_id.0, self.number)
-    }
-}
-
-impl fmt::Debug for AttemptId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -64,6 +64,12 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         self.has_more
     }
 
+    /// Whether the next entry would be shown, if it is not too large: what only the shown ones need is read for them
+    /// alone.
+    pub fn shows_next(&self) -> bool {
+        !self.is_complete() && self.skipped >= self.window.skip() && self.list.len() < self.window.limit()
+    }
+
     /// Goes past a place in the list: an event that does not match, or all of whose entries were offered.
     pub fn pass(&mut self, id: Id) {
         if self.is_complete() {

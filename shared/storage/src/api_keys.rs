@@ -102,19 +102,18 @@ impl ApiKeys {
         Ok(true)
     }
 
-    /// Notes that a key is in use on this day. Tells whether it had to be written.
+    /// Notes that a key is in use on this day.
     pub async fn note_use(
         &self,
         hash: KeyHash,
         grant: &KeyGrant,
         now: Timestamp,
-    ) -> Result<bool, StorageError> {
+    ) -> Result<(), StorageError> {
         let today = now.as_millis().div_euclid(DAY_MILLIS) * DAY_MILLIS;
         if grant.last_used_on.map(Timestamp::as_millis) == Some(today) {
-            return Ok(false);
+            return Ok(());
         }
-        self.set(&hash.hex(), "last_used_on", today).await?;
-        Ok(true)
+        self.set(&hash.hex(), "last_used_on", today).await
     }
 
     async fn grant(&self, hash: String) -> Result<Option<KeyGrant>, StorageError> {

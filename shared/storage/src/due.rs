@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
@@ -164,15 +162,7 @@ impl DueRetries {
                 .expression_attribute_values(":from", AttributeValue::N(from.0.to_string()))
                 .expression_attribute_values(":to", AttributeValue::N(to.0.to_string())),
         };
-        match put.send().await {
-            Ok(_) => Ok(Written::Now),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(Written::Before)
-            }
-            Err(error) => Err(StorageError::from_call("PutItem")(error)),
-        }
+        Written::read("PutItem", put.send().await)
     }
 
     /// The first minute that anything waits in. It reads the whole table: for the first sweep alone.

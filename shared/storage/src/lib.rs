@@ -16,6 +16,7 @@ mod outbox;
 mod queue;
 mod recoveries;
 mod secrets_key;
+mod written;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DueRetries, DueRetry, Minute};
@@ -23,9 +24,9 @@ pub use endpoints::EndpointStore;
 pub use error::StorageError;
 pub use event_log::{
     Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey, RecoverySearch,
-    Written,
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};
 pub use recoveries::Recoveries;
 pub use secrets_key::SecretsKey;
+pub use written::Written;

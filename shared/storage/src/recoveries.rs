@@ -4,8 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
     EndpointId, EventId, Recovery, RecoveryId, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
@@ -66,15 +64,7 @@ impl Recoveries {
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":slices", AttributeValue::N(slices.to_string()))
             .expression_attribute_values(":running", AttributeValue::S("running".to_owned()));
-        match put.send().await {
-            Ok(_) => Ok(Written::Now),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(Written::Before)
-            }
-            Err(error) => Err(StorageError::from_call("PutItem")(error)),
-        }
+        Written::read("PutItem", put.send().await)
     }
 
     fn item(

@@ -126,8 +126,7 @@ impl EventLog {
         let rows = std::iter::from_fn(|| run.take()).take(AT_ONCE).collect::<Vec<_>>();
         try_join_all(rows.into_iter().map(|(_, item)| async move {
             let key = failures::record_key(tenant, &item)?;
-            let mut deliveries = self.deliveries(&key).await?.into_iter();
-            let delivery = deliveries.find(|delivery| delivery.endpoint_id == endpoint_id);
+            let delivery = self.delivery(&key, endpoint_id).await?;
             Ok(Found { key, delivery, open_type: None })
         }))
         .await

@@ -12,16 +12,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use posthorn_domain::{Delivery, DeliveryStatus, EndpointId, EventId, EventType, Tenant, Timestamp};
 
-use crate::StorageError;
+use crate::{StorageError, Written};
 pub use deliveries_of::{DeliveriesOf, Found};
 pub use scan::EventScan;
 pub use search::RecoverySearch;
@@ -77,16 +73,6 @@ impl EventRecord {
         let follows = self.chunks.partition_point(|chunk| chunk.first <= endpoint_id);
         self.chunks.get(follows.saturating_sub(1)).map(|chunk| chunk.number)
     }
-}
-
-/// Whether a conditional write was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum Written {
-    /// It was.
-    Now,
-    /// Somebody else had already written what this would have.
-    Before,
 }
 
 /// A delivery that went on, and where it stood when it was read.
@@ -180,8 +166,20 @@ impl EventLog {
         recorded: Vec<Delivery>,
         endpoint_id: EndpointId,
     ) -> Result<Option<Delivery>, StorageError> {
-        let deliveries = if key.chunk.is_some() { self.deliveries(key).await? } else { recorded };
-        Ok(deliveries.into_iter().find(|delivery| delivery.endpoint_id == endpoint_id))
+        match key.chunk {
+            Some(_) => self.delivery(key, endpoint_id).await,
+            None => Ok(recorded.into_iter().find(|delivery| delivery.endpoint_id == endpoint_id)),
+        }
+    }
+
+    /// The delivery to an endpoint in a row; `None` when there is no such row, or it has no such delivery.
+    pub async fn delivery(
+        &self,
+        key: &RecordKey,
+        endpoint_id: EndpointId,
+    ) -> Result<Option<Delivery>, StorageError> {
+        let mut deliveries = self.deliveries(key).await?.into_iter();
+        Ok(deliveries.find(|delivery| delivery.endpoint_id == endpoint_id))
     }
 
     /// The deliveries in a chunk, or `None` when there is no such chunk.
@@ -191,8 +189,7 @@ impl EventLog {
 
     /// The deliveries in a row; none when there is no such row.
     pub async fn deliveries(&self, key: &RecordKey) -> Result<Vec<Delivery>, StorageError> {
-        let row = self.read(key).await?.map(|item| row::deliveries(key, item)).transpose()?;
-        Ok(row.unwrap_or_default())
+        Ok(self.get_chunk(key).await?.unwrap_or_default())
     }
 
     /// Writes how deliveries in one row went on: all of them, or none when any does not stand any more where the
@@ -218,10 +215,11 @@ impl EventLog {
             update = update
                 .expression_attribute_names(format!("#{n}"), delivery.endpoint_id.to_string())
                 .expression_attribute_values(format!(":d{n}"), row::delivery(delivery)?)
-                .expression_attribute_values(format!(":s{n}"), text(row::status(status_before)))
+                .expression_attribute_values(format!(":s{n}"), row::status(status_before)?)
                 .expression_attribute_values(format!(":a{n}"), number(attempts_before));
         }
-        written(update.update_expression(set).condition_expression(condition).send().await)
+        let answer = update.update_expression(set).condition_expression(condition).send().await;
+        Written::read("UpdateItem", answer)
     }
 
     /// Adds a delivery to the row of this key, unless it has one to the same endpoint.
@@ -232,7 +230,7 @@ impl EventLog {
             .expression_attribute_values(":d", row::delivery(delivery)?)
             .update_expression("SET #d.#e = :d")
             .condition_expression("attribute_exists(#d) AND attribute_not_exists(#d.#e)");
-        written(update.send().await)
+        Written::read("UpdateItem", update.send().await)
     }
 
     fn update(&self, key: &RecordKey) -> UpdateItemFluentBuilder {
@@ -250,15 +248,7 @@ impl EventLog {
             .table_name(&self.table)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(pk)");
-        match put.send().await {
-            Ok(_) => Ok(Written::Now),
-            Err(SdkError::ServiceError(error))
-                if matches!(error.err(), PutItemError::ConditionalCheckFailedException(_)) =>
-            {
-                Ok(Written::Before)
-            }
-            Err(error) => Err(StorageError::from_call("PutItem")(error)),
-        }
+        Written::read("PutItem", put.send().await)
     }
 
     async fn read(&self, key: &RecordKey) -> Result<Option<HashMap<String, AttributeValue>>, StorageError> {
@@ -273,23 +263,6 @@ impl EventLog {
             .map_err(StorageError::from_call("GetItem"))?;
         Ok(answer.item)
     }
-}
-
-/// Whether a conditional update was made.
-fn written<O>(update: Result<O, SdkError<UpdateItemError, HttpResponse>>) -> Result<Written, StorageError> {
-    match update {
-        Ok(_) => Ok(Written::Now),
-        Err(SdkError::ServiceError(error))
-            if matches!(error.err(), UpdateItemError::ConditionalCheckFailedException(_)) =>
-        {
-            Ok(Written::Before)
-        }
-        Err(error) => Err(StorageError::from_call("UpdateItem")(error)),
-    }
-}
-
-fn text(text: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(text.into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "takes numbers and references to numbers alike")]

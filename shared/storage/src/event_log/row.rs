@@ -171,13 +171,9 @@ pub(super) fn label(key: &RecordKey) -> String {
 }
 
 /// How a delivery's row says where it stands.
-pub(super) fn status(status: DeliveryStatus) -> &'static str {
-    match status {
-        DeliveryStatus::Pending => "p",
-        DeliveryStatus::Succeeded => "s",
-        DeliveryStatus::Failed => "f",
-        DeliveryStatus::Canceled => "c",
-    }
+pub(super) fn status(status: DeliveryStatus) -> Result<AttributeValue, StorageError> {
+    serde_dynamo::to_attribute_value(Status::from(status))
+        .map_err(|error| StorageError::corrupt("a delivery's status", error))
 }
 
 pub(super) fn delivery(delivery: &Delivery) -> Result<AttributeValue, StorageError> {

@@ -1,0 +1,35 @@
+//! Writes on a condition.
+
+use std::error::Error;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+use crate::StorageError;
+
+/// Whether a conditional write was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It was.
+    Now,
+    /// Somebody else had already written what this would have.
+    Before,
+}
+
+impl Written {
+    /// What the answer to a conditional write says.
+    pub(crate) fn read<T, E>(
+        operation: &'static str,
+        answer: Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<Self, StorageError>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(_) => Ok(Self::Now),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(Self::Before),
+            Err(error) => Err(StorageError::from_call(operation)(error)),
+        }
+    }
+}
