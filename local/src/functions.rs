@@ -12,6 +12,7 @@ use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
 use posthorn_storage::{KeyHash, Written};
 
 use crate::gateway::{Gateway, Target};
+use crate::install_tls;
 use crate::poller::Poller;
 use crate::registry::{self, Function};
 use crate::scheduler::Scheduler;
@@ -49,6 +50,7 @@ pub struct Functions {
 impl Functions {
     /// Starts them on tables and queues that are being served.
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
+        install_tls();
         let (listener, http) = listen(options.http_port, "--http-port").await?;
         let template = Template::load(&options.template, &options.sqs)?;
         add_development_keys(&template, options).await?;
@@ -112,6 +114,13 @@ fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
     Ok(Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))?)
 }
 
+/// The runtime of the function of this name.
+pub(crate) fn runtime_of(name: &str, options: &FunctionsOptions) -> Result<Runtime> {
+    let template = Template::load(&options.template, &options.sqs)?;
+    let spec = template.functions.iter().find(|spec| spec.name == name);
+    runtime(spec.with_context(|| format!("the template has no function {name}"))?, options)
+}
+
 /// What the template gives a function, with this machine's addresses in place of AWS's.
 fn environment(spec: &FunctionSpec, options: &FunctionsOptions) -> BTreeMap<String, String> {
     let on_this_machine = [
@@ -141,11 +150,17 @@ pub fn allow_this_machine(variables: &mut BTreeMap<String, String>) {
     }
 }
 
+/// The variables of each function of the template, by its name.
+pub(crate) fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let template = Template::load(&options.template, &options.sqs)?;
+    let environments = template.functions.iter().map(|spec| (spec.name.clone(), environment(spec, options)));
+    Ok(environments.collect())
+}
+
 impl FunctionsOptions {
     /// The variables of all functions in one: those that share a name share its value.
     pub fn whole_environment(&self) -> Result<BTreeMap<String, String>> {
-        let template = Template::load(&self.template, &self.sqs)?;
-        Ok(template.functions.iter().flat_map(|spec| environment(spec, self)).collect())
+        Ok(environments(self)?.into_values().flatten().collect())
     }
 }
 

@@ -12,10 +12,18 @@ mod poller;
 mod proxy;
 mod receiver;
 mod registry;
+mod runtime_api;
 mod scheduler;
 mod stores;
 mod tasks;
 
+/// What HTTP clients here need to exist at all, though all that they speak to is plain HTTP.
+fn install_tls() {
+    // It fails where it is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine};
 pub use receiver::{Arrival, Receiver};
+pub use runtime_api::RuntimeApi;
 pub use stores::{Stores, StoresOptions};

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use posthorn_local::bench::{self, Benchmark};
 use posthorn_local::chaos::{self, Bench};
-use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, bench, demo};
+use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
 use tracing::level_filters::LevelFilter;
 
 /// Posthorn on a laptop: every function, the tables and the queues, on loopback.
@@ -42,7 +43,12 @@ enum Command {
     /// Measure, and print figures
     Bench {
         #[command(subcommand)]
-        what: Benchmark,
+        benchmark: Benchmark,
+        /// Also write the figures to this file, as JSON
+        #[arg(long, value_name = "FILE", global = true)]
+        json: Option<PathBuf>,
+        #[command(flatten)]
+        shared: SharedArguments,
     },
     /// Serve the tables and queues alone
     Stores {
@@ -75,18 +81,6 @@ enum Command {
         /// The endpoint's signing secret, to verify signatures with
         #[arg(long, value_name = "WHSEC")]
         secret: Option<String>,
-    },
-}
-
-#[derive(Subcommand)]
-enum Benchmark {
-    /// What a page of each list reads from the tables, in logs of different sizes
-    Reads {
-        /// How many events are in the log
-        #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
-        sizes: Vec<u64>,
-        #[command(flatten)]
-        shared: SharedArguments,
     },
 }
 
@@ -155,9 +149,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let nothing_lost = chaos::run(&bench).await?;
             return Ok(if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(Command::Bench { what: Benchmark::Reads { sizes, shared } }) => {
+        Some(Command::Bench { benchmark, json, shared }) => {
             posthorn_runtime::log_text(shared.log_level);
-            bench::reads(&shared.template, &sizes).await?;
+            bench::run(&benchmark, &shared.template, json.as_deref()).await?;
         }
         Some(Command::Stores { stores, shared }) => stores_alone(&stores, &shared).await?,
         Some(Command::Functions { http, on, shared }) => functions_alone(&http, on, &shared).await?,

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::install_tls;
 use crate::tasks::{Tasks, listen};
 
 /// A call to an AWS service.
@@ -57,8 +58,7 @@ pub(crate) struct Proxy<G> {
 impl<G: Gate> Proxy<G> {
     /// Stands before the service at this address.
     pub(crate) async fn start(service: &str, gate: G) -> Result<Self> {
-        // A client needs it, though the services here speak plain HTTP. Whoever was first has installed the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let (listener, url) = listen(0, "--port").await?;
         let service = Arc::new(Service { url: service.to_owned(), client: reqwest::Client::new() });
         let gate = Arc::new(gate);

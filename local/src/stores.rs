@@ -8,6 +8,7 @@ use posthorn_local_aws::dynamodb::Tables;
 use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
 use posthorn_local_aws::template::Template;
 
+use crate::install_tls;
 use crate::tasks::{Tasks, listen};
 
 /// Where the tables and queues are to be.
@@ -41,6 +42,7 @@ pub struct Stores {
 impl Stores {
     /// Creates what is not there yet, and serves it.
     pub async fn start(options: &StoresOptions) -> Result<Self> {
+        install_tls();
         let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port").await?;
         let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port").await?;
         let template = Template::load(&options.template, &sqs)?;

@@ -1,39 +1,87 @@
 //! `cargo run --release -- bench`: figures.
 
+mod cold_start;
+mod fan_out;
+mod matching;
 mod meter;
+mod processes;
 mod reads;
+mod report;
+mod rig;
 
 use std::path::Path;
 
 use anyhow::Result;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, Table};
+use clap::Subcommand;
 
 use crate::StoresOptions;
+pub use cold_start::{ColdStart, cold_starts};
+pub use fan_out::{CpuPerDelivery, FanOut};
+pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
 
-/// Prints what a page of 20 of each list reads, in logs of these sizes.
-pub async fn reads(template: &Path, sizes: &[u64]) -> Result<()> {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["events in the log", "list", "entries", "calls", "read units"]);
-    for &events in sizes {
-        let options = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
-        for cost in page_costs(&options, events).await? {
-            table.add_row([
-                events.to_string(),
-                cost.list.to_owned(),
-                cost.entries.to_string(),
-                cost.calls.to_string(),
-                cost.read_units.to_string(),
-            ]);
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum Benchmark {
+    /// How soon each function's process is ready, beside one that does nothing
+    ColdStart {
+        /// How often each is started
+        #[arg(long, value_name = "TIMES", default_value_t = 21)]
+        rounds: usize,
+    },
+    /// What a delivery costs the processor, beside a loop that does nothing but POST
+    FanOut {
+        /// How many endpoints want each event
+        #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1, 10, 100])]
+        endpoints: Vec<usize>,
+        /// How many deliveries there are in a round
+        #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+        deliveries: usize,
+        /// How often each is measured
+        #[arg(long, value_name = "TIMES", default_value_t = 5)]
+        rounds: usize,
+    },
+    /// How long finding an event's endpoints takes, among many that do not want it
+    Matching {
+        /// How many endpoints there are
+        #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [10, 1_000, 100_000])]
+        subscriptions: Vec<usize>,
+    },
+    /// What a page of each list reads from the tables, in logs of different sizes
+    Reads {
+        /// How many events are in the log
+        #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
+        sizes: Vec<u64>,
+    },
+}
+
+/// Measures, prints a table, and writes the file of JSON where one is wanted.
+pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) -> Result<()> {
+    let report = match benchmark {
+        Benchmark::ColdStart { rounds } => {
+            let starts = cold_starts(template, &cold_start::binaries()?, *rounds).await?;
+            cold_start::report(&starts)
         }
-    }
-    for number in [0, 2, 3, 4] {
-        if let Some(column) = table.column_mut(number) {
-            column.set_cell_alignment(CellAlignment::Right);
+        Benchmark::FanOut { endpoints, deliveries, rounds } => {
+            let mut found = Vec::new();
+            for &endpoints in endpoints {
+                let (template, deliveries, rounds) = (template.to_owned(), *deliveries, *rounds);
+                found.push(FanOut { template, endpoints, deliveries, rounds }.run().await?);
+            }
+            fan_out::report(&found)
         }
-    }
-    println!("{table}");
-    Ok(())
+        Benchmark::Matching { subscriptions } => {
+            let found = subscriptions.iter().map(|&number| matching(number));
+            matching::report(&found.collect::<Result<Vec<_>>>()?)
+        }
+        Benchmark::Reads { sizes } => {
+            let options = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
+            let mut costs = Vec::new();
+            for &events in sizes {
+                costs.extend(page_costs(&options, events).await?);
+            }
+            reads::report(&costs)
+        }
+    };
+    report.publish(json)
 }

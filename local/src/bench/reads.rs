@@ -15,6 +15,7 @@ use posthorn_storage::{EventLog, EventRecord, RecordKey, Written};
 use serde_json::{Value, json};
 
 use super::meter::Meter;
+use super::report::{Report, Row};
 use crate::proxy::Proxy;
 use crate::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 
@@ -42,6 +43,8 @@ const AT_ONCE: usize = 64;
 /// What one page of a list took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageCost {
+    /// How many events are in the log.
+    pub events: u64,
     /// Which list.
     pub list: &'static str,
     /// How many entries the page had.
@@ -70,11 +73,24 @@ pub async fn page_costs(options: &StoresOptions, events: u64) -> Result<Vec<Page
     for (list, path) in lists(&endpoint_id) {
         proxy.gate.take();
         let page = get(&functions.http, &path).await?;
-        costs.push(cost(list, &page, &proxy.gate));
+        costs.push(cost(events, list, &page, &proxy.gate));
     }
     functions.stop().await?;
     stores.stop().await?;
     Ok(costs)
+}
+
+/// The figures as a report.
+pub(super) fn report(costs: &[PageCost]) -> Report {
+    let rows = costs.iter().map(|cost| {
+        Row::default()
+            .count("events_in_the_log", cost.events)
+            .text("list", cost.list)
+            .count("entries", cost.entries)
+            .count("calls", cost.calls)
+            .number("read_units", cost.read_units)
+    });
+    Report { benchmark: "reads", rows: rows.collect(), goals: Vec::new() }
 }
 
 /// The lists, and their paths.
@@ -90,13 +106,13 @@ fn lists(endpoint_id: &str) -> [(&'static str, String); 6] {
     ]
 }
 
-fn cost(list: &'static str, page: &Value, meter: &Meter) -> PageCost {
+fn cost(events: u64, list: &'static str, page: &Value, meter: &Meter) -> PageCost {
     let entries = page["list"].as_array().or_else(|| page["attempts"].as_array()).map_or(0, Vec::len);
     let used = meter.take();
     let of_events = || used.iter().filter(|((table, _), _)| table == TABLE).map(|(_, used)| used);
     let (calls, read_units) =
         (of_events().map(|used| used.calls).sum(), of_events().map(|used| used.units).sum());
-    PageCost { list, entries, calls, read_units }
+    PageCost { events, list, entries, calls, read_units }
 }
 
 async fn register(http: &str) -> Result<String> {

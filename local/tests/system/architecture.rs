@@ -61,7 +61,7 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
     check("aws-sdk-sqs", &aws);
     check("aws-sdk-kms", &["posthorn-storage", "posthorn-runtime"]);
     check("ring", &["posthorn-storage"]);
-    check("reqwest", &["posthorn-delivery", "posthorn-local"]);
+    check("reqwest", &["posthorn-delivery", "posthorn-runtime", "posthorn-local"]);
     check("dynoxide-rs", &["posthorn-local-aws"]);
     for io in ["tokio", "reqwest", "http", "lambda_http", "lambda_runtime", "tracing", "getrandom"] {
         assert!(!dependencies["posthorn-domain"].contains(io), "the domain must not depend on {io}");

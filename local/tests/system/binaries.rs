@@ -2,50 +2,14 @@
 //! the test is: `cargo build --workspace`, or with `--release`.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::Path as UrlPath;
-use axum::routing::{get, post};
-use http::{HeaderMap, StatusCode};
-use posthorn_local::Receiver;
+use http::StatusCode;
+use posthorn_local::{Receiver, RuntimeApi};
 use serde_json::Value;
-use tokio::net::TcpListener;
-use tokio::process::Command;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, TestStores};
 use crate::samples::{sample, stores_for_samples};
-
-/// A Runtime API that has one invocation. It hands on what the function answers.
-async fn runtime_api(event: String) -> (String, mpsc::UnboundedReceiver<(String, Bytes)>) {
-    let (sender, answers) = mpsc::unbounded_channel();
-    let invocation = Arc::new(Mutex::new(Some(event)));
-    let next = move || async move {
-        let Some(event) = invocation.lock().unwrap().take() else { return std::future::pending().await };
-        let mut headers = HeaderMap::new();
-        headers
-            .insert("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".parse().unwrap());
-        headers.insert("lambda-runtime-deadline-ms", "4102444800000".parse().unwrap());
-        let arn = "arn:aws:lambda:us-east-1:000000000000:function:sample";
-        headers.insert("lambda-runtime-invoked-function-arn", arn.parse().unwrap());
-        (headers, event)
-    };
-    let answer = move |UrlPath((_, kind)): UrlPath<(String, String)>, body: Bytes| async move {
-        sender.send((kind, body)).unwrap();
-        StatusCode::ACCEPTED
-    };
-    let api = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answer));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(async move { axum::serve(listener, api).await });
-    (address, answers)
-}
 
 fn binary(function: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -54,21 +18,9 @@ fn binary(function: &str) -> PathBuf {
 }
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
-    let (address, mut answers) = runtime_api(sample(function)).await;
-    let mut process = Command::new(binary(function))
-        .env_clear()
-        .envs(stores.environment(function))
-        .env("AWS_LAMBDA_RUNTIME_API", address)
-        .env("AWS_LAMBDA_FUNCTION_NAME", function)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "sample")
-        .env("AWS_LAMBDA_LOG_GROUP_NAME", "sample")
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", binary(function).display()));
-    let (kind, body) = timeout(PATIENCE, answers.recv()).await.expect("it should answer").unwrap();
+    let mut api = RuntimeApi::start(Some(sample(function))).await.unwrap();
+    let mut process = api.spawn(&binary(function), stores.environment(function)).unwrap();
+    let (kind, body) = timeout(PATIENCE, api.answered()).await.expect("it should answer");
     process.kill().await.unwrap();
     assert_eq!(kind, "response", "{function}: {}", String::from_utf8_lossy(&body));
     serde_json::from_slice(&body).unwrap()

@@ -7,6 +7,7 @@ use posthorn_domain::{
     Clock, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Guard, Mode, NewEndpoint, Random, Tenant,
     Timestamp,
 };
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -90,9 +91,16 @@ pub(crate) fn guard(allowed_networks: &str) -> Guard {
     }
 }
 
+/// TLS that trusts nobody.
+pub(crate) fn tls() -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    builder.unwrap().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+}
+
 async fn post(url: &str) -> Answer {
     let id: EventId = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
-    let sender = Sender::new(Arc::new(Fixed), TIMEOUT, guard("127.0.0.0/8"));
+    let sender = Sender::new(Arc::new(Fixed), TIMEOUT, guard("127.0.0.0/8"), tls());
     let started = std::time::Instant::now();
     let answer = sender.post(&endpoint(url), id, &"{}".into()).await;
     assert!(started.elapsed() < 10 * TIMEOUT, "{url} took {:?}", started.elapsed());

@@ -9,6 +9,7 @@ use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard};
 use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use reqwest::{Client, Response, redirect, retry};
+use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 use crate::resolver::{BlockedError, GuardedResolver, ResolveError, SystemResolver};
@@ -40,12 +41,9 @@ pub(crate) struct Answer {
 
 impl Sender {
     /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's body.
-    ///
-    /// # Panics
-    ///
-    /// Where the system has no usable root certificates.
-    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard) -> Self {
-        Self::resolving(clock, timeout, guard, Arc::new(SystemResolver))
+    /// `tls` says whom it trusts.
+    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard, tls: ClientConfig) -> Self {
+        Self::resolving(clock, timeout, guard, tls, Arc::new(SystemResolver))
     }
 
     /// A sender that has names resolved by `names`.
@@ -53,12 +51,13 @@ impl Sender {
         clock: Arc<dyn Clock>,
         timeout: Duration,
         guard: Guard,
+        mut tls: ClientConfig,
         names: Arc<dyn Resolve>,
     ) -> Self {
-        // A second sender in the process finds the provider installed; it is the same one.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let guard = Arc::new(guard);
         let client = Client::builder()
+            .tls_backend_preconfigured(tls)
             .redirect(redirect::Policy::none())
             .retry(retry::never())
             .no_proxy()
@@ -68,7 +67,7 @@ impl Sender {
             // HTTP/2 sends this much ahead of being read; HTTP/1 stops by itself.
             .http2_initial_stream_window_size(MAX_ANSWER_BYTES)
             .build()
-            .expect("the settings agree and root certificates are there");
+            .expect("the settings agree with each other");
         Self { client, guard, clock, timeout }
     }
 

@@ -8,48 +8,71 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
-use aws_smithy_http_client::Builder;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_types::SdkConfig;
+use rustls::ClientConfig;
 
-use crate::{Settings, SettingsError};
+use crate::{Settings, SettingsError, aws_http};
 
 /// How long AWS may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long AWS may take for one try of a call. The SDK makes up to three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept that nothing is sent over. AWS closes them soon after.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-pub(crate) fn dynamodb(settings: &Settings) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
-    Ok(aws_sdk_dynamodb::Client::new(&config(settings, "AWS_ENDPOINT_URL_DYNAMODB")?))
+/// What all clients of AWS share: their settings, their connections.
+pub(crate) struct Aws<'a> {
+    settings: &'a Settings,
+    http: SharedHttpClient,
 }
 
-/// A client of SQS. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-pub(crate) fn sqs(settings: &Settings) -> Result<aws_sdk_sqs::Client, SettingsError> {
-    Ok(aws_sdk_sqs::Client::new(&config(settings, "AWS_ENDPOINT_URL_SQS")?))
-}
+impl<'a> Aws<'a> {
+    /// Clients as the environment says, that trust whom `tls` trusts.
+    pub(crate) fn new(settings: &'a Settings, mut tls: ClientConfig) -> Self {
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .http1_only()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        let client = client.build().expect("the settings agree with each other");
+        Self { settings, http: aws_http::client(client) }
+    }
 
-/// A client of KMS. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-pub(crate) fn kms(settings: &Settings) -> Result<aws_sdk_kms::Client, SettingsError> {
-    Ok(aws_sdk_kms::Client::new(&config(settings, "AWS_ENDPOINT_URL_KMS")?))
-}
+    /// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    pub(crate) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
+        Ok(aws_sdk_dynamodb::Client::new(&self.config("AWS_ENDPOINT_URL_DYNAMODB")?))
+    }
 
-fn config(settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
-    let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
-    let mut config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(settings.text("AWS_REGION")?))
-        .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
-        .http_client(http_client(endpoint))
-        .retry_config(RetryConfig::standard())
-        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-        .time_source(SystemTimeSource::new())
-        .timeout_config(timeouts.build());
-    config.set_endpoint_url(endpoint.map(str::to_owned));
-    Ok(config.build())
+    /// A client of SQS. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    pub(crate) fn sqs(&self) -> Result<aws_sdk_sqs::Client, SettingsError> {
+        Ok(aws_sdk_sqs::Client::new(&self.config("AWS_ENDPOINT_URL_SQS")?))
+    }
+
+    /// A client of KMS. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    pub(crate) fn kms(&self) -> Result<aws_sdk_kms::Client, SettingsError> {
+        Ok(aws_sdk_kms::Client::new(&self.config("AWS_ENDPOINT_URL_KMS")?))
+    }
+
+    fn config(&self, endpoint: &str) -> Result<SdkConfig, SettingsError> {
+        let settings = self.settings;
+        let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(settings.text("AWS_REGION")?))
+            .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
+            .http_client(self.http.clone())
+            .retry_config(RetryConfig::standard())
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .time_source(SystemTimeSource::new())
+            .timeout_config(timeouts.build());
+        config.set_endpoint_url(endpoint.map(str::to_owned));
+        Ok(config.build())
+    }
 }
 
 /// What Lambda puts into a function's environment. It is valid for as long as the process lives.
@@ -61,12 +84,4 @@ fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
         None,
         "environment",
     ))
-}
-
-/// TLS everywhere but to an emulator.
-fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
-    match endpoint {
-        Some(url) if url.starts_with("http://") => Builder::new().build_http(),
-        _ => Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https(),
-    }
 }

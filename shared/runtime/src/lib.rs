@@ -2,6 +2,7 @@
 //!
 //! Here alone is the environment read, the clock asked and chance drawn; everything below gets them passed in.
 
+mod aws_http;
 mod clients;
 mod http;
 mod logging;
@@ -10,6 +11,7 @@ mod runtime;
 mod schedule;
 mod settings;
 mod sqs;
+mod tls;
 
 pub use http::{HttpFunction, http_function, serve_http};
 pub use logging::{log_json, log_text};

@@ -14,11 +14,15 @@ use posthorn_storage::{
     SecretsKey,
 };
 
-use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
+use rustls::ClientConfig;
+
+use crate::clients::Aws;
+use crate::{Settings, SettingsError, SystemClock, SystemRandom, log_json, tls};
 
 /// What a function is built from: its settings, its AWS clients, the time and chance.
 pub struct Runtime {
     settings: Settings,
+    tls: ClientConfig,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
     secrets_key: Option<Arc<SecretsKey>>,
@@ -40,9 +44,11 @@ impl Runtime {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, SettingsError> {
-        let (dynamodb, sqs) = (clients::dynamodb(&settings)?, clients::sqs(&settings)?);
-        let secrets_key = secrets_key(&settings, &clock, &random)?;
-        Ok(Self { settings, dynamodb, sqs, secrets_key, clock, random })
+        let tls = tls::client_config(&settings)?;
+        let aws = Aws::new(&settings, tls.clone());
+        let (dynamodb, sqs) = (aws.dynamodb()?, aws.sqs()?);
+        let secrets_key = secrets_key(&settings, &aws, &clock, &random)?;
+        Ok(Self { settings, tls, dynamodb, sqs, secrets_key, clock, random })
     }
 
     /// What the handlers of the endpoint routes work with.
@@ -144,7 +150,7 @@ impl Runtime {
             outbox: self.deliveries()?,
             due: self.due_retries()?,
             notices: self.events()?,
-            sender: Sender::new(clock(), timeout, self.guard()?),
+            sender: Sender::new(clock(), timeout, self.guard()?, self.tls.clone()),
             schedule: self.settings.parsed("RETRY_SCHEDULE")?,
             clock: clock(),
             random: Arc::clone(&self.random),
@@ -236,10 +242,11 @@ impl Runtime {
 /// The key that endpoints' secrets are sealed under, where the customer has one.
 fn secrets_key(
     settings: &Settings,
+    aws: &Aws<'_>,
     clock: &Arc<dyn Clock>,
     random: &Arc<dyn Random>,
 ) -> Result<Option<Arc<SecretsKey>>, SettingsError> {
     let Some(arn) = settings.find("SECRETS_KEY_ARN") else { return Ok(None) };
-    let kms = clients::kms(settings)?;
+    let kms = aws.kms()?;
     Ok(Some(Arc::new(SecretsKey::new(kms, arn.to_owned(), Arc::clone(clock), Arc::clone(random)))))
 }

@@ -1,0 +1,126 @@
+//! How long a function's process takes to be ready, and how large it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::time::{Instant, timeout};
+
+use super::processes::Usage;
+use super::report::{Bound, Goal, Report, Row};
+use crate::runtime_api::RuntimeApi;
+use crate::{FunctionsOptions, functions};
+
+/// The function that does nothing.
+const EMPTY: &str = "empty-function";
+/// How long a function may take to be ready at all.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Where AWS would be. Nothing answers there: a function has to be ready without.
+const NOWHERE: &str = "https://127.0.0.1:9";
+const MEGABYTE: f64 = 1024.0 * 1024.0;
+
+/// A function's process, ready for its first invocation.
+#[derive(Debug, Clone)]
+pub struct ColdStart {
+    /// The name of its binary.
+    pub function: String,
+    /// From the process's start to its first request for an invocation, in milliseconds: the median of the rounds.
+    pub start_ms: f64,
+    /// The same, of the fastest round.
+    pub fastest_ms: f64,
+    /// The memory that it then has, in megabytes: the median of the rounds.
+    pub resident_mb: f64,
+    /// The size of its binary in megabytes.
+    pub binary_mb: f64,
+}
+
+/// Starts each function of the template, and the empty one first, so many times by turns.
+pub async fn cold_starts(template: &Path, binaries: &Path, rounds: usize) -> Result<Vec<ColdStart>> {
+    let nowhere = FunctionsOptions {
+        template: template.to_owned(),
+        dynamodb: NOWHERE.to_owned(),
+        sqs: NOWHERE.to_owned(),
+        ..FunctionsOptions::default()
+    };
+    let mut environments = functions::environments(&nowhere)?;
+    environments.insert(EMPTY.to_owned(), BTreeMap::new());
+    let mut starts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for (function, environment) in &environments {
+            let start = start(&binaries.join(function), environment).await?;
+            starts.entry(function).or_default().push(start);
+        }
+    }
+    let mut found = Vec::new();
+    for (function, rounds) in starts {
+        let (mut times, mut sizes): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+        times.sort_by(f64::total_cmp);
+        sizes.sort_by(f64::total_cmp);
+        found.push(ColdStart {
+            function: function.to_owned(),
+            start_ms: times[times.len() / 2],
+            fastest_ms: times[0],
+            resident_mb: sizes[sizes.len() / 2],
+            binary_mb: size_mb(&binaries.join(function))?,
+        });
+    }
+    found.sort_by_key(|start| start.function != EMPTY);
+    Ok(found)
+}
+
+/// Starts a process once: how many milliseconds it took, and how many megabytes it then has.
+async fn start(binary: &Path, environment: &BTreeMap<String, String>) -> Result<(f64, f64)> {
+    let mut api = RuntimeApi::start(None).await?;
+    let began = Instant::now();
+    let mut process = api.spawn(binary, environment.clone())?;
+    let ready = timeout(PATIENCE, api.polled()).await;
+    let ready = ready.with_context(|| format!("{} does not get ready", binary.display()))?;
+    let usage = Usage::of(process.id().context("it has ended")?)?;
+    process.kill().await?;
+    Ok((ready.duration_since(began).as_secs_f64() * 1e3, usage.resident_mb))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a byte more or less of many does not matter")]
+fn size_mb(binary: &Path) -> Result<f64> {
+    Ok(std::fs::metadata(binary)?.len() as f64 / MEGABYTE)
+}
+
+/// The folder that this program lies in, and the functions' binaries with it.
+pub(super) fn binaries() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("this program is in no folder")?.to_owned();
+    let empty = folder.join(EMPTY);
+    anyhow::ensure!(
+        empty.exists(),
+        "{} is not there: build the functions first, with `cargo build --release --workspace`",
+        empty.display()
+    );
+    Ok(folder)
+}
+
+/// The figures as a report, with the goals that every function has but the empty one.
+pub(super) fn report(starts: &[ColdStart]) -> Report {
+    let empty = starts.iter().find(|start| start.function == EMPTY).map_or(f64::NAN, |start| start.start_ms);
+    let rows = starts.iter().map(|start| {
+        Row::default()
+            .text("function", &start.function)
+            .number("start_ms", start.start_ms)
+            .number("fastest_ms", start.fastest_ms)
+            .number("times_the_empty_one", start.start_ms / empty)
+            .number("resident_mb", start.resident_mb)
+            .number("binary_mb", start.binary_mb)
+    });
+    let worst = |figure: fn(&ColdStart) -> f64| {
+        let all = starts.iter().filter(|start| start.function != EMPTY).map(figure);
+        all.fold(0.0, f64::max)
+    };
+    let goal =
+        |what: &str, most, measured| Goal { what: what.to_owned(), bound: Bound::AtMost(most), measured };
+    let goals = vec![
+        goal("slowest start, in times the empty function's", 1.5, worst(|start| start.start_ms) / empty),
+        goal("most memory when ready, in MB", 24.0, worst(|start| start.resident_mb)),
+        goal("largest binary, in MB", 6.0, worst(|start| start.binary_mb)),
+    ];
+    Report { benchmark: "cold-start", rows: rows.collect(), goals }
+}

@@ -1,0 +1,87 @@
+//! What several benchmarks send, and to whom.
+
+use std::path::Path;
+
+use anyhow::Result;
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use posthorn_domain::{
+    Clock as _, Endpoint, Fields, Health, HealthState, Mode, NewEndpoint, Random, Tenant, Timestamp,
+};
+use posthorn_runtime::{Runtime, SystemClock, SystemRandom};
+use serde_json::{Value, json};
+
+use crate::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, functions};
+
+/// The type of the events that are sent.
+pub(crate) const EVENT_TYPE: &str = "invoice.paid";
+/// What an event's body has besides its noise.
+const BESIDES_NOISE: usize = 260;
+
+/// Whose events they are.
+pub(crate) fn tenant() -> Tenant {
+    Tenant { account: DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id"), mode: Mode::Live }
+}
+
+/// An event that makes bodies of about so many bytes. Half of them are chance, as ids and amounts are; the other half
+/// are the names and words that such things come with.
+pub(crate) fn event(bytes: usize) -> Value {
+    let mut lines = Vec::new();
+    let mut left = bytes.saturating_sub(BESIDES_NOISE);
+    while left > 0 {
+        let id = format!("{:016x}", SystemRandom.bits());
+        let line =
+            json!({ "object": "line", "id": id, "amount": SystemRandom.bits() % 100_000, "currency": "usd" });
+        left = left.saturating_sub(line.to_string().len() + 1);
+        lines.push(line);
+    }
+    json!({ "type": EVENT_TYPE, "data": { "object": { "object": "invoice", "lines": lines } } })
+}
+
+/// The body of a message of the events queue.
+pub(crate) fn message(event: &Value) -> String {
+    json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event }).to_string()
+}
+
+/// A batch of messages, as Lambda hands it to a function that they have just been sent to.
+pub(crate) fn batch(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    let sent_at = SystemClock.now().as_millis().to_string();
+    let records = bodies.into_iter().map(|body| {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(format!("{:032x}", SystemRandom.bits()));
+        record.body = Some(body);
+        record.attributes.insert("SentTimestamp".to_owned(), sent_at.clone());
+        record.attributes.insert("ApproximateReceiveCount".to_owned(), "1".to_owned());
+        record
+    });
+    event.records = records.collect();
+    event
+}
+
+/// Endpoints at these URLs for all events, known to be healthy, so that fan-out sends to them itself.
+pub(crate) fn healthy_endpoints(urls: impl IntoIterator<Item = String>) -> Result<Vec<Endpoint>> {
+    let endpoints = urls.into_iter().map(|url| {
+        let fields = json!({ "url": url, "enabled_events": ["*"] }).to_string();
+        let new = NewEndpoint::read(&mut Fields::parse(&fields)?)?;
+        let endpoint = new.register(&tenant(), SystemClock.now(), &SystemRandom);
+        let health = Health { state: HealthState::Healthy, since: Timestamp::from_millis(0), warned: false };
+        Ok(Endpoint { health, ..endpoint })
+    });
+    endpoints.collect()
+}
+
+/// Tables and queues of the template on free ports.
+pub(crate) async fn stores(template: &Path) -> Result<Stores> {
+    Stores::start(&StoresOptions { template: template.to_owned(), ..StoresOptions::default() }).await
+}
+
+/// The runtime that a function would have on these tables and queues.
+pub(crate) fn runtime(template: &Path, stores: &Stores, function: &str) -> Result<Runtime> {
+    let options = FunctionsOptions {
+        template: template.to_owned(),
+        dynamodb: stores.dynamodb.clone(),
+        sqs: stores.sqs.clone(),
+        ..FunctionsOptions::default()
+    };
+    functions::runtime_of(function, &options)
+}

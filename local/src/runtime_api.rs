@@ -1,0 +1,93 @@
+//! Lambda's side of a function's process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Path as UrlPath;
+use axum::routing::{get, post};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::tasks::{Tasks, listen};
+
+/// The headers of an invocation: its id, when it is ended, and whose it is.
+const INVOCATION: [(&str, &str); 3] = [
+    ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
+    ("lambda-runtime-deadline-ms", "4102444800000"),
+    ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:sample"),
+];
+
+/// A Runtime API for one process: it has at most one invocation, and hands on what it sees. Dropped, it ends.
+pub struct RuntimeApi {
+    address: String,
+    polls: mpsc::UnboundedReceiver<Instant>,
+    answers: mpsc::UnboundedReceiver<(String, Bytes)>,
+    _tasks: Tasks,
+}
+
+impl RuntimeApi {
+    /// A Runtime API with this invocation, or with none.
+    pub async fn start(event: Option<String>) -> Result<Self> {
+        let ((polled, polls), (answered, answers)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let invocation = Arc::new(Mutex::new(event));
+        // Sending fails only when nobody is interested any more.
+        let next = move || async move {
+            let _ = polled.send(Instant::now());
+            let event = invocation.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some(event) = event else { return std::future::pending().await };
+            let headers = INVOCATION
+                .map(|(name, value)| (http::HeaderName::from_static(name), HeaderValue::from_static(value)));
+            (HeaderMap::from_iter(headers), event)
+        };
+        let answer = move |UrlPath((_, kind)): UrlPath<(String, String)>, body: Bytes| async move {
+            let _ = answered.send((kind, body));
+            StatusCode::ACCEPTED
+        };
+        let api = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(next))
+            .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answer));
+        let (listener, url) = listen(0, "--port").await?;
+        let mut tasks = Tasks::default();
+        tasks.spawn(|_| async move { Ok(axum::serve(listener, api).await?) });
+        let address = url.trim_start_matches("http://").to_owned();
+        Ok(Self { address, polls, answers, _tasks: tasks })
+    }
+
+    /// Starts a function's binary, with this environment and what Lambda adds to it. Dropped, it is ended.
+    pub fn spawn(
+        &self,
+        binary: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Child> {
+        let name = binary.file_stem().unwrap_or_default();
+        Command::new(binary)
+            .env_clear()
+            .envs(environment)
+            .env("AWS_LAMBDA_RUNTIME_API", &self.address)
+            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", "sample")
+            .env("AWS_LAMBDA_LOG_GROUP_NAME", "sample")
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))
+    }
+
+    /// When the function asked for its next invocation.
+    pub async fn polled(&mut self) -> Instant {
+        self.polls.recv().await.expect("the server holds the other end")
+    }
+
+    /// The kind of the function's next answer, `response` or `error`, and the answer.
+    pub async fn answered(&mut self) -> (String, Bytes) {
+        self.answers.recv().await.expect("the server holds the other end")
+    }
+}
