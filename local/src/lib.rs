@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod demo;
 mod functions;
 mod gateway;
+mod load;
 mod poller;
 mod proxy;
 mod receiver;
@@ -24,6 +25,7 @@ fn install_tls() {
 }
 
 pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine};
+pub use load::Latencies;
 pub use receiver::{Arrival, Receiver};
 pub use runtime_api::RuntimeApi;
 pub use stores::{Stores, StoresOptions};

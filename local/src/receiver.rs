@@ -1,12 +1,14 @@
 //! An endpoint to send to: takes POSTs, and hands on what arrived.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use http::{HeaderMap, StatusCode, Uri};
 use standardwebhooks::Webhook;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::tasks::{Tasks, listen};
 
@@ -52,6 +54,14 @@ impl Receiver {
     where
         Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
     {
+        Self::taking(Duration::ZERO, port, answer).await
+    }
+
+    /// The same, but each answer takes so long.
+    pub(crate) async fn taking<Answer>(delay: Duration, port: u16, answer: Answer) -> Result<Self>
+    where
+        Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
+    {
         let (listener, url) = listen(port, "--port").await?;
         let (sender, arrivals) = mpsc::unbounded_channel();
         let receive = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
@@ -61,6 +71,9 @@ impl Receiver {
             let answered = arrival.answered;
             // Fails only when nobody waits for arrivals any more.
             let _ = sender.send(arrival);
+            if !delay.is_zero() {
+                sleep(delay).await;
+            }
             answered
         };
         let mut tasks = Tasks::default();

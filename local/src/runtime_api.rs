@@ -59,11 +59,13 @@ impl RuntimeApi {
         Ok(Self { address, polls, answers, _tasks: tasks })
     }
 
-    /// Starts a function's binary, with this environment and what Lambda adds to it. Dropped, it is ended.
+    /// Starts a function's binary, with this environment and what Lambda adds to it; its log goes to `log`. Dropped, it is
+    /// ended.
     pub fn spawn(
         &self,
         binary: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
+        log: Stdio,
     ) -> Result<Child> {
         let name = binary.file_stem().unwrap_or_default();
         Command::new(binary)
@@ -75,7 +77,7 @@ impl RuntimeApi {
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "sample")
             .env("AWS_LAMBDA_LOG_GROUP_NAME", "sample")
-            .stdout(Stdio::null())
+            .stdout(log)
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -73,7 +74,7 @@ pub async fn cold_starts(template: &Path, binaries: &Path, rounds: usize) -> Res
 async fn start(binary: &Path, environment: &BTreeMap<String, String>) -> Result<(f64, f64)> {
     let mut api = RuntimeApi::start(None).await?;
     let began = Instant::now();
-    let mut process = api.spawn(binary, environment.clone())?;
+    let mut process = api.spawn(binary, environment.clone(), Stdio::null())?;
     let ready = timeout(PATIENCE, api.polled()).await;
     let ready = ready.with_context(|| format!("{} does not get ready", binary.display()))?;
     let usage = Usage::of(process.id().context("it has ended")?)?;

@@ -1,6 +1,8 @@
 //! `cargo run --release -- bench`: figures.
 
 mod cold_start;
+mod cost;
+mod end_to_end;
 mod fan_out;
 mod matching;
 mod meter;
@@ -16,6 +18,8 @@ use clap::Subcommand;
 
 use crate::StoresOptions;
 pub use cold_start::{ColdStart, cold_starts};
+pub use cost::{Bill, Cost};
+pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
 pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
@@ -29,6 +33,10 @@ pub enum Benchmark {
         #[arg(long, value_name = "TIMES", default_value_t = 21)]
         rounds: usize,
     },
+    /// What a million deliveries cost on AWS, line by line
+    Cost,
+    /// How soon events arrive that are published as fast as they are taken, and what each process uses
+    EndToEnd,
     /// What a delivery costs the processor, beside a loop that does nothing but POST
     FanOut {
         /// How many endpoints want each event
@@ -61,6 +69,34 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
         Benchmark::ColdStart { rounds } => {
             let starts = cold_starts(template, &cold_start::binaries()?, *rounds).await?;
             cold_start::report(&starts)
+        }
+        Benchmark::Cost => {
+            let mut bills = Vec::new();
+            for (event_bytes, endpoints, full_batches, failures, events) in cost::SHAPES {
+                let (program, template) = (std::env::current_exe()?, template.to_owned());
+                let binaries = Some(cold_start::binaries()?);
+                let shape = Cost {
+                    program,
+                    template,
+                    binaries,
+                    event_bytes,
+                    endpoints,
+                    full_batches,
+                    failures,
+                    events,
+                };
+                bills.push(shape.run().await?);
+            }
+            cost::report(&bills)
+        }
+        Benchmark::EndToEnd => {
+            let mut journeys = Vec::new();
+            for (endpoints, bystanders, events) in [(1, 0, 5_000), (10, 0, 1_000), (1, 99, 2_000)] {
+                let (program, template) = (std::env::current_exe()?, template.to_owned());
+                let shape = EndToEnd { program, template, endpoints, bystanders, events };
+                journeys.push(shape.run().await?);
+            }
+            end_to_end::report(&journeys)
         }
         Benchmark::FanOut { endpoints, deliveries, rounds } => {
             let mut found = Vec::new();

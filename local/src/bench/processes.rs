@@ -1,9 +1,13 @@
 //! What processes use of the machine.
 
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 /// Bytes in a megabyte, as memory is counted in.
 const MEGABYTE: f64 = 1024.0 * 1024.0;
@@ -32,5 +36,37 @@ impl Usage {
         let process = system.process(id).with_context(|| format!("there is no process {id}"))?;
         let cpu = Duration::from_millis(process.accumulated_cpu_time());
         Ok(Self { cpu, resident_mb: process.memory() as f64 / MEGABYTE })
+    }
+}
+
+/// A part of the system in a process of its own. Dropped, it is ended.
+pub(crate) struct Part {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Part {
+    /// Runs this program with these arguments.
+    pub(crate) fn start<'a>(program: &Path, arguments: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut process = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
+        let output = process.stdout.take().context("its output is not to be had")?;
+        Ok(Self { process, lines: BufReader::new(output).lines() })
+    }
+
+    /// The address that it prints after this label.
+    pub(crate) async fn address(&mut self, label: &str) -> Result<String> {
+        while let Some(line) = self.lines.next_line().await? {
+            if let Some(address) = line.trim().strip_prefix(label) {
+                return Ok(address.trim().to_owned());
+            }
+        }
+        bail!("it ended before it said where its {label} is")
+    }
+
+    /// What it has used.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        Usage::of(self.process.id().context("it has ended")?)
     }
 }

@@ -10,6 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use super::{Bench, Tally, events};
+use crate::load;
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
 /// How long a message that was received by a killed process stays hidden.
@@ -61,7 +62,8 @@ impl Crashes {
             ..FunctionsOptions::default()
         };
         let functions = Functions::start(&options).await?;
-        events::register(&functions.http, (0..self.endpoints).map(|n| format!("{receiver}/{n}"))).await?;
+        load::register(&functions.http, (0..self.endpoints).map(|n| format!("{receiver}/{n}")), "chaos.*")
+            .await?;
         functions.stop().await
     }
 

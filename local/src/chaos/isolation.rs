@@ -5,23 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::Router;
-use futures::StreamExt as _;
-use futures::stream::iter;
 use http::StatusCode;
-use tokio::time::{Instant, sleep, timeout};
 
-use super::{Bench, events};
+use super::Bench;
+use crate::load::{self, Latencies, WARM_UP};
 use crate::tasks::{Tasks, listen};
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
-
-/// Requests of the publisher at once.
-const PUBLISHERS: usize = 4;
-/// Events before those that are measured: by then the endpoints are known.
-const WARM_UP: u32 = 20;
-/// How long a delivery to a healthy endpoint may take at all.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Hanging endpoints beside healthy ones.
 #[derive(Debug, Clone, Copy)]
@@ -39,17 +30,6 @@ pub struct Isolation {
     pub rounds: u32,
 }
 
-/// How long deliveries to the healthy endpoints took, from publishing to arrival.
-#[derive(Debug, Clone, Copy)]
-pub struct Latencies {
-    /// Half of them took at most this.
-    pub p50: Duration,
-    /// All but one in a hundred took at most this.
-    pub p99: Duration,
-    /// None took longer.
-    pub max: Duration,
-}
-
 /// The same run without and with hanging endpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison {
@@ -64,14 +44,14 @@ impl Isolation {
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
         let (mut alone, mut beside) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
-            alone.push(Latencies::of(Self { hanging: 0, ..*self }.measure(bench).await?));
-            beside.push(Latencies::of(self.measure(bench).await?));
+            alone.push(Self { hanging: 0, ..*self }.measure(bench).await?);
+            beside.push(self.measure(bench).await?);
         }
         Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside) })
     }
 
     /// How long each delivery to a healthy endpoint took.
-    async fn measure(&self, bench: &Bench) -> Result<Vec<Duration>> {
+    async fn measure(&self, bench: &Bench) -> Result<Latencies> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let tar_pit = TarPit::start(!self.midway).await?;
         let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
@@ -85,83 +65,20 @@ impl Isolation {
         .await?;
         let healthy = (0..self.healthy).map(|n| format!("{}/{n}", receiver.url));
         let hanging = (0..self.hanging).map(|n| format!("{}/{n}", tar_pit.url));
-        events::register(&functions.http, healthy.chain(hanging)).await?;
-        self.warm_up(&functions.http, &mut receiver).await?;
-
-        let numbers = WARM_UP..WARM_UP + self.events;
+        load::register(&functions.http, healthy.chain(hanging), "chaos.*").await?;
+        let endpoints = usize::try_from(self.healthy)?;
+        load::warm_up(&functions.http, &mut receiver, endpoints).await?;
         let half = WARM_UP + self.events / 2;
-        let client = reqwest::Client::new();
-        let publish = async {
-            let published = iter(numbers).map(|number| {
-                if number == half {
-                    tar_pit.hang();
-                }
-                publish(&client, &functions.http, number)
-            });
-            published
-                .buffered(PUBLISHERS)
-                .collect::<Vec<_>>()
-                .await
-                .into_iter()
-                .collect::<Result<Vec<Instant>>>()
+        let hang = |number| {
+            if number == half {
+                tar_pit.hang();
+            }
         };
-        let expected = usize::try_from(self.events * self.healthy)?;
-        let (published, arrived) = tokio::join!(publish, arrivals(&mut receiver, expected));
-        let published = published?;
-        let mut latencies = Vec::new();
-        for (number, at) in arrived? {
-            let index = usize::try_from(number - WARM_UP)?;
-            latencies.push(at.saturating_duration_since(published[index]));
-        }
+        let latencies = load::latencies(&functions.http, &mut receiver, self.events, endpoints, hang).await?;
         // What is still under way must not disturb the next round.
         functions.stop().await?;
         stores.stop().await?;
         Ok(latencies)
-    }
-
-    /// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.
-    async fn warm_up(&self, http: &str, receiver: &mut Receiver) -> Result<()> {
-        let client = reqwest::Client::new();
-        for number in 0..WARM_UP {
-            publish(&client, http, number).await?;
-            arrivals(receiver, usize::try_from(self.healthy)?).await?;
-        }
-        sleep(Duration::from_millis(1_500)).await;
-        Ok(())
-    }
-}
-
-/// Publishes an event. Answers when.
-async fn publish(client: &reqwest::Client, http: &str, number: u32) -> Result<Instant> {
-    let at = Instant::now();
-    let request = client.post(format!("{http}/api/events"));
-    let request = request.header("content-type", "application/json").body(events::event(number).to_string());
-    request.send().await?.error_for_status()?;
-    Ok(at)
-}
-
-/// The numbers of the next events to arrive, and when they did.
-async fn arrivals(receiver: &mut Receiver, expected: usize) -> Result<Vec<(u32, Instant)>> {
-    let mut arrived = Vec::new();
-    while arrived.len() < expected {
-        let arrival =
-            timeout(PATIENCE, receiver.next()).await.context("a healthy endpoint got nothing any more")?;
-        arrived.push((events::number(&arrival)?, arrival.at));
-    }
-    Ok(arrived)
-}
-
-impl Latencies {
-    fn of(mut latencies: Vec<Duration>) -> Self {
-        latencies.sort_unstable();
-        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
-        Self { p50: at(50), p99: at(99), max: latencies.last().copied().unwrap_or_default() }
-    }
-
-    /// The round whose p99 is the median.
-    fn typical(mut rounds: Vec<Self>) -> Self {
-        rounds.sort_unstable_by_key(|round| round.p99);
-        rounds[rounds.len() / 2]
     }
 }
 

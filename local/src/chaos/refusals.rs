@@ -7,6 +7,7 @@ use http::StatusCode;
 
 use super::refusing_proxy::{Errors, Refusing};
 use super::{Bench, Tally, events};
+use crate::load;
 use crate::proxy::Proxy;
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
@@ -45,8 +46,12 @@ impl Refusals {
             ..FunctionsOptions::default()
         })
         .await?;
-        events::register(&functions.http, (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url)))
-            .await?;
+        load::register(
+            &functions.http,
+            (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url)),
+            "chaos.*",
+        )
+        .await?;
         tables.gate.refuse(self.share);
         queues.gate.refuse(self.share);
         let span = Duration::from_secs(1) * self.events / RATE;

@@ -2,13 +2,16 @@
 //! the test is: `cargo build --workspace`, or with `--release`.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use http::StatusCode;
+use posthorn_local::bench::cold_starts;
 use posthorn_local::{Receiver, RuntimeApi};
+use posthorn_local_aws::template::Template;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::harness::{PATIENCE, TestStores};
+use crate::harness::{PATIENCE, TestStores, template};
 use crate::samples::{sample, stores_for_samples};
 
 fn binary(function: &str) -> PathBuf {
@@ -19,11 +22,20 @@ fn binary(function: &str) -> PathBuf {
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
     let mut api = RuntimeApi::start(Some(sample(function))).await.unwrap();
-    let mut process = api.spawn(&binary(function), stores.environment(function)).unwrap();
+    let mut process = api.spawn(&binary(function), stores.environment(function), Stdio::null()).unwrap();
     let (kind, body) = timeout(PATIENCE, api.answered()).await.expect("it should answer");
     process.kill().await.unwrap();
     assert_eq!(kind, "response", "{function}: {}", String::from_utf8_lossy(&body));
     serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the binaries: cargo build --workspace"]
+async fn every_binary_gets_ready_where_nothing_answers() {
+    let folder = binary("fan-out").parent().unwrap().to_owned();
+    let starts = cold_starts(&template(), &folder, 1).await.unwrap();
+    assert_eq!(starts.len(), Template::load(&template(), "http://127.0.0.1:1").unwrap().functions.len() + 1);
+    assert!(starts.iter().all(|start| start.resident_mb > 0.0), "{starts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ mod answers;
 mod any_body;
 mod architecture;
 mod attempts_api;
+mod bench;
 mod binaries;
 mod catalogue;
 mod contract;

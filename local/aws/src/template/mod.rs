@@ -38,6 +38,8 @@ pub struct FunctionSpec {
     pub name: String,
     /// How long an invocation may take.
     pub timeout: Duration,
+    /// Its memory, in MB.
+    pub memory_mb: u32,
     /// The variables of its environment.
     pub environment: BTreeMap<String, String>,
     /// The routes that it answers.
@@ -113,17 +115,19 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
     #[serde(rename_all = "PascalCase")]
     struct Properties {
         timeout: u64,
+        memory_size: u32,
         #[serde(default)]
         events: BTreeMap<String, Value>,
     }
 
     let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
     let properties = over(globals, &resource["Properties"]);
-    let Properties { timeout, events } = typed(&properties)?;
+    let Properties { timeout, memory_size, events } = typed(&properties)?;
     let mut function = FunctionSpec {
         logical_id: logical_id.to_owned(),
         name: binary.context("its Metadata has no BuildProperties.Binary")?.to_owned(),
         timeout: Duration::from_secs(timeout),
+        memory_mb: memory_size,
         environment: environment(&properties["Environment"]["Variables"])?,
         routes: Vec::new(),
         queues: Vec::new(),

@@ -1,0 +1,392 @@
+//! What a million deliveries cost on AWS: everything that is paid for is counted while some are made, then priced.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use http::StatusCode;
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::{Template, queue_url};
+use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
+use tokio::time::{sleep, timeout};
+
+use super::meter::{Meter, Used};
+use super::processes::Part;
+use super::report::{Bound, Goal, Report, Row};
+use super::rig;
+use crate::proxy::Proxy;
+use crate::runtime_api::RuntimeApi;
+use crate::{FunctionsOptions, Receiver, Stores, functions, load};
+
+/// How long an endpoint takes to answer.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
+/// How long messages stay hidden that are sent before the functions run.
+const HEAD_START: Duration = Duration::from_secs(5);
+/// How long an event may take.
+const PATIENCE: Duration = Duration::from_mins(2);
+/// The most messages in a batch.
+const BATCH: usize = 10;
+/// Every how manieth delivery fails at first, where some do.
+const FAILURES: usize = 100;
+/// The memory, in MB, with which a Lambda function has a processor to itself
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
+const WHOLE_PROCESSOR_MB: f64 = 1769.0;
+/// What Lambda itself logs of an invocation (START, END and REPORT lines), and CloudWatch adds to each line, in bytes.
+const PLATFORM_LOG_BYTES: f64 = 370.0;
+const MILLION: f64 = 1e6;
+const GIGABYTE: f64 = 1e9;
+
+/// What is sent.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    /// The program, to be run as a process of its own, and where it is.
+    pub program: PathBuf,
+    /// The template.
+    pub template: PathBuf,
+    /// Where the functions' binaries are, whose log is measured; without them it counts as nothing.
+    pub binaries: Option<PathBuf>,
+    /// About how many bytes an event's body has.
+    pub event_bytes: usize,
+    /// How many endpoints want each event.
+    pub endpoints: usize,
+    /// Whether messages come in full batches, or each alone.
+    pub full_batches: bool,
+    /// Whether 1 % of the deliveries fail at first.
+    pub failures: bool,
+    /// How many events are sent.
+    pub events: usize,
+}
+
+/// What so many deliveries took.
+#[derive(Debug, Clone)]
+pub struct Bill {
+    shape: Cost,
+    tables: BTreeMap<(String, String), Used>,
+    queues: BTreeMap<(String, String), Used>,
+    /// Each function's memory in MB, and how long its invocations were under way.
+    invocations: Vec<(u32, Vec<Duration>)>,
+    /// The processor time of the functions' process.
+    cpu: Duration,
+    /// What an invocation of fan-out logs, in bytes.
+    log_bytes: f64,
+    prices: Prices,
+}
+
+/// What AWS asks, in dollars.
+#[derive(Debug, Clone, Deserialize)]
+struct Prices {
+    as_of: String,
+    region: String,
+    dynamodb_write_units_per_million: f64,
+    dynamodb_read_units_per_million: f64,
+    dynamodb_storage_gb_month: f64,
+    dynamodb_backup_gb_month: f64,
+    sqs_requests_per_million: f64,
+    lambda_requests_per_million: f64,
+    lambda_arm64_gb_second: f64,
+    logs_gb: f64,
+}
+
+/// A line of the bill: how much of what, per million deliveries, and what one of it costs.
+struct Line {
+    what: &'static str,
+    number: f64,
+    price: f64,
+}
+
+impl Cost {
+    /// Sends the events and counts.
+    pub async fn run(self) -> Result<Bill> {
+        let stores = rig::stores(&self.template).await?;
+        let (tables, queues) = (
+            Proxy::start(&stores.dynamodb, Meter::default()).await?,
+            Proxy::start(&stores.sqs, Meter::default()).await?,
+        );
+        let mut receiver = self.receiver().await?;
+        self.register(&stores, &receiver.url).await?;
+        if self.full_batches {
+            self.send_ahead(&queues.url).await?;
+        }
+        let mut functions = self.functions(&tables.url, &queues.url)?;
+        functions.address("HTTP API").await?;
+        // What starting took is not what deliveries cost.
+        tables.gate.take();
+        let before = functions.usage()?.cpu;
+        if self.full_batches {
+            self.await_arrivals(&mut receiver, self.events).await?;
+        } else {
+            for _ in 0..self.events {
+                self.send(&queues.url, 1, Duration::ZERO).await?;
+                self.await_arrivals(&mut receiver, 1).await?;
+            }
+        }
+        while load::waiting(&stores.sqs).await? > 0 {
+            sleep(Duration::from_millis(100)).await;
+        }
+        let cpu = functions.usage()?.cpu - before;
+        let memory = self.memory()?;
+        let worked = queues.gate.take_worked().into_iter();
+        let invocations =
+            worked.map(|(queue, spans)| (memory.get(&queue).copied().unwrap_or_default(), spans));
+        let bill = Bill {
+            tables: tables.gate.take(),
+            queues: queues.gate.take(),
+            invocations: invocations.collect(),
+            cpu,
+            log_bytes: self.log_bytes(&stores).await?,
+            prices: serde_json::from_str(include_str!("prices.json"))?,
+            shape: self,
+        };
+        drop(functions);
+        stores.stop().await?;
+        Ok(bill)
+    }
+
+    /// Endpoints that take their time, and where some deliveries fail, refuse these once.
+    async fn receiver(&self) -> Result<Receiver> {
+        let (failures, seen) = (self.failures, Arc::new(Mutex::new(HashSet::new())));
+        let answer = move |path: &str, event_id: &str| {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = failures && seen.insert(format!("{path} {event_id}"));
+            if is_new && seen.len() % FAILURES == 0 {
+                StatusCode::INTERNAL_SERVER_ERROR
+            } else {
+                StatusCode::OK
+            }
+        };
+        Receiver::taking(ANSWER_TIME, 0, answer).await
+    }
+
+    async fn register(&self, stores: &Stores, receiver: &str) -> Result<()> {
+        let store = rig::runtime(&self.template, stores, "create-endpoint")?.endpoints()?;
+        for endpoint in rig::healthy_endpoints((0..self.endpoints).map(|n| format!("{receiver}/{n}")))? {
+            store.create(&rig::tenant(), &endpoint, self.endpoints.try_into()?).await?;
+        }
+        Ok(())
+    }
+
+    fn functions(&self, dynamodb: &str, sqs: &str) -> Result<Part> {
+        let template = self.template.to_str().context("the template's path is not UTF-8")?;
+        let addresses = ["functions", "--http-port", "0", "--dynamodb", dynamodb, "--sqs", sqs];
+        Part::start(&self.program, addresses.into_iter().chain(["--template", template]))
+    }
+
+    /// Puts all events on the queue, to be seen at once when the functions run.
+    async fn send_ahead(&self, sqs: &str) -> Result<()> {
+        for first in (0..self.events).step_by(BATCH) {
+            self.send(sqs, BATCH.min(self.events - first), HEAD_START).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, sqs: &str, events: usize, delay: Duration) -> Result<()> {
+        let entries = (0..events).map(|number| {
+            let entry = SendMessageBatchRequestEntry::builder().id(number.to_string());
+            let entry = entry.delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(0));
+            entry.message_body(rig::message(&rig::event(self.event_bytes))).build()
+        });
+        let entries = entries.collect::<Result<_, _>>()?;
+        let send = clients::sqs(sqs).send_message_batch().queue_url(queue_url(sqs, "EventsQueue"));
+        send.set_entries(Some(entries)).send().await?;
+        Ok(())
+    }
+
+    /// Waits until so many events have been taken by all endpoints.
+    async fn await_arrivals(&self, receiver: &mut Receiver, events: usize) -> Result<()> {
+        let mut taken = 0;
+        while taken < events * self.endpoints {
+            let arrival = timeout(PATIENCE, receiver.next()).await.context("an event does not arrive")?;
+            taken += usize::from(arrival.answered.is_success());
+        }
+        Ok(())
+    }
+
+    /// The memory of the function behind each queue, in MB.
+    fn memory(&self) -> Result<BTreeMap<String, u32>> {
+        let template = Template::load(&self.template, "http://127.0.0.1:1")?;
+        let sources = template
+            .functions
+            .into_iter()
+            .flat_map(|spec| spec.queues.into_iter().map(move |source| (source.queue, spec.memory_mb)));
+        Ok(sources.collect())
+    }
+
+    /// How many bytes fan-out's binary logs in an invocation.
+    async fn log_bytes(&self, stores: &Stores) -> Result<f64> {
+        let Some(binaries) = &self.binaries else { return Ok(0.0) };
+        let options = FunctionsOptions {
+            template: self.template.clone(),
+            dynamodb: stores.dynamodb.clone(),
+            sqs: stores.sqs.clone(),
+            ..FunctionsOptions::default()
+        };
+        let environment =
+            functions::environments(&options)?.remove("fan-out").context("there is no fan-out")?;
+        let messages = if self.full_batches { BATCH } else { 1 };
+        let batch = rig::batch((0..messages).map(|_| rig::message(&rig::event(self.event_bytes))));
+        let mut api = RuntimeApi::start(Some(serde_json::to_string(&batch)?)).await?;
+        let mut process = api.spawn(&binaries.join("fan-out"), environment, Stdio::piped())?;
+        let mut log = process.stdout.take().context("its log is not to be had")?;
+        api.polled().await;
+        let (kind, answer) = timeout(PATIENCE, api.answered()).await.context("fan-out does not answer")?;
+        ensure!(kind == "response", "fan-out fails: {}", String::from_utf8_lossy(&answer));
+        // It asks for the next invocation when it has said all that it has to say.
+        api.polled().await;
+        process.kill().await?;
+        let mut lines = String::new();
+        log.read_to_string(&mut lines).await?;
+        Ok(f64::from(u32::try_from(lines.len())?))
+    }
+}
+
+impl Bill {
+    #[expect(clippy::cast_precision_loss, reason = "they are not that many")]
+    fn deliveries(&self) -> f64 {
+        (self.shape.events * self.shape.endpoints) as f64
+    }
+
+    /// What a million deliveries cost, in dollars.
+    pub fn dollars(&self) -> f64 {
+        self.lines().iter().map(Line::dollars).sum()
+    }
+
+    /// Write units per million deliveries.
+    pub fn write_units(&self) -> f64 {
+        self.units(|operation| !is_read(operation))
+    }
+
+    /// The requests to SQS that are paid for by delivery, per million.
+    pub fn sqs_requests(&self) -> f64 {
+        let paid = self.queues.iter().filter(|((_, operation), _)| operation != Meter::EMPTY);
+        paid.map(|(_, used)| used.units).sum::<f64>() * MILLION / self.deliveries()
+    }
+
+    fn units(&self, of: impl Fn(&str) -> bool) -> f64 {
+        let paid = self.tables.iter().filter(|((_, operation), _)| of(operation));
+        paid.map(|(_, used)| used.units).sum::<f64>() * MILLION / self.deliveries()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "they are not that many")]
+    fn invocations(&self) -> f64 {
+        let all: usize = self.invocations.iter().map(|(_, spans)| spans.len()).sum();
+        all as f64 * MILLION / self.deliveries()
+    }
+
+    /// An invocation takes as long as here, and longer by what a share of a processor needs more than a whole one.
+    fn gigabyte_seconds(&self) -> f64 {
+        let waited: f64 =
+            self.invocations.iter().map(|(memory, spans)| gigabytes(*memory) * seconds(spans)).sum();
+        let all: f64 = self.invocations.iter().map(|(_, spans)| seconds(spans)).sum();
+        let stretched = self.invocations.iter().map(|(memory, spans)| {
+            let share = f64::from(*memory) / WHOLE_PROCESSOR_MB;
+            let cpu = self.cpu.as_secs_f64() * seconds(spans) / all;
+            gigabytes(*memory) * cpu * (1.0 / share - 1.0).max(0.0)
+        });
+        (waited + stretched.sum::<f64>()) * MILLION / self.deliveries()
+    }
+
+    fn lines(&self) -> Vec<Line> {
+        let Self { prices, .. } = self;
+        let line = |what, number, price| Line { what, number, price };
+        vec![
+            line(
+                "DynamoDB write units",
+                self.write_units(),
+                prices.dynamodb_write_units_per_million / MILLION,
+            ),
+            line(
+                "DynamoDB read units",
+                self.units(is_read),
+                prices.dynamodb_read_units_per_million / MILLION,
+            ),
+            line("SQS requests", self.sqs_requests(), prices.sqs_requests_per_million / MILLION),
+            line("Lambda invocations", self.invocations(), prices.lambda_requests_per_million / MILLION),
+            line("Lambda GB-seconds", self.gigabyte_seconds(), prices.lambda_arm64_gb_second),
+            line(
+                "CloudWatch Logs GB",
+                self.invocations() * (self.log_bytes + PLATFORM_LOG_BYTES) / GIGABYTE,
+                prices.logs_gb,
+            ),
+        ]
+    }
+
+    /// Keeping what was written for a month, with backups: at most a kilobyte for each write unit.
+    fn kept(&self) -> Line {
+        let price = self.prices.dynamodb_storage_gb_month + self.prices.dynamodb_backup_gb_month;
+        Line {
+            what: "beside it: keeping it for 30 days, GB",
+            number: self.write_units() * 1024.0 / GIGABYTE,
+            price,
+        }
+    }
+
+    fn name(&self) -> String {
+        let Cost { event_bytes, endpoints, full_batches, failures, .. } = self.shape;
+        let batches = if full_batches { "full batches" } else { "single messages" };
+        let failures = if failures { ", 1 % fail" } else { "" };
+        format!("{event_bytes} B, endpoints: {endpoints}, {batches}{failures}")
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let row = |line: &Line| {
+            Row::default()
+                .text("shape", self.name())
+                .text("per_million_deliveries", line.what)
+                .number("number", line.number)
+                .number("dollars", line.dollars())
+        };
+        let total = Line { what: "total", number: 1.0, price: self.dollars() };
+        self.lines().iter().chain([&total, &self.kept()]).map(row).collect()
+    }
+}
+
+impl Line {
+    fn dollars(&self) -> f64 {
+        self.number * self.price
+    }
+}
+
+fn is_read(operation: &str) -> bool {
+    matches!(operation, "GetItem" | "BatchGetItem" | "Query" | "Scan")
+}
+
+fn gigabytes(memory_mb: u32) -> f64 {
+    f64::from(memory_mb) / 1024.0
+}
+
+fn seconds(spans: &[Duration]) -> f64 {
+    spans.iter().sum::<Duration>().as_secs_f64()
+}
+
+/// The shapes that are priced: events in bytes, endpoints, full batches, failures, and how many events are sent.
+pub(super) const SHAPES: [(usize, usize, bool, bool, usize); 8] = [
+    (1024, 1, true, false, 2_000),
+    (1024, 3, true, false, 1_000),
+    (1024, 10, true, false, 500),
+    (4096, 1, true, false, 2_000),
+    (4096, 3, true, false, 1_000),
+    (4096, 10, true, false, 500),
+    (1024, 1, false, false, 200),
+    (1024, 1, true, true, 2_000),
+];
+
+/// The figures as a report, priced by the table in `prices.json`. The first shape has the goal.
+pub(super) fn report(bills: &[Bill]) -> Report {
+    let goals = bills.first().map(|bill| Goal {
+        what: format!(
+            "dollars per million deliveries ({}), by the prices of {} as of {}",
+            bill.name(),
+            bill.prices.region,
+            bill.prices.as_of
+        ),
+        bound: Bound::AtMost(1.0),
+        measured: bill.dollars(),
+    });
+    let rows = bills.iter().flat_map(Bill::rows).collect();
+    Report { benchmark: "cost", rows, goals: goals.into_iter().collect() }
+}

@@ -1,0 +1,151 @@
+//! Numbered events: how they are published, and how long each takes to arrive.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use aws_sdk_sqs::types::QueueAttributeName;
+use futures::StreamExt as _;
+use futures::stream::iter;
+use posthorn_local_aws::clients;
+use posthorn_local_aws::template::queue_url;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{Arrival, Receiver};
+
+/// Requests of the publisher at once.
+const PUBLISHERS: usize = 4;
+/// Events before those that are measured: by then the endpoints are known.
+pub(crate) const WARM_UP: u32 = 20;
+/// How long a delivery may take at all.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long deliveries took, from publishing to arrival.
+#[derive(Debug, Clone, Copy)]
+pub struct Latencies {
+    /// Half of them took at most this.
+    pub p50: Duration,
+    /// All but one in a hundred took at most this.
+    pub p99: Duration,
+    /// None took longer.
+    pub max: Duration,
+}
+
+/// An event with a number.
+pub(crate) fn event(number: u32) -> Value {
+    json!({ "type": "chaos.event", "data": { "object": { "id": number.to_string() } } })
+}
+
+/// The number of the event that arrived.
+pub(crate) fn number(arrival: &Arrival) -> Result<u32> {
+    let body: Value = serde_json::from_slice(&arrival.body)?;
+    let id = body["data"]["object"]["id"].as_str().context("it is no numbered event")?;
+    Ok(id.parse()?)
+}
+
+/// Registers endpoints at these URLs, for events of this pattern; numbered events are `chaos.*`.
+pub(crate) async fn register(
+    http: &str,
+    urls: impl IntoIterator<Item = String>,
+    pattern: &str,
+) -> Result<()> {
+    for url in urls {
+        let endpoint = json!({ "url": url, "enabled_events": [pattern] });
+        let request = reqwest::Client::new().post(format!("{http}/api/webhook-endpoints"));
+        let request = request.header("content-type", "application/json").body(endpoint.to_string());
+        request.send().await?.error_for_status().context("the endpoint is refused")?;
+    }
+    Ok(())
+}
+
+/// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.
+pub(crate) async fn warm_up(http: &str, receiver: &mut Receiver, endpoints: usize) -> Result<()> {
+    let client = reqwest::Client::new();
+    for number in 0..WARM_UP {
+        publish(&client, http, number).await?;
+        arrivals(receiver, endpoints).await?;
+    }
+    sleep(Duration::from_millis(1_500)).await;
+    Ok(())
+}
+
+/// Publishes events as fast as they are taken, and waits until all have arrived at so many endpoints: how long each
+/// delivery took. `before` is called with the number of each event before it is published.
+pub(crate) async fn latencies(
+    http: &str,
+    receiver: &mut Receiver,
+    events: u32,
+    endpoints: usize,
+    before: impl Fn(u32),
+) -> Result<Latencies> {
+    let client = reqwest::Client::new();
+    let publish = async {
+        let published = iter(WARM_UP..WARM_UP + events).map(|number| {
+            before(number);
+            publish(&client, http, number)
+        });
+        let published = published.buffered(PUBLISHERS).collect::<Vec<_>>().await;
+        published.into_iter().collect::<Result<Vec<Instant>>>()
+    };
+    let expected = usize::try_from(events)? * endpoints;
+    let (published, arrived) = tokio::join!(publish, arrivals(receiver, expected));
+    let published = published?;
+    let mut latencies = Vec::new();
+    for (number, at) in arrived? {
+        let index = usize::try_from(number - WARM_UP)?;
+        latencies.push(at.saturating_duration_since(published[index]));
+    }
+    Ok(Latencies::of(latencies))
+}
+
+/// Publishes an event. Answers when.
+async fn publish(client: &reqwest::Client, http: &str, number: u32) -> Result<Instant> {
+    let at = Instant::now();
+    let request = client.post(format!("{http}/api/events"));
+    let request = request.header("content-type", "application/json").body(event(number).to_string());
+    request.send().await?.error_for_status()?;
+    Ok(at)
+}
+
+/// The numbers of the next events to arrive, and when they did.
+async fn arrivals(receiver: &mut Receiver, expected: usize) -> Result<Vec<(u32, Instant)>> {
+    let mut arrived = Vec::new();
+    while arrived.len() < expected {
+        let arrival = timeout(PATIENCE, receiver.next()).await.context("an endpoint got nothing any more")?;
+        arrived.push((number(&arrival)?, arrival.at));
+    }
+    Ok(arrived)
+}
+
+impl Latencies {
+    fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort_unstable();
+        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or_default();
+        Self { p50: at(50), p99: at(99), max: latencies.last().copied().unwrap_or_default() }
+    }
+
+    /// The round whose p99 is the median.
+    pub(crate) fn typical(mut rounds: Vec<Self>) -> Self {
+        rounds.sort_unstable_by_key(|round| round.p99);
+        rounds[rounds.len() / 2]
+    }
+}
+
+const ALL: [QueueAttributeName; 3] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+];
+
+/// How many messages are on the queues that work comes from.
+pub(crate) async fn waiting(sqs: &str) -> Result<usize> {
+    Ok(depth(sqs, "EventsQueue").await? + depth(sqs, "DeliveriesQueue").await?)
+}
+
+/// How many messages are on a queue, in whatever state.
+pub(crate) async fn depth(sqs: &str, queue: &str) -> Result<usize> {
+    let ask = clients::sqs(sqs).get_queue_attributes().queue_url(queue_url(sqs, queue));
+    let answer = ask.set_attribute_names(Some(ALL.to_vec())).send().await?;
+    let numbers = answer.attributes.unwrap_or_default().into_values().map(|number| number.parse::<usize>());
+    Ok(numbers.sum::<Result<usize, _>>()?)
+}

@@ -1,0 +1,69 @@
+//! The benchmarks, at small sizes: what they count holds at any size.
+
+use std::path::PathBuf;
+
+use posthorn_local::bench::{Cost, EndToEnd, FanOut, matching};
+
+use crate::harness::template;
+
+fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_posthorn-local"))
+}
+
+fn cost() -> Cost {
+    Cost {
+        program: program(),
+        template: template(),
+        binaries: None,
+        event_bytes: 1024,
+        endpoints: 1,
+        full_batches: true,
+        failures: false,
+        events: 100,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_of_a_kilobyte_is_one_write_and_a_tenth_of_three_requests_in_full_batches() {
+    let bill = cost().run().await.unwrap();
+    // Beside the records, each invocation that begins at once notes the event type.
+    assert!((1e6..=1.1e6).contains(&bill.write_units()), "{bill:?}");
+    assert!((0.3e6..=0.32e6).contains(&bill.sqs_requests()), "{bill:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_come_singly_are_three_requests_each() {
+    let bill = Cost { full_batches: false, events: 5, ..cost() }.run().await.unwrap();
+    assert!((3e6..=3.2e6).contains(&bill.sqs_requests()), "{bill:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_of_an_event_to_several_endpoints_share_a_write() {
+    let bill = Cost { endpoints: 10, events: 20, ..cost() }.run().await.unwrap();
+    assert!(bill.write_units() < 0.4e6, "{bill:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fan_out_is_measured_beside_a_bare_loop_however_many_endpoints_there_are() {
+    for endpoints in [1, 60] {
+        let fan_out = FanOut { template: template(), endpoints, deliveries: 10 * endpoints, rounds: 1 };
+        let cpu = fan_out.run().await.unwrap();
+        assert!(cpu.bare > 0.0 && cpu.calls > 0.0 && cpu.whole > cpu.bare, "{cpu:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journey_is_measured_through_processes_of_their_own() {
+    let shape =
+        EndToEnd { program: program(), template: template(), endpoints: 2, bystanders: 1, events: 10 };
+    let journey = shape.run().await.unwrap();
+    assert!(journey.latencies.p50 <= journey.latencies.p99, "{journey:?}");
+    assert!(journey.parts.iter().all(|part| part.resident_mb > 1.0), "{journey:?}");
+}
+
+#[test]
+fn the_same_endpoints_are_found_among_however_many() {
+    for subscriptions in [3, 1_000] {
+        assert_eq!(matching(subscriptions).unwrap().matches, 3);
+    }
+}
