@@ -21,6 +21,7 @@ mod signature;
 mod snapshots;
 mod subscriptions;
 mod sweep;
+mod tally;
 mod watch;
 
 pub use postman::{Postman, PostmanParts};
@@ -31,3 +32,4 @@ pub use signature::sign;
 pub use snapshots::Snapshots;
 pub use subscriptions::Subscriptions;
 pub use sweep::Sweeper;
+pub use tally::{Metric, Reading, Tally};

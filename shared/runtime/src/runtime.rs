@@ -7,14 +7,14 @@ use posthorn_api::{
     Access, AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
     RegistrationApi, RetryApi, TestingApi,
 };
-use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper};
+use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper, Tally};
 use posthorn_domain::{Clock, Guard, Networks, Random};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
     SecretsKey,
 };
 
-use crate::{Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
+use crate::{Metrics, Settings, SettingsError, SystemClock, SystemRandom, clients, log_json};
 
 /// What a function is built from: its settings, its AWS clients, the time and chance.
 pub struct Runtime {
@@ -24,6 +24,7 @@ pub struct Runtime {
     secrets_key: Option<Arc<SecretsKey>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    tally: Arc<Tally>,
 }
 
 impl Runtime {
@@ -42,7 +43,8 @@ impl Runtime {
     ) -> Result<Self, SettingsError> {
         let (dynamodb, sqs) = (clients::dynamodb(&settings)?, clients::sqs(&settings)?);
         let secrets_key = secrets_key(&settings, &clock, &random)?;
-        Ok(Self { settings, dynamodb, sqs, secrets_key, clock, random })
+        let tally = Arc::new(Tally::new(Arc::clone(&random)));
+        Ok(Self { settings, dynamodb, sqs, secrets_key, clock, random, tally })
     }
 
     /// What the handlers of the endpoint routes work with.
@@ -148,6 +150,7 @@ impl Runtime {
             schedule: self.settings.parsed("RETRY_SCHEDULE")?,
             clock: clock(),
             random: Arc::clone(&self.random),
+            tally: Arc::clone(&self.tally),
         }))
     }
 
@@ -170,7 +173,14 @@ impl Runtime {
             outbox: self.deliveries()?,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            tally: Arc::clone(&self.tally),
         })
+    }
+
+    /// What tells CloudWatch what the workers have counted.
+    pub fn metrics(&self) -> Result<Metrics, SettingsError> {
+        let stack = self.settings.text("STACK_NAME")?;
+        Ok(Metrics::new(Arc::clone(&self.tally), stack, Arc::clone(&self.clock)))
     }
 
     /// The endpoints table.
