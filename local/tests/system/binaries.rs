@@ -11,13 +11,14 @@ use axum::extract::Path as UrlPath;
 use axum::routing::{get, post};
 use http::{HeaderMap, StatusCode};
 use posthorn_local::Receiver;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, TestStores};
+use crate::metrics::values;
 use crate::samples::{sample, stores_for_samples};
 
 /// A Runtime API that has one invocation. It hands on what the function answers.
@@ -54,6 +55,11 @@ fn binary(function: &str) -> PathBuf {
 }
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
+    invoke_and_listen(stores, function).await.0
+}
+
+/// What a function answers, and the lines that it writes to its log for CloudWatch to make metrics of.
+async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<String>) {
     let (address, mut answers) = runtime_api(sample(function)).await;
     let mut process = Command::new(binary(function))
         .env_clear()
@@ -64,14 +70,17 @@ async fn invoke(stores: &TestStores, function: &str) -> Value {
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
         .env("AWS_LAMBDA_LOG_STREAM_NAME", "sample")
         .env("AWS_LAMBDA_LOG_GROUP_NAME", "sample")
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", binary(function).display()));
     let (kind, body) = timeout(PATIENCE, answers.recv()).await.expect("it should answer").unwrap();
-    process.kill().await.unwrap();
+    process.start_kill().unwrap();
+    // The line was written before the answer was given.
+    let written = process.wait_with_output().await.unwrap().stdout;
     assert_eq!(kind, "response", "{function}: {}", String::from_utf8_lossy(&body));
-    serde_json::from_slice(&body).unwrap()
+    let lines = std::str::from_utf8(&written).unwrap().lines().map(str::to_owned);
+    (serde_json::from_slice(&body).unwrap(), lines.filter(|line| line.contains("_aws")).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,12 +107,19 @@ async fn every_binary_answers_its_sample() {
         let answer = invoke(&stores, function).await;
         assert_eq!(answer["statusCode"], status, "{function}: {answer}");
     }
-    for function in ["fan-out", "deliver"] {
-        let answer = invoke(&stores, function).await;
-        assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function}: {answer}");
+    for (function, counted) in
+        [("fan-out", &["Attempts", "Events", "Failures", "FirstAttemptLatency"][..]), ("deliver", &[])]
+    {
+        let (answer, lines) = invoke_and_listen(&stores, function).await;
+        assert_eq!(answer["batchItemFailures"], json!([]), "{function}: {answer}");
+        assert_eq!(lines.len(), usize::from(!counted.is_empty()), "{function}: {lines:?}");
+        let told: Vec<_> = lines.iter().flat_map(|line| values(line).into_keys()).collect();
+        assert_eq!(told, counted, "{function}");
     }
     assert_eq!(invoke(&stores, "get-event").await["statusCode"], 200);
     assert_eq!(invoke(&stores, "retry-attempt").await["statusCode"], 202);
-    assert_eq!(invoke(&stores, "sweep-due").await, Value::Null);
+    let (answer, lines) = invoke_and_listen(&stores, "sweep-due").await;
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+    assert_eq!((answer, &values(line)["SweepLag"]), (Value::Null, &json!(0)));
     assert_eq!(invoke(&stores, "delete-endpoint").await["statusCode"], 200);
 }

@@ -16,8 +16,8 @@ const AHEAD: Duration = Duration::from_mins(2);
 const RESERVE: Duration = Duration::from_secs(15);
 /// Every how many minutes the waiting retries are counted.
 const COUNT_EVERY: i64 = 5;
-/// How many waiting retries are counted at most: reading 30,000 rows costs $0.0002, or less than $2 a month, where
-/// there are as many all the time.
+/// How many waiting retries are counted at most: reading 30,000 rows costs $0.00015, or $1.30 a month where there
+/// are as many all the time.
 const MOST_COUNTED: u32 = 30_000;
 /// How long counting them may take.
 const COUNTING: Duration = Duration::from_secs(5);
