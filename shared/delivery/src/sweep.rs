@@ -50,7 +50,7 @@ impl Sweeper {
             Some(minute) => minute,
             None => self.due.earliest().await?.map_or(horizon, |earliest| earliest.min(horizon)),
         };
-        let mut sent = 0;
+        let (mut sent, mut counts) = (0, false);
         self.note_lag(minute, horizon);
         while minute < horizon && self.clock.now().plus(RESERVE) < deadline {
             let shards = (0..DueRetries::SHARDS).map(|shard| self.sweep_shard(minute, shard));
@@ -59,13 +59,15 @@ impl Sweeper {
                 tracing::info!("another sweep is under way");
                 break;
             }
+            // However many minutes a sweep has to catch up with, it counts once.
+            counts |= minute.0 % COUNT_EVERY == 0;
             minute = minute.next();
             cursor = Some(minute);
             self.note_lag(minute, horizon);
         }
         let behind = horizon.0 - minute.0;
         tracing::info!(sent, behind_minutes = behind.max(0), "due retries swept");
-        if Minute::of(self.clock.now()).0 % COUNT_EVERY == 0 {
+        if counts {
             self.count_pending().await;
         }
         Ok(sent)
