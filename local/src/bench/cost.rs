@@ -12,7 +12,6 @@ use http::StatusCode;
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{Template, queue_url};
 use serde::Deserialize;
-use tokio::io::AsyncReadExt as _;
 use tokio::time::{sleep, timeout};
 
 use super::meter::{Meter, Used};
@@ -128,7 +127,7 @@ impl Cost {
         while load::waiting(&stores.sqs).await? > 0 {
             sleep(Duration::from_millis(100)).await;
         }
-        let cpu = functions.usage()?.cpu - before;
+        let cpu = functions.usage()?.cpu.saturating_sub(before);
         let memory = self.memory()?;
         let worked = queues.gate.take_worked().into_iter();
         let invocations =
@@ -231,16 +230,12 @@ impl Cost {
         let batch = rig::batch((0..messages).map(|_| rig::message(&rig::event(self.event_bytes))));
         let mut api = RuntimeApi::start(Some(serde_json::to_string(&batch)?)).await?;
         let mut process = api.spawn(&binaries.join("fan-out"), environment, Stdio::piped())?;
-        let mut log = process.stdout.take().context("its log is not to be had")?;
-        api.polled().await;
         let (kind, answer) = timeout(PATIENCE, api.answered()).await.context("fan-out does not answer")?;
         ensure!(kind == "response", "fan-out fails: {}", String::from_utf8_lossy(&answer));
-        // It asks for the next invocation when it has said all that it has to say.
-        api.polled().await;
-        process.kill().await?;
-        let mut lines = String::new();
-        log.read_to_string(&mut lines).await?;
-        Ok(f64::from(u32::try_from(lines.len())?))
+        process.start_kill()?;
+        // All has been said before the answer was given.
+        let log = process.wait_with_output().await?.stdout;
+        Ok(f64::from(u32::try_from(log.len())?))
     }
 }
 

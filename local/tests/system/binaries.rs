@@ -8,10 +8,11 @@ use http::StatusCode;
 use posthorn_local::bench::cold_starts;
 use posthorn_local::{Receiver, RuntimeApi};
 use posthorn_local_aws::template::Template;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, TestStores, template};
+use crate::metrics::values;
 use crate::samples::{sample, stores_for_samples};
 
 fn binary(function: &str) -> PathBuf {
@@ -21,12 +22,20 @@ fn binary(function: &str) -> PathBuf {
 }
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
+    invoke_and_listen(stores, function).await.0
+}
+
+/// What a function answers, and the lines that it writes to its log for CloudWatch to make metrics of.
+async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<String>) {
     let mut api = RuntimeApi::start(Some(sample(function))).await.unwrap();
-    let mut process = api.spawn(&binary(function), stores.environment(function), Stdio::null()).unwrap();
+    let mut process = api.spawn(&binary(function), stores.environment(function), Stdio::piped()).unwrap();
     let (kind, body) = timeout(PATIENCE, api.answered()).await.expect("it should answer");
-    process.kill().await.unwrap();
+    process.start_kill().unwrap();
+    // The line was written before the answer was given.
+    let written = process.wait_with_output().await.unwrap().stdout;
     assert_eq!(kind, "response", "{function}: {}", String::from_utf8_lossy(&body));
-    serde_json::from_slice(&body).unwrap()
+    let lines = std::str::from_utf8(&written).unwrap().lines().map(str::to_owned);
+    (serde_json::from_slice(&body).unwrap(), lines.filter(|line| line.contains("_aws")).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,12 +71,19 @@ async fn every_binary_answers_its_sample() {
         let answer = invoke(&stores, function).await;
         assert_eq!(answer["statusCode"], status, "{function}: {answer}");
     }
-    for function in ["fan-out", "deliver"] {
-        let answer = invoke(&stores, function).await;
-        assert_eq!(answer["batchItemFailures"], serde_json::json!([]), "{function}: {answer}");
+    for (function, counted) in
+        [("fan-out", &["Attempts", "Events", "Failures", "FirstAttemptLatency"][..]), ("deliver", &[])]
+    {
+        let (answer, lines) = invoke_and_listen(&stores, function).await;
+        assert_eq!(answer["batchItemFailures"], json!([]), "{function}: {answer}");
+        assert_eq!(lines.len(), usize::from(!counted.is_empty()), "{function}: {lines:?}");
+        let told: Vec<_> = lines.iter().flat_map(|line| values(line).into_keys()).collect();
+        assert_eq!(told, counted, "{function}");
     }
     assert_eq!(invoke(&stores, "get-event").await["statusCode"], 200);
     assert_eq!(invoke(&stores, "retry-attempt").await["statusCode"], 202);
-    assert_eq!(invoke(&stores, "sweep-due").await, Value::Null);
+    let (answer, lines) = invoke_and_listen(&stores, "sweep-due").await;
+    let [line] = lines.as_slice() else { panic!("one line: {lines:?}") };
+    assert_eq!((answer, &values(line)["SweepLag"]), (Value::Null, &json!(0)));
     assert_eq!(invoke(&stores, "delete-endpoint").await["statusCode"], 200);
 }

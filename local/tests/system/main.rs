@@ -21,6 +21,7 @@ mod harness;
 mod headers;
 mod kms;
 mod log;
+mod metrics;
 mod openapi;
 mod publishing;
 mod recovery;

@@ -113,12 +113,12 @@ fn rights_of_dynamodb(operation: &str, call: &Json) -> Vec<Right> {
 }
 
 /// The template, with its tags.
-fn read_template() -> Yaml {
+pub(crate) fn read_template() -> Yaml {
     serde_yaml_ng::from_str(&std::fs::read_to_string(template()).unwrap()).unwrap()
 }
 
 /// What a policy's statement, or a list of them, says under a name: one text or several, without their tags.
-fn texts(value: &Yaml) -> Vec<String> {
+pub(crate) fn texts(value: &Yaml) -> Vec<String> {
     match value {
         Yaml::String(text) => vec![text.clone()],
         Yaml::Sequence(values) => values.iter().flat_map(texts).collect(),
@@ -128,7 +128,7 @@ fn texts(value: &Yaml) -> Vec<String> {
 }
 
 /// The resources of a type, by their logical ids.
-fn resources<'y>(template: &'y Yaml, kind: &str) -> Vec<(&'y str, &'y Yaml)> {
+pub(crate) fn resources<'y>(template: &'y Yaml, kind: &str) -> Vec<(&'y str, &'y Yaml)> {
     let all = template["Resources"].as_mapping().unwrap().iter();
     let of_kind = all.filter(|(_, resource)| resource["Type"].as_str() == Some(kind));
     of_kind.map(|(id, resource)| (id.as_str().unwrap(), &resource["Properties"])).collect()

@@ -16,7 +16,7 @@ use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
 use posthorn_local_aws::template::queue_url;
-use posthorn_runtime::{HttpFunction, Runtime, ScheduleFunction, Settings, SqsFunction};
+use posthorn_runtime::{HttpFunction, Metrics, Runtime, ScheduleFunction, Settings, SqsFunction};
 use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute, Written};
 use serde_json::{Value, json};
 
@@ -58,6 +58,8 @@ pub(crate) struct TimeMachine {
     pub(crate) random: Arc<dyn Random>,
     /// How much time an invocation has.
     pub(crate) time_left: Duration,
+    /// What each worker tells CloudWatch.
+    metrics: BTreeMap<&'static str, Metrics>,
     clock: TestClock,
     sqs: aws_sdk_sqs::Client,
     workers: [(&'static str, SqsFunction); 2],
@@ -91,13 +93,15 @@ impl TimeMachine {
             let settings = Settings::from_iter(variables);
             Runtime::new(settings, Arc::new(clock.clone()), Arc::clone(&random)).unwrap()
         };
+        let workers = ["fan-out", "deliver", "sweep-due"].map(|name| (name, runtime(name)));
+        let [(_, on_events), (_, on_deliveries), (_, on_schedule)] = &workers;
         Self {
             endpoints: runtime("create-endpoint").endpoints().unwrap(),
-            log: runtime("fan-out").event_log().unwrap(),
-            due: runtime("sweep-due").due_retries().unwrap(),
+            log: on_events.event_log().unwrap(),
+            due: on_schedule.due_retries().unwrap(),
             workers: [
-                ("EventsQueue", fan_out::function(&runtime("fan-out")).unwrap()),
-                ("DeliveriesQueue", deliver::function(&runtime("deliver")).unwrap()),
+                ("EventsQueue", fan_out::function(on_events).unwrap()),
+                ("DeliveriesQueue", deliver::function(on_deliveries).unwrap()),
             ],
             routes: BTreeMap::from([
                 ("create-endpoint", create_endpoint::function(&runtime("create-endpoint")).unwrap()),
@@ -117,13 +121,19 @@ impl TimeMachine {
                 ("test-endpoint", test_endpoint::function(&runtime("test-endpoint")).unwrap()),
                 ("update-endpoint", update_endpoint::function(&runtime("update-endpoint")).unwrap()),
             ]),
-            sweep_due: sweep_due::function(&runtime("sweep-due")).unwrap(),
+            sweep_due: sweep_due::function(on_schedule).unwrap(),
+            metrics: workers.iter().map(|(name, runtime)| (*name, runtime.metrics().unwrap())).collect(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,
             time_left: Duration::from_secs(30),
             clock,
             stores,
         }
+    }
+
+    /// The line that a worker would now write of what it has counted.
+    pub(crate) fn told(&self, function: &str) -> Option<String> {
+        self.metrics[function].line()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -251,7 +261,12 @@ impl TimeMachine {
     }
 
     pub(crate) async fn sweep(&self) {
-        (self.sweep_due)(self.now().plus(Duration::from_secs(55))).await.unwrap();
+        self.sweep_within(Duration::from_secs(55)).await;
+    }
+
+    /// A sweep that is ended so soon.
+    pub(crate) async fn sweep_within(&self, time: Duration) {
+        (self.sweep_due)(self.now().plus(time)).await.unwrap();
     }
 
     fn set(&self, at: Timestamp) {

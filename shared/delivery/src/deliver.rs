@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthorn_domain::{Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId};
+use posthorn_domain::{
+    Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, Timestamp,
+};
 use posthorn_storage::{Progress, RecordKey, Written};
 
 use crate::dispatch::PATIENCE;
@@ -12,6 +14,9 @@ use crate::{Postman, QueueMessage, WorkError, decision};
 
 /// How early an attempt may be made.
 const EARLY: Duration = Duration::from_secs(1);
+/// How long after its event's acceptance a delivery may become due for the first time: one that does so later was added
+/// by a recovery, and nobody waited for it.
+const USUALLY_DUE: Duration = Duration::from_hours(1);
 
 impl Postman {
     /// Does what a message of the deliveries queue asks for. `Ok` means that the message may go: what it asked
@@ -67,8 +72,9 @@ impl Postman {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         self.require_time(message, self.sender.timeout())?;
+        let accepted_at = accepted_at(key, &delivery);
         let answer = self.sender.post(&endpoint, key.event_id, &body).await;
-        let outcome = self.conclude(key, endpoint, delivery, answer);
+        let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
         self.settle(key, [&outcome.delivery]).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
@@ -94,7 +100,7 @@ impl Postman {
         self.require_time(message, self.sender.timeout())?;
         let mut answer = self.sender.post(&endpoint, key.event_id, &body).await;
         answer.attempt.resend = Some(resend);
-        let outcome = self.conclude(key, endpoint, delivery, answer);
+        let outcome = self.conclude(key, endpoint, delivery, answer, None);
         self.settle_one(key, &outcome.delivery).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
@@ -135,7 +141,7 @@ impl Postman {
                 _ => slow.push(delivery),
             }
         }
-        let outcomes = self.dispatch(key, prompt, &body).await;
+        let outcomes = self.dispatch(key, prompt, &body, key.event_id.at()).await;
         self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
         self.queue_next(key, &slow).await?;
         self.enforce(&key.tenant, &outcomes).await;
@@ -165,4 +171,10 @@ impl Postman {
         };
         Ok((Bytes::from(record.body), deliveries))
     }
+}
+
+/// When the event of a delivery was accepted; `None` where a recovery added the delivery later.
+fn accepted_at(key: &RecordKey, delivery: &Delivery) -> Option<Timestamp> {
+    let accepted_at = key.event_id.at();
+    delivery.next_attempt_at.is_some_and(|due| due.since(accepted_at) < USUALLY_DUE).then_some(accepted_at)
 }

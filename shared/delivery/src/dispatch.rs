@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use posthorn_domain::{Attempt, Delivery, Endpoint};
+use posthorn_domain::{Attempt, Delivery, Endpoint, Timestamp};
 use posthorn_storage::RecordKey;
 use tokio::time::timeout;
 
@@ -17,12 +17,13 @@ use crate::{Postman, decision};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Postman {
-    /// Makes the first attempt at each endpoint. It is over within a second.
+    /// Makes the first attempt at each endpoint. It is over within a second. `accepted_at` is when the event was accepted.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
         first: Vec<(Arc<Endpoint>, Delivery)>,
         body: &Bytes,
+        accepted_at: Timestamp,
     ) -> Vec<Outcome> {
         let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
             let at = self.clock.now();
@@ -36,7 +37,7 @@ impl Postman {
                     resend: None,
                 }),
             };
-            self.conclude(key, endpoint, delivery, answer)
+            self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
         });
         join_all(attempts).await
     }

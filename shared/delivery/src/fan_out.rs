@@ -13,7 +13,7 @@ use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use crate::dispatch::PATIENCE;
 use crate::postman::Outcome;
-use crate::{Postman, QueueMessage, WorkError};
+use crate::{Metric, Postman, QueueMessage, WorkError};
 
 /// The most deliveries in one row of the event log.
 const CHUNK: usize = 50;
@@ -48,7 +48,7 @@ impl Postman {
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
         } else {
-            Ok(self.fan_out_at_once(&key, event_type, record, endpoints).await?)
+            Ok(self.fan_out_at_once(&key, event_type, record, endpoints, message.sent_at).await?)
         }
     }
 
@@ -66,23 +66,27 @@ impl Postman {
     }
 
     /// Sends to the endpoints that are known to answer promptly; the others get the event from the deliveries queue,
-    /// where they hold up nobody.
+    /// where they hold up nobody. An event is accepted when its queue has it: that is when its publisher gets a 202.
     async fn fan_out_at_once(
         &self,
         key: &RecordKey,
         event_type: &EventType,
         mut record: EventRecord,
         endpoints: Vec<Arc<Endpoint>>,
+        accepted_at: Timestamp,
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
         let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
         let (prompt, slow): (Vec<_>, Vec<_>) =
             endpoints.into_iter().map(due).partition(|(endpoint, _)| self.watch.is_prompt(endpoint, now));
-        let outcomes = self.dispatch(key, prompt, &Bytes::from(record.body.clone())).await;
+        let outcomes = self.dispatch(key, prompt, &Bytes::from(record.body.clone()), accepted_at).await;
         let attempted = outcomes.iter().map(|outcome| outcome.delivery.clone());
         record.deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
         match self.log.create(key, event_type, &record, now).await? {
-            Written::Now => self.queue_next(key, &record.deliveries).await?,
+            Written::Now => {
+                self.tally.add(Metric::Events, 1);
+                self.queue_next(key, &record.deliveries).await?;
+            }
             Written::Before => self.join_record(key, &outcomes).await?,
         }
         self.enforce(&key.tenant, &outcomes).await;
@@ -115,10 +119,13 @@ impl Postman {
         .await?;
         record.chunks =
             chunks().map(|(number, endpoints)| Chunk { number, first: endpoints[0].id }).collect();
-        if self.log.create(key, event_type, &record, now).await? == Written::Before {
-            // The chunks on record count: a twin's, or ours where the answer to an earlier try was lost.
-            let recorded = self.log.get(&key.tenant, key.event_id).await?;
-            record.chunks = recorded.map_or(Vec::new(), |record| record.chunks);
+        match self.log.create(key, event_type, &record, now).await? {
+            Written::Now => self.tally.add(Metric::Events, 1),
+            Written::Before => {
+                // The chunks on record count: a twin's, or ours where the answer to an earlier try was lost.
+                let recorded = self.log.get(&key.tenant, key.event_id).await?;
+                record.chunks = recorded.map_or(Vec::new(), |record| record.chunks);
+            }
         }
         self.queue_chunks(key, &record.chunks).await
     }

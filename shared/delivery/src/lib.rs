@@ -21,9 +21,10 @@ mod signature;
 mod snapshots;
 mod subscriptions;
 mod sweep;
+mod tally;
 mod watch;
 
-pub use postman::{Postman, PostmanParts};
+pub use postman::{LoggedAttempts, Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
 pub use recoverer::Recoverer;
 pub use sender::Sender;
@@ -31,3 +32,4 @@ pub use signature::sign;
 pub use snapshots::Snapshots;
 pub use subscriptions::Subscriptions;
 pub use sweep::Sweeper;
+pub use tally::{Metric, Reading, Tally};

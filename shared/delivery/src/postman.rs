@@ -1,12 +1,13 @@
 //! What fanning out and delivering have in common.
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{join_all, try_join};
 use posthorn_domain::{
     Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EventMessage, Random,
-    RetrySchedule, Tenant,
+    RetrySchedule, Tenant, Timestamp,
 };
 use posthorn_storage::{
     DeliveryOutbox, DueRetries, EventLog, EventOutbox, Progress, RecordKey, StorageError, Written,
@@ -15,7 +16,7 @@ use tracing::{info, warn};
 
 use crate::sender::Answer;
 use crate::watch::{Verdict, Watch};
-use crate::{QueueMessage, Sender, Snapshots, WorkError, decision, notices};
+use crate::{Metric, QueueMessage, Sender, Snapshots, Tally, WorkError, decision, notices};
 
 /// What is left of an invocation's time for recording and queueing, after its last POST.
 const RESERVE: Duration = Duration::from_secs(4);
@@ -32,8 +33,10 @@ pub struct Postman {
     pub(crate) notices: EventOutbox,
     pub(crate) sender: Sender,
     pub(crate) schedule: RetrySchedule,
+    pub(crate) logged: LoggedAttempts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
+    pub(crate) tally: Arc<Tally>,
     pub(crate) watch: Watch,
 }
 
@@ -53,10 +56,41 @@ pub struct PostmanParts {
     pub sender: Sender,
     /// When failed deliveries are tried again.
     pub schedule: RetrySchedule,
+    /// Which attempts are written to the log.
+    pub logged: LoggedAttempts,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// Where jitter comes from.
     pub random: Arc<dyn Random>,
+    /// What is counted meanwhile.
+    pub tally: Arc<Tally>,
+}
+
+/// Which attempts are written to the log. All are on record in any case, and counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedAttempts {
+    /// Those that did not succeed: a line for each of the others would cost more than its queue and its function.
+    Failed,
+    /// All of them.
+    All,
+}
+
+impl LoggedAttempts {
+    fn covers(self, attempt: &Attempt) -> bool {
+        self == Self::All || !attempt.succeeded()
+    }
+}
+
+impl FromStr for LoggedAttempts {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "failed" => Ok(Self::Failed),
+            "all" => Ok(Self::All),
+            _ => Err("must be failed or all"),
+        }
+    }
 }
 
 /// A delivery after an attempt, and what the attempt tells of its endpoint.
@@ -69,9 +103,21 @@ pub(crate) struct Outcome {
 impl Postman {
     /// A postman of these parts.
     pub fn new(parts: PostmanParts) -> Self {
-        let PostmanParts { snapshots, log, outbox, due, notices, sender, schedule, clock, random } = parts;
+        let PostmanParts {
+            snapshots,
+            log,
+            outbox,
+            due,
+            notices,
+            sender,
+            schedule,
+            logged,
+            clock,
+            random,
+            tally,
+        } = parts;
         let watch = Watch::default();
-        Self { snapshots, log, outbox, due, notices, sender, schedule, clock, random, watch }
+        Self { snapshots, log, outbox, due, notices, sender, schedule, logged, clock, random, tally, watch }
     }
 
     /// Refuses to begin what may not be finished before the function is ended.
@@ -80,30 +126,27 @@ impl Postman {
         if left < post + RESERVE { Err(WorkError::OutOfTime) } else { Ok(()) }
     }
 
-    /// Takes note of an attempt and decides what follows it.
+    /// Takes note of an attempt and decides what follows it. `accepted_at` is when the event was accepted, where that
+    /// tells how long a first attempt took to come.
     pub(crate) fn conclude(
         &self,
         key: &RecordKey,
         endpoint: Arc<Endpoint>,
         delivery: Delivery,
         answer: Answer,
+        accepted_at: Option<Timestamp>,
     ) -> Outcome {
         let attempt = answer.attempt;
+        self.tally.add(Metric::Attempts, 1);
+        self.tally.add(Metric::Failures, u64::from(attempt.failed()));
+        if let Some(accepted_at) = accepted_at.filter(|_| delivery.attempts.is_empty()) {
+            self.tally.note(Metric::FirstAttemptLatency, millis(attempt.at.since(accepted_at)));
+        }
         let verdict = self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
         let delivery = decision::after(delivery, answer, &self.schedule, self.random.unit());
-        info!(
-            account = key.tenant.account.as_str(),
-            livemode = bool::from(key.tenant.mode),
-            event_id = %key.event_id,
-            endpoint_id = %endpoint.id,
-            attempt = delivery.attempts.len(),
-            status = ?delivery.status,
-            code = attempt.code,
-            error = attempt.error.map(posthorn_domain::AttemptError::as_str),
-            duration_ms = u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
-            next_attempt_at = delivery.next_attempt_at.map(tracing::field::display),
-            "delivery attempted"
-        );
+        if self.logged.covers(&attempt) {
+            log(key, &delivery, &attempt);
+        }
         Outcome { delivery, endpoint, verdict }
     }
 
@@ -141,6 +184,7 @@ impl Postman {
             }
         };
         if written == Written::Now {
+            self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
             info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
         }
         Ok(())
@@ -217,6 +261,27 @@ impl Postman {
         let now = self.clock.now();
         delivery.next_attempt_at.map_or(Duration::ZERO, |at| at.since(now))
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes the one line there is of an attempt. `delivery` is as it is after it.
+fn log(key: &RecordKey, delivery: &Delivery, attempt: &Attempt) {
+    info!(
+        account = key.tenant.account.as_str(),
+        livemode = bool::from(key.tenant.mode),
+        event_id = %key.event_id,
+        endpoint_id = %delivery.endpoint_id,
+        attempt = delivery.attempts.len(),
+        status = ?delivery.status,
+        code = attempt.code,
+        error = attempt.error.map(posthorn_domain::AttemptError::as_str),
+        duration_ms = millis(attempt.duration),
+        next_attempt_at = delivery.next_attempt_at.map(tracing::field::display),
+        "delivery attempted"
+    );
 }
 
 /// A pending delivery, after one more attempt.

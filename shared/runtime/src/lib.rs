@@ -6,6 +6,7 @@ mod aws_http;
 mod clients;
 mod http;
 mod logging;
+mod metrics;
 mod outside;
 mod runtime;
 mod schedule;
@@ -15,6 +16,7 @@ mod tls;
 
 pub use http::{HttpFunction, http_function, serve_http};
 pub use logging::{log_json, log_text};
+pub use metrics::{Metrics, NAMESPACE};
 pub use outside::{SystemClock, SystemRandom};
 pub use runtime::Runtime;
 pub use schedule::{ScheduleFunction, schedule_function, serve_schedule};

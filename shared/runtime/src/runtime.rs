@@ -7,17 +7,16 @@ use posthorn_api::{
     Access, AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
     RegistrationApi, RetryApi, TestingApi,
 };
-use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper};
+use posthorn_delivery::{Postman, PostmanParts, Recoverer, Sender, Snapshots, Sweeper, Tally};
 use posthorn_domain::{Clock, Guard, Networks, Random};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
     SecretsKey,
 };
-
 use rustls::ClientConfig;
 
 use crate::clients::Aws;
-use crate::{Settings, SettingsError, SystemClock, SystemRandom, log_json, tls};
+use crate::{Metrics, Settings, SettingsError, SystemClock, SystemRandom, log_json, tls};
 
 /// What a function is built from: its settings, its AWS clients, the time and chance.
 pub struct Runtime {
@@ -28,6 +27,7 @@ pub struct Runtime {
     secrets_key: Option<Arc<SecretsKey>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    tally: Arc<Tally>,
 }
 
 impl Runtime {
@@ -48,7 +48,8 @@ impl Runtime {
         let aws = Aws::new(&settings, tls.clone());
         let (dynamodb, sqs) = (aws.dynamodb()?, aws.sqs()?);
         let secrets_key = secrets_key(&settings, &aws, &clock, &random)?;
-        Ok(Self { settings, tls, dynamodb, sqs, secrets_key, clock, random })
+        let tally = Arc::new(Tally::new(Arc::clone(&random)));
+        Ok(Self { settings, tls, dynamodb, sqs, secrets_key, clock, random, tally })
     }
 
     /// What the handlers of the endpoint routes work with.
@@ -152,8 +153,10 @@ impl Runtime {
             notices: self.events()?,
             sender: Sender::new(clock(), timeout, self.guard()?, self.tls.clone()),
             schedule: self.settings.parsed("RETRY_SCHEDULE")?,
+            logged: self.settings.parsed("LOG_ATTEMPTS")?,
             clock: clock(),
             random: Arc::clone(&self.random),
+            tally: Arc::clone(&self.tally),
         }))
     }
 
@@ -176,7 +179,14 @@ impl Runtime {
             outbox: self.deliveries()?,
             clock: Arc::clone(&self.clock),
             random: Arc::clone(&self.random),
+            tally: Arc::clone(&self.tally),
         })
+    }
+
+    /// What tells CloudWatch what the workers have counted.
+    pub fn metrics(&self) -> Result<Metrics, SettingsError> {
+        let stack = self.settings.text("STACK_NAME")?;
+        Ok(Metrics::new(Arc::clone(&self.tally), stack, Arc::clone(&self.clock)))
     }
 
     /// The endpoints table.

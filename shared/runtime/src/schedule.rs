@@ -36,7 +36,10 @@ where
 pub async fn serve_schedule(
     function: impl FnOnce(&Runtime) -> Result<ScheduleFunction, SettingsError>,
 ) -> Result<(), Error> {
-    let function = function(&Runtime::start()?)?;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<IgnoredAny>| function(deadline(&event.context))))
-        .await
+    let runtime = Runtime::start()?;
+    let (function, metrics) = (function(&runtime)?, runtime.metrics()?);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| {
+        metrics.written_after(function(deadline(&event.context)))
+    }))
+    .await
 }

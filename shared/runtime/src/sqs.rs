@@ -57,10 +57,11 @@ async fn contained<Work: Future<Output = Result<(), WorkError>>>(
 pub async fn serve_sqs(
     function: impl FnOnce(&Runtime) -> Result<SqsFunction, SettingsError>,
 ) -> Result<(), Error> {
-    let function = function(&Runtime::start()?)?;
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<SqsEvent>| {
+    let runtime = Runtime::start()?;
+    let (function, metrics) = (function(&runtime)?, runtime.metrics()?);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
         let deadline = deadline(&event.context);
-        function(event.payload, deadline)
+        metrics.written_after(function(event.payload, deadline))
     }))
     .await
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures::future::try_join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
 
@@ -163,6 +163,33 @@ impl DueRetries {
                 .expression_attribute_values(":to", AttributeValue::N(to.0.to_string())),
         };
         Written::read("PutItem", put.send().await)
+    }
+
+    /// How many retries wait, as far as the first `at_most` rows tell. It reads them, at half the price of a consistent
+    /// read.
+    pub async fn count(&self, at_most: u32) -> Result<u64, StorageError> {
+        let (mut count, mut left, mut start) = (0, at_most, None);
+        loop {
+            let page = self
+                .client
+                .scan()
+                .table_name(&self.table)
+                .select(Select::Count)
+                // The cursor's row has none.
+                .filter_expression("attribute_exists(body)")
+                .limit(i32::try_from(left).unwrap_or(i32::MAX))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(StorageError::from_call("Scan"))?;
+            let number = |rows: i32| u32::try_from(rows).unwrap_or(0);
+            count += u64::from(number(page.count));
+            left = left.saturating_sub(number(page.scanned_count));
+            start = page.last_evaluated_key;
+            if start.is_none() || left == 0 {
+                return Ok(count);
+            }
+        }
     }
 
     /// The first minute that anything waits in. It reads the whole table: for the first sweep alone.

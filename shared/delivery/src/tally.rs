@@ -1,0 +1,211 @@
+//! What is counted for those who run Posthorn.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use posthorn_domain::Random;
+
+/// Something that is counted or measured, of all accounts, endpoints and event types together: what it costs grows with
+/// none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Events fanned out.
+    Events,
+    /// Attempts made.
+    Attempts,
+    /// Attempts that failed. One that fan-out cut short is none of them.
+    Failures,
+    /// From an event's acceptance to the beginning of the first attempt at one of its deliveries.
+    FirstAttemptLatency,
+    /// Endpoints disabled, as they are gone or have failed for days.
+    EndpointsDisabled,
+    /// Retries sent from the due table to the deliveries queue.
+    RetriesSwept,
+    /// How far the sweep is behind where it should be; 0 when it is not.
+    SweepLag,
+    /// Retries that wait in the due table, [as far as they are counted](crate::Sweeper).
+    RetriesPending,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Events,
+        Self::Attempts,
+        Self::Failures,
+        Self::FirstAttemptLatency,
+        Self::EndpointsDisabled,
+        Self::RetriesSwept,
+        Self::SweepLag,
+        Self::RetriesPending,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Events => "Events",
+            Self::Attempts => "Attempts",
+            Self::Failures => "Failures",
+            Self::FirstAttemptLatency => "FirstAttemptLatency",
+            Self::EndpointsDisabled => "EndpointsDisabled",
+            Self::RetriesSwept => "RetriesSwept",
+            Self::SweepLag => "SweepLag",
+            Self::RetriesPending => "RetriesPending",
+        }
+    }
+
+    /// What it is measured in, in CloudWatch's words.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::FirstAttemptLatency => "Milliseconds",
+            Self::SweepLag => "Seconds",
+            _ => "Count",
+        }
+    }
+}
+
+/// What a metric has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// A count, or the latest value.
+    Number(u64),
+    /// Single values, of which a percentile can be told: all that there were, or [`Tally::MOST_VALUES`] of them, drawn
+    /// by chance.
+    Values(Vec<u64>),
+}
+
+/// What a function has counted since it was last [taken](Tally::take). Nobody has to take it: it does not grow.
+pub struct Tally {
+    counts: Mutex<Counts>,
+    random: Arc<dyn Random>,
+}
+
+#[derive(Default)]
+struct Counts {
+    numbers: BTreeMap<Metric, u64>,
+    samples: BTreeMap<Metric, Sample>,
+}
+
+/// Some of the values of a metric, and how many there were in all.
+#[derive(Default)]
+struct Sample {
+    values: Vec<u64>,
+    seen: u64,
+}
+
+impl Tally {
+    /// The most single values that are kept of a metric: CloudWatch takes no more at a time.
+    pub const MOST_VALUES: usize = 100;
+
+    /// A tally of nothing. Where there are too many values, `random` draws those that are kept.
+    pub fn new(random: Arc<dyn Random>) -> Self {
+        Self { counts: Mutex::default(), random }
+    }
+
+    /// Counts so many more. None is nothing to tell.
+    pub fn add(&self, metric: Metric, more: u64) {
+        if more > 0 {
+            *self.lock().numbers.entry(metric).or_default() += more;
+        }
+    }
+
+    /// Notes what is now the case, in place of what was. Zero is something to tell.
+    pub fn set(&self, metric: Metric, value: u64) {
+        self.lock().numbers.insert(metric, value);
+    }
+
+    /// Notes a single value. Whenever there are too many, each has had the same chance to be kept.
+    pub fn note(&self, metric: Metric, value: u64) {
+        let mut counts = self.lock();
+        let Sample { values, seen } = counts.samples.entry(metric).or_default();
+        *seen += 1;
+        if values.len() < Self::MOST_VALUES {
+            values.push(value);
+            return;
+        }
+        let place = usize::try_from(self.random.bits() % *seen).unwrap_or(usize::MAX);
+        if let Some(kept) = values.get_mut(place) {
+            *kept = value;
+        }
+    }
+
+    /// What there is to tell, which is then forgotten here.
+    pub fn take(&self) -> BTreeMap<Metric, Reading> {
+        let Counts { numbers, samples } = std::mem::take(&mut *self.lock());
+        let numbers = numbers.into_iter().map(|(metric, number)| (metric, Reading::Number(number)));
+        let samples = samples.into_iter().map(|(metric, sample)| (metric, Reading::Values(sample.values)));
+        numbers.chain(samples).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    /// Numbers all over the place, the same in every run (SplitMix64).
+    struct Seeded(AtomicU64);
+
+    impl Random for Seeded {
+        fn fill(&self, buffer: &mut [u8]) {
+            let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            buffer.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..buffer.len()]);
+        }
+    }
+
+    fn tally() -> Tally {
+        Tally::new(Arc::new(Seeded(AtomicU64::new(1))))
+    }
+
+    #[test]
+    fn what_is_taken_is_told_once() {
+        let tally = tally();
+        tally.add(Metric::Events, 2);
+        tally.add(Metric::Events, 3);
+        tally.add(Metric::Failures, 0);
+        tally.set(Metric::SweepLag, 60);
+        tally.set(Metric::SweepLag, 0);
+        tally.note(Metric::FirstAttemptLatency, 8);
+        tally.note(Metric::FirstAttemptLatency, 7);
+        let told = [
+            (Metric::Events, Reading::Number(5)),
+            (Metric::FirstAttemptLatency, Reading::Values(vec![8, 7])),
+            (Metric::SweepLag, Reading::Number(0)),
+        ];
+        assert_eq!(tally.take(), BTreeMap::from(told));
+        assert_eq!(tally.take(), BTreeMap::new());
+    }
+
+    #[test]
+    fn of_many_values_a_hundred_from_everywhere_are_kept() {
+        let tally = tally();
+        for value in 0..1_000 {
+            tally.note(Metric::FirstAttemptLatency, value);
+        }
+        let taken = tally.take();
+        let Some(Reading::Values(mut values)) = taken.get(&Metric::FirstAttemptLatency).cloned() else {
+            panic!("they are single values: {taken:?}")
+        };
+        values.sort_unstable();
+        values.dedup();
+        assert_eq!(values.len(), Tally::MOST_VALUES);
+        let late = values.iter().filter(|value| **value >= 500).count();
+        assert!((30..=70).contains(&late), "half of them should be of the second half, not {late}");
+        tally.note(Metric::FirstAttemptLatency, 1);
+        let alone = (Metric::FirstAttemptLatency, Reading::Values(vec![1]));
+        assert_eq!(tally.take(), BTreeMap::from([alone]), "the next hundred are counted anew");
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let names: std::collections::BTreeSet<_> = Metric::ALL.into_iter().map(Metric::name).collect();
+        assert_eq!(names.len(), Metric::ALL.len());
+    }
+}
