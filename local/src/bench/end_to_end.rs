@@ -72,7 +72,10 @@ impl EndToEnd {
         let (before, began) = (usages()?, Instant::now());
         let latencies = load::latencies(&http, &mut receiver, self.events, self.endpoints, |_| {}).await?;
         let (span, after) = (began.elapsed(), usages()?);
-        let used = |n: usize| Used { cpu: after[n].cpu.saturating_sub(before[n].cpu), resident_mb: after[n].resident_mb };
+        let used = |n: usize| Used {
+            cpu: after[n].cpu.saturating_sub(before[n].cpu),
+            resident_mb: after[n].resident_mb,
+        };
         Ok(Journey { shape: self, latencies, span, parts: [used(0), used(1), used(2)] })
     }
 }

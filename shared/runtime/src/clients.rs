@@ -20,15 +20,12 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept that nothing is sent over. AWS closes them soon after.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What all clients of AWS share: their settings, their connections.
-pub(crate) struct Aws<'a> {
-    settings: &'a Settings,
-    http: SharedHttpClient,
-}
+/// What all clients of AWS share: their connections.
+pub(crate) struct Aws(SharedHttpClient);
 
-impl<'a> Aws<'a> {
-    /// Clients as the environment says, that trust whom `tls` trusts.
-    pub(crate) fn new(settings: &'a Settings, mut tls: ClientConfig) -> Self {
+impl Aws {
+    /// Clients that trust whom `tls` trusts.
+    pub(crate) fn new(mut tls: ClientConfig) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -39,33 +36,32 @@ impl<'a> Aws<'a> {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT);
         let client = client.build().expect("the settings agree with each other");
-        Self { settings, http: aws_http::client(client) }
+        Self(aws_http::client(client))
     }
 
     /// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-    pub(crate) fn dynamodb(&self) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
-        Ok(aws_sdk_dynamodb::Client::new(&self.config("AWS_ENDPOINT_URL_DYNAMODB")?))
+    pub(crate) fn dynamodb(&self, settings: &Settings) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
+        Ok(aws_sdk_dynamodb::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_DYNAMODB")?))
     }
 
     /// A client of SQS. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-    pub(crate) fn sqs(&self) -> Result<aws_sdk_sqs::Client, SettingsError> {
-        Ok(aws_sdk_sqs::Client::new(&self.config("AWS_ENDPOINT_URL_SQS")?))
+    pub(crate) fn sqs(&self, settings: &Settings) -> Result<aws_sdk_sqs::Client, SettingsError> {
+        Ok(aws_sdk_sqs::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_SQS")?))
     }
 
     /// A client of KMS. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
-    pub(crate) fn kms(&self) -> Result<aws_sdk_kms::Client, SettingsError> {
-        Ok(aws_sdk_kms::Client::new(&self.config("AWS_ENDPOINT_URL_KMS")?))
+    pub(crate) fn kms(&self, settings: &Settings) -> Result<aws_sdk_kms::Client, SettingsError> {
+        Ok(aws_sdk_kms::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_KMS")?))
     }
 
-    fn config(&self, endpoint: &str) -> Result<SdkConfig, SettingsError> {
-        let settings = self.settings;
+    fn config(&self, settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
         let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(settings.text("AWS_REGION")?))
             .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
-            .http_client(self.http.clone())
+            .http_client(self.0.clone())
             .retry_config(RetryConfig::standard())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(SystemTimeSource::new())
