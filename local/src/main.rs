@@ -119,7 +119,7 @@ struct SharedArguments {
     /// The SAM template that says what there is
     #[arg(long, value_name = "FILE", default_value = "template.yaml")]
     template: PathBuf,
-    /// What to log of the functions' work: off, error, warn, info, debug or trace
+    /// What to log of the functions' work: off, error, warn or info; a debug build also has debug and trace
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: LevelFilter,
 }

@@ -81,3 +81,70 @@ fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
         "environment",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::sync::Arc;
+
+    use rustls::ServerConfig;
+    use rustls::crypto::ring::default_provider;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::tls;
+
+    const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n\
+        content-length: 17\r\nconnection: close\r\n\r\n{\"TableNames\":[]}";
+
+    /// A DynamoDB with TLS that has no tables. Answers its port, and its certificate as PEM.
+    async fn dynamodb() -> (u16, String) {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let mut config = config.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let (acceptor, listener) =
+            (TlsAcceptor::from(Arc::new(config)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // A client that trusts somebody else hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let _ = stream.read(&mut [0; 8192]).await.unwrap();
+                stream.write_all(ANSWER).await.unwrap();
+            }
+        });
+        (port, own.cert.pem())
+    }
+
+    async fn tables(port: u16, trusted: &[(&str, &str)]) -> Result<usize, String> {
+        let endpoint = format!("https://localhost:{port}");
+        let variables = [
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "a"),
+            ("AWS_SECRET_ACCESS_KEY", "b"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+        ];
+        let variables =
+            variables.iter().chain(trusted).map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        let settings = variables.collect();
+        let client = Aws::new(tls::client_config(&settings).unwrap()).dynamodb(&settings).unwrap();
+        let answer = client.list_tables().send().await;
+        answer.map(|answer| answer.table_names().len()).map_err(|error| format!("{error:?}"))
+    }
+
+    #[tokio::test]
+    async fn aws_is_spoken_to_with_tls_and_has_to_be_who_it_says_it_is() {
+        let (port, certificate) = dynamodb().await;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(certificate.as_bytes()).unwrap();
+        assert_eq!(tables(port, &[("SSL_CERT_FILE", file.path().to_str().unwrap())]).await, Ok(0));
+        let refused = tables(port, &[]).await.unwrap_err();
+        assert!(refused.contains("UnknownIssuer"), "{refused}");
+    }
+}
