@@ -93,6 +93,11 @@ impl FanOut {
         Ok(CpuPerDelivery { endpoints: self.endpoints, bare, floor, whole })
     }
 
+    /// How many messages to `deliver` a batch of events makes.
+    fn chunks(&self) -> usize {
+        if self.endpoints > CHUNK { BATCH * self.endpoints.div_ceil(CHUNK) } else { 0 }
+    }
+
     fn batches(&self) -> usize {
         self.deliveries.div_ceil(BATCH * self.endpoints)
     }
@@ -137,8 +142,7 @@ impl FanOut {
         let [fan_out, deliver] =
             ["fan-out", "deliver"].map(|name| rig::runtime(&self.template, stores, name));
         let (fan_out, deliver) = (fan_out?, deliver?);
-        let (sqs, main) = (stores.sqs.clone(), Handle::current());
-        let chunks = if self.endpoints > CHUNK { BATCH * self.endpoints.div_ceil(CHUNK) } else { 0 };
+        let (sqs, main, chunks) = (stores.sqs.clone(), Handle::current(), self.chunks());
         let batches = (0..=self.batches())
             .map(|_| (0..BATCH).map(|_| rig::message(&rig::event(EVENT_BYTES))).collect());
         let batches: Vec<Vec<String>> = batches.collect();
@@ -146,11 +150,11 @@ impl FanOut {
             let (fan_out, deliver) = (fan_out::function(&fan_out)?, deliver::function(&deliver)?);
             timed(&batches, async |batch| {
                 invoke(&fan_out, batch.iter().cloned()).await?;
-                let mut chunks = chunks;
-                while chunks > 0 {
+                let mut left = chunks;
+                while left > 0 {
                     // What SQS and its poller do is done by other threads.
                     let messages = main.spawn(receive(sqs.clone())).await??;
-                    chunks -= messages.len();
+                    left -= messages.len();
                     invoke(&deliver, messages).await?;
                 }
                 Ok(())
@@ -164,6 +168,7 @@ impl FanOut {
     async fn floor(&self, stores: &Stores, endpoints: &[Endpoint]) -> Result<Duration> {
         let runtime = rig::runtime(&self.template, stores, "deliver")?;
         let (endpoints, events) = (endpoints.to_vec(), self.events()?);
+        let (sqs, main, chunks) = (stores.sqs.clone(), Handle::current(), self.chunks());
         on_a_thread(move || async move {
             let client = reqwest::Client::builder().no_proxy().build()?;
             let calls = Calls { log: runtime.event_log()?, outbox: runtime.deliveries()?, endpoints };
@@ -178,6 +183,11 @@ impl FanOut {
                     calls.of(event).await
                 }))
                 .await?;
+                // What it has queued must not be found by the functions.
+                let mut left = chunks;
+                while left > 0 {
+                    left -= main.spawn(receive(sqs.clone())).await??.len();
+                }
                 Ok(())
             })
             .await
