@@ -19,7 +19,7 @@ mod stores;
 mod tasks;
 
 /// What HTTP clients here need to exist at all, though all that they speak to is plain HTTP.
-fn install_tls() {
+pub fn install_tls() {
     // It fails where it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -82,8 +82,7 @@ async fn no_secret_key_body_or_query_string_is_in_the_log() {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let receiver = Receiver::start(0, answer).await.unwrap();
-    // The test's own client needs what the system's tests usually start first.
-    let _ = crate::harness::TestStores::start().await.runtime("fan-out").postman().unwrap();
+    posthorn_local::install_tls();
     let system = Talkative::start().await;
     let key = posthorn_local::DEVELOPMENT_KEY;
     let mut said = vec![key.to_owned()];
