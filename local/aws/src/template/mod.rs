@@ -330,6 +330,7 @@ Parameters:
 Globals:
   Function:
     Timeout: 10
+    MemorySize: 128
     Environment: {Variables: {LEVEL: info, URL: !Sub "https://sqs.${AWS::Region}.${AWS::URLSuffix}"}}
 Resources:
   Jobs:
@@ -361,7 +362,7 @@ Resources:
         let template = Template::parse(TEMPLATE, "http://sqs").unwrap();
         let [function] = template.functions.as_slice() else { panic!("one function is there") };
         assert_eq!((function.logical_id.as_str(), function.name.as_str()), ("WorkFunction", "work"));
-        assert_eq!(function.timeout, Duration::from_secs(30));
+        assert_eq!((function.timeout, function.memory_mb), (Duration::from_secs(30), 128));
         let environment: Vec<_> =
             function.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
