@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use aws_lambda_events::event::sqs::SqsEvent;
 use axum::body::Bytes;
 use cpu_time::ThreadTime;
 use futures::future::try_join_all;
@@ -41,11 +42,11 @@ pub struct FanOut {
     pub endpoints: usize,
     /// How many deliveries are made in a round; a whole number of full batches is.
     pub deliveries: usize,
-    /// How often it is all done; the medians count.
+    /// How often it is all done; the median counts.
     pub rounds: usize,
 }
 
-/// Processor time per delivery, in microseconds: the medians of the rounds.
+/// Processor time per delivery, in microseconds: of the round whose ratio is the median.
 #[derive(Debug, Clone, Copy)]
 pub struct CpuPerDelivery {
     /// How many endpoints wanted each event.
@@ -63,10 +64,15 @@ impl CpuPerDelivery {
     pub fn own(&self) -> f64 {
         self.whole - (self.floor - self.bare)
     }
+
+    /// How many deliveries the functions make in the time of one that the bare loop makes.
+    fn ratio(&self) -> f64 {
+        self.bare / self.own()
+    }
 }
 
 impl FanOut {
-    /// Measures, each thing in turn, as often as there are rounds.
+    /// Measures, each thing in turn, batch by batch: a machine that others use changes its pace.
     pub async fn run(&self) -> Result<CpuPerDelivery> {
         let stores = rig::stores(&self.template).await?;
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
@@ -81,118 +87,137 @@ impl FanOut {
         for endpoint in &endpoints {
             store.create(&rig::tenant(), endpoint, self.endpoints.try_into()?).await?;
         }
-        let (mut bare, mut floor, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rounds = Vec::new();
         for _ in 0..self.rounds {
-            bare.push(self.bare(&endpoints).await?);
-            floor.push(self.floor(&stores, &endpoints).await?);
-            whole.push(self.whole(&stores).await?);
+            rounds.push(self.round(&stores, &endpoints).await?);
         }
         drain.abort();
         stores.stop().await?;
-        let [bare, floor, whole] = [bare, floor, whole].map(|times| self.per_delivery(times));
-        Ok(CpuPerDelivery { endpoints: self.endpoints, bare, floor, whole })
+        rounds.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+        Ok(rounds.swap_remove(rounds.len() / 2))
     }
 
-    /// How many messages to `deliver` a batch of events makes.
-    fn chunks(&self) -> usize {
-        if self.endpoints > CHUNK { BATCH * self.endpoints.div_ceil(CHUNK) } else { 0 }
-    }
-
-    fn batches(&self) -> usize {
-        self.deliveries.div_ceil(BATCH * self.endpoints)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "they are not that many")]
-    fn per_delivery(&self, mut times: Vec<Duration>) -> f64 {
-        times.sort_unstable();
-        times[times.len() / 2].as_secs_f64() * 1e6 / (self.batches() * BATCH * self.endpoints) as f64
-    }
-
-    /// Events for the batches, and for one before them that is not measured: it opens connections and reads the endpoints.
-    fn events(&self) -> Result<Vec<Vec<Event>>> {
-        let batch = |_| (0..BATCH).map(|_| accepted(&rig::event(EVENT_BYTES))).collect();
-        (0..=self.batches()).map(batch).collect()
-    }
-
-    /// A loop that does nothing but POST: as many requests as fan-out makes, as many at once.
-    async fn bare(&self, endpoints: &[Endpoint]) -> Result<Duration> {
-        let urls: Vec<String> = endpoints.iter().map(|endpoint| endpoint.url.to_string()).collect();
-        let events = self.events()?;
-        on_a_thread(move || async move {
-            let client = reqwest::Client::builder().no_proxy().build()?;
-            let bodies =
-                events.iter().map(|batch| batch.iter().map(|event| Bytes::from(event.to_json())).collect());
-            let bodies: Vec<Vec<Bytes>> = bodies.collect();
-            let (client, urls) = (&client, &urls);
-            timed(&bodies, async |batch| {
-                for part in urls.chunks(CHUNK) {
-                    let posts =
-                        batch.iter().flat_map(|body| part.iter().map(|url| post(client, url, body.clone())));
-                    try_join_all(posts).await?;
-                }
-                Ok(())
-            })
-            .await
-        })
-        .await
-    }
-
-    /// The functions' work: that of `fan-out`, and that of `deliver` where events go to more endpoints than a row takes.
-    async fn whole(&self, stores: &Stores) -> Result<Duration> {
+    /// All batches, on a thread of their own with a runtime of its own, as a function's process has. One before them is
+    /// not measured: it opens connections and reads the endpoints.
+    async fn round(&self, stores: &Stores, endpoints: &[Endpoint]) -> Result<CpuPerDelivery> {
         let [fan_out, deliver] =
             ["fan-out", "deliver"].map(|name| rig::runtime(&self.template, stores, name));
         let (fan_out, deliver) = (fan_out?, deliver?);
-        let (sqs, main, chunks) = (stores.sqs.clone(), Handle::current(), self.chunks());
-        let batches = (0..=self.batches())
-            .map(|_| (0..BATCH).map(|_| rig::message(&rig::event(EVENT_BYTES))).collect());
-        let batches: Vec<Vec<String>> = batches.collect();
-        on_a_thread(move || async move {
-            let (fan_out, deliver) = (fan_out::function(&fan_out)?, deliver::function(&deliver)?);
-            timed(&batches, async |batch| {
-                invoke(&fan_out, batch.iter().cloned()).await?;
-                let mut left = chunks;
-                while left > 0 {
-                    // What SQS and its poller do is done by other threads.
-                    let messages = main.spawn(receive(sqs.clone())).await??;
-                    left -= messages.len();
-                    invoke(&deliver, messages).await?;
+        let chunks = if self.endpoints > CHUNK { BATCH * self.endpoints.div_ceil(CHUNK) } else { 0 };
+        let queue = Queue { sqs: stores.sqs.clone(), others: Handle::current(), chunks };
+        let (endpoints, batches) = (endpoints.to_vec(), self.deliveries.div_ceil(BATCH * self.endpoints));
+        let work = async move || {
+            let posts = Loop { client: reqwest::Client::builder().no_proxy().build()?, endpoints };
+            let calls = Calls { log: deliver.event_log()?, outbox: deliver.deliveries()? };
+            let functions =
+                Functions { fan_out: fan_out::function(&fan_out)?, deliver: deliver::function(&deliver)? };
+            let [mut bare, mut floor, mut whole] = [Duration::ZERO; 3];
+            for number in 0..=batches {
+                if number == 1 {
+                    [bare, floor, whole] = [Duration::ZERO; 3];
                 }
-                Ok(())
-            })
-            .await
-        })
-        .await
+                let batch = Batch::new()?;
+                bare += timed(posts.batch(&batch)).await?;
+                floor += timed(posts.batch_with_calls(&batch, &calls)).await?;
+                // What it has queued must not reach the functions.
+                queue.emptied().await?;
+                whole += timed(invoke(&functions.fan_out, rig::batch(batch.messages))).await?;
+                for chunks in queue.emptied().await? {
+                    whole += timed(invoke(&functions.deliver, chunks)).await?;
+                }
+            }
+            let deliveries = u32::try_from(batches * BATCH * posts.endpoints.len())?;
+            let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(deliveries);
+            let [bare, floor, whole] = [bare, floor, whole].map(micros);
+            Ok(CpuPerDelivery { endpoints: posts.endpoints.len(), bare, floor, whole })
+        };
+        let runtime = || Builder::new_current_thread().enable_all().build();
+        tokio::task::spawn_blocking(move || runtime()?.block_on(work())).await?
+    }
+}
+
+/// As many events as a batch has, as each of the contenders takes them.
+struct Batch {
+    events: Vec<(Event, Bytes)>,
+    messages: Vec<String>,
+}
+
+impl Batch {
+    fn new() -> Result<Self> {
+        let event = |_| {
+            let event = accepted(&rig::event(EVENT_BYTES))?;
+            let body = Bytes::from(event.to_json());
+            Ok((event, body))
+        };
+        let events = (0..BATCH).map(event).collect::<Result<_>>()?;
+        let messages = (0..BATCH).map(|_| rig::message(&rig::event(EVENT_BYTES)));
+        Ok(Self { events, messages: messages.collect() })
+    }
+}
+
+/// The functions, for which nothing but the calls of AWS is missing.
+struct Functions {
+    fan_out: SqsFunction,
+    deliver: SqsFunction,
+}
+
+/// A loop that does nothing but POST: as many requests as the functions make, as many at once.
+struct Loop {
+    client: reqwest::Client,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Loop {
+    async fn batch(&self, batch: &Batch) -> Result<()> {
+        for part in self.endpoints.chunks(CHUNK) {
+            try_join_all(batch.events.iter().map(|(_, body)| self.post(part, body))).await?;
+        }
+        Ok(())
     }
 
-    /// The same loop, which also makes the calls to tables and queues that the functions make for such events.
-    async fn floor(&self, stores: &Stores, endpoints: &[Endpoint]) -> Result<Duration> {
-        let runtime = rig::runtime(&self.template, stores, "deliver")?;
-        let (endpoints, events) = (endpoints.to_vec(), self.events()?);
-        let (sqs, main, chunks) = (stores.sqs.clone(), Handle::current(), self.chunks());
-        on_a_thread(move || async move {
-            let client = reqwest::Client::builder().no_proxy().build()?;
-            let calls = Calls { log: runtime.event_log()?, outbox: runtime.deliveries()?, endpoints };
-            let (client, calls) = (&client, &calls);
-            timed(&events, async |batch| {
-                try_join_all(batch.iter().map(|event| async move {
-                    let body = Bytes::from(event.to_json());
-                    for part in calls.endpoints.chunks(CHUNK) {
-                        try_join_all(part.iter().map(|to| post(client, to.url.as_str(), body.clone())))
-                            .await?;
-                    }
-                    calls.of(event).await
-                }))
-                .await?;
-                // What it has queued must not be found by the functions.
-                let mut left = chunks;
-                while left > 0 {
-                    left -= main.spawn(receive(sqs.clone())).await??.len();
-                }
-                Ok(())
-            })
-            .await
-        })
-        .await
+    /// The same, and the calls to tables and queues that the functions make for such events.
+    async fn batch_with_calls(&self, batch: &Batch, calls: &Calls) -> Result<()> {
+        let events = batch.events.iter().map(|(event, body)| async move {
+            for part in self.endpoints.chunks(CHUNK) {
+                self.post(part, body).await?;
+            }
+            calls.of(event, body, &self.endpoints).await
+        });
+        try_join_all(events).await?;
+        Ok(())
+    }
+
+    async fn post(&self, endpoints: &[Endpoint], body: &Bytes) -> Result<()> {
+        let posts = endpoints.iter().map(|endpoint| async {
+            let request = self.client.post(endpoint.url.as_str()).header("content-type", "application/json");
+            let answer = request.body(body.clone()).send().await?;
+            ensure!(answer.status() == StatusCode::OK, "the receiver answers {}", answer.status());
+            answer.bytes().await?;
+            Ok(())
+        });
+        try_join_all(posts).await?;
+        Ok(())
+    }
+}
+
+/// The deliveries queue, with as many messages in it as a batch makes.
+struct Queue {
+    sqs: String,
+    /// What does SQS's work, and its poller's.
+    others: Handle,
+    chunks: usize,
+}
+
+impl Queue {
+    /// Takes them out, in batches.
+    async fn emptied(&self) -> Result<Vec<SqsEvent>> {
+        let (mut batches, mut left) = (Vec::new(), self.chunks);
+        while left > 0 {
+            let messages = self.others.spawn(receive(self.sqs.clone())).await??;
+            left = left.saturating_sub(messages.len());
+            batches.push(rig::batch(messages));
+        }
+        Ok(batches)
     }
 }
 
@@ -200,21 +225,20 @@ impl FanOut {
 struct Calls {
     log: EventLog,
     outbox: DeliveryOutbox,
-    endpoints: Vec<Endpoint>,
 }
 
 impl Calls {
-    async fn of(&self, event: &Event) -> Result<()> {
+    async fn of(&self, event: &Event, body: &Bytes, endpoints: &[Endpoint]) -> Result<()> {
         let now = SystemClock.now();
         let key = RecordKey { tenant: rig::tenant(), event_id: event.id, chunk: None };
-        let mut record =
-            EventRecord { body: event.to_json(), chunks: Vec::new(), deliveries: Vec::new(), only: None };
-        if self.endpoints.len() <= CHUNK {
-            record.deliveries = self.endpoints.iter().map(|endpoint| delivered(endpoint, now)).collect();
+        let body = str::from_utf8(body)?.to_owned();
+        let mut record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None };
+        if endpoints.len() <= CHUNK {
+            record.deliveries = endpoints.iter().map(|endpoint| delivered(endpoint, now)).collect();
             return new(self.log.create(&key, &event.draft.event_type, &record, now).await?);
         }
         let mut messages = Vec::new();
-        for (number, endpoints) in (0..).zip(self.endpoints.chunks(CHUNK)) {
+        for (number, endpoints) in (0..).zip(endpoints.chunks(CHUNK)) {
             let chunk = RecordKey { chunk: Some(number), ..key.clone() };
             let due: Vec<_> = endpoints.iter().map(|endpoint| Delivery::due(endpoint.id, now)).collect();
             new(self.log.create_chunk(&chunk, &due, now).await?)?;
@@ -225,7 +249,7 @@ impl Calls {
         }
         new(self.log.create(&key, &event.draft.event_type, &record, now).await?)?;
         self.outbox.send(&messages).await?;
-        for (number, endpoints) in (0..).zip(self.endpoints.chunks(CHUNK)) {
+        for (number, endpoints) in (0..).zip(endpoints.chunks(CHUNK)) {
             let chunk = RecordKey { chunk: Some(number), ..key.clone() };
             self.log.get(&key.tenant, key.event_id).await?;
             self.log.get_chunk(&chunk).await?;
@@ -265,17 +289,9 @@ fn delivered(endpoint: &Endpoint, at: Timestamp) -> Delivery {
     }
 }
 
-async fn post(client: &reqwest::Client, url: &str, body: Bytes) -> Result<()> {
-    let request = client.post(url).header("content-type", "application/json").body(body);
-    let answer = request.send().await?;
-    ensure!(answer.status() == StatusCode::OK, "the receiver answers {}", answer.status());
-    answer.bytes().await?;
-    Ok(())
-}
-
 /// Has a function handle a batch, all of it well.
-async fn invoke(function: &SqsFunction, bodies: impl IntoIterator<Item = String>) -> Result<()> {
-    let answer = function(rig::batch(bodies), SystemClock.now().plus(DEADLINE)).await;
+async fn invoke(function: &SqsFunction, batch: SqsEvent) -> Result<()> {
+    let answer = function(batch, SystemClock.now().plus(DEADLINE)).await;
     let failures = answer.map_err(anyhow::Error::from_boxed)?.batch_item_failures;
     ensure!(failures.is_empty(), "{} messages failed", failures.len());
     Ok(())
@@ -293,30 +309,15 @@ async fn receive(sqs: String) -> Result<Vec<String>> {
     Ok(messages.into_iter().filter_map(|message| message.body).collect())
 }
 
-/// Does the work on each batch. Answers the processor time that this thread took for all but the first.
-async fn timed<Batch>(batches: &[Batch], work: impl AsyncFn(&Batch) -> Result<()>) -> Result<Duration> {
-    let (first, others) = batches.split_first().context("there is no batch")?;
-    work(first).await?;
+/// The processor time that this thread takes for something.
+async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
     let began = ThreadTime::now();
-    for batch in others {
-        work(batch).await?;
-    }
+    work.await?;
     Ok(began.elapsed())
-}
-
-/// Does the work on a thread of its own, with a runtime of its own, as a function's process does.
-async fn on_a_thread<Work>(work: impl FnOnce() -> Work + Send + 'static) -> Result<Duration>
-where
-    Work: Future<Output = Result<Duration>>,
-{
-    let worked =
-        tokio::task::spawn_blocking(|| Builder::new_current_thread().enable_all().build()?.block_on(work()));
-    worked.await?
 }
 
 /// The figures as a report.
 pub(super) fn report(found: &[CpuPerDelivery]) -> Report {
-    let ratio = |cpu: &CpuPerDelivery| cpu.bare / cpu.own();
     let rows = found.iter().map(|cpu| {
         Row::default()
             .count("endpoints", cpu.endpoints)
@@ -325,12 +326,12 @@ pub(super) fn report(found: &[CpuPerDelivery]) -> Report {
             .number("functions_us", cpu.whole)
             .number("without_calls_us", cpu.own())
             .number("deliveries_per_cpu_second", 1e6 / cpu.own())
-            .number("of_the_bare_loop's", ratio(cpu))
+            .number("of_the_bare_loop's", cpu.ratio())
     });
     let goals = found.iter().map(|cpu| Goal {
         what: format!("deliveries per CPU second at {} endpoints, of the bare loop's", cpu.endpoints),
         bound: Bound::AtLeast(0.8),
-        measured: ratio(cpu),
+        measured: cpu.ratio(),
     });
     Report { benchmark: "fan-out", rows: rows.collect(), goals: goals.collect() }
 }

@@ -5,14 +5,14 @@ use posthorn_domain::{Attempt, AttemptError, Delivery, DeliveryStatus, RetrySche
 use crate::sender::Answer;
 
 /// The delivery after one more attempt at it. A failed attempt is followed by another when the schedule has a
-/// wait left, counted from the end of this one; `chance`, from 0 to 1, is the wait's jitter. The endpoint may ask for a
+/// wait left, counted from the end of this one; `chance` draws the wait's jitter, from 0 to 1. The endpoint may ask for a
 /// longer wait, never for a shorter one. An attempt that fan-out cut short is made again at once, and costs no step of
 /// the schedule. One that was asked for by hand changes nothing about the schedule, unless it succeeds.
 pub(crate) fn after(
     mut delivery: Delivery,
     answer: Answer,
     schedule: &RetrySchedule,
-    chance: f64,
+    chance: impl FnOnce() -> f64,
 ) -> Delivery {
     let attempt = answer.attempt;
     delivery.attempts.push(attempt);
@@ -25,7 +25,7 @@ pub(crate) fn after(
     } else if attempt.error == Some(AttemptError::Slow) {
         (DeliveryStatus::Pending, Some(ended))
     } else {
-        match schedule.wait_after(delivery.failures(), chance) {
+        match schedule.wait_after(delivery.failures(), chance()) {
             Some(wait) => {
                 let wait = wait.max(answer.retry_after.unwrap_or_default());
                 (DeliveryStatus::Pending, Some(ended.plus(wait)))
@@ -86,7 +86,7 @@ mod tests {
         let endpoint_id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
         let mut delivery = Delivery::due(endpoint_id, Timestamp::from_millis(0));
         delivery.attempts = before.to_vec();
-        after(delivery, answer, &schedule, chance)
+        after(delivery, answer, &schedule, || chance)
     }
 
     fn check(

@@ -143,7 +143,7 @@ impl Postman {
             self.tally.note(Metric::FirstAttemptLatency, millis(attempt.at.since(accepted_at)));
         }
         let verdict = self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
-        let delivery = decision::after(delivery, answer, &self.schedule, self.random.unit());
+        let delivery = decision::after(delivery, answer, &self.schedule, || self.random.unit());
         if self.logged.covers(&attempt) {
             log(key, &delivery, &attempt);
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard};
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Timestamp};
 use reqwest::dns::Resolve;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, Method, Request, Response, redirect, retry};
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +19,9 @@ use crate::{retry_after, sign};
 const MAX_ANSWER_BYTES: u32 = 64 * 1024;
 /// The most bytes of an answer's body that are kept.
 const KEPT_ANSWER_BYTES: usize = 1024;
+
+/// How many headers most requests have, with those that the HTTP client adds.
+const COMMON_HEADERS: usize = 8;
 
 /// Sends signed events over pooled connections, to where the guard lets it. Redirects are not followed, no proxy is
 /// used, and nothing is sent twice.
@@ -86,17 +89,10 @@ impl Sender {
             answer.attempt.error = Some(AttemptError::Blocked);
             return answer;
         };
-        let request = self
-            .client
-            .post(url)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))))
-            .header("webhook-id", event_id.to_string())
-            .header("webhook-timestamp", at.as_seconds())
-            .header("webhook-signature", sign(endpoint.signing_secrets(at), event_id, at, body))
-            .headers(own_headers(endpoint))
-            .body(body.clone());
-        match timeout_at(deadline, request.send()).await {
+        let mut request = Request::new(Method::POST, url.clone());
+        *request.headers_mut() = headers(endpoint, event_id, at, body);
+        *request.body_mut() = Some(body.clone().into());
+        match timeout_at(deadline, self.client.execute(request)).await {
             Err(_) => answer.attempt.error = Some(AttemptError::Timeout),
             Ok(Err(error)) => answer.attempt.error = Some(classify(&error)),
             Ok(Ok(mut response)) => {
@@ -120,15 +116,23 @@ impl Sender {
     }
 }
 
-/// The headers that the endpoint's owner wants. Their values may be secret, so HTTP/2 keeps none in its tables.
-fn own_headers(endpoint: &Endpoint) -> HeaderMap {
-    let headers = endpoint.headers.iter().map(|(name, value)| {
+/// What an attempt says of itself, and the headers that the endpoint's owner wants. The values of these may be secret, so
+/// HTTP/2 keeps none in its tables.
+fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) -> HeaderMap {
+    let value = |text: String| HeaderValue::try_from(text).expect("it is visible ASCII");
+    let mut headers = HeaderMap::with_capacity(COMMON_HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))));
+    headers.insert("webhook-id", value(event_id.to_string()));
+    headers.insert("webhook-timestamp", at.as_seconds().into());
+    headers.insert("webhook-signature", value(sign(endpoint.signing_secrets(at), event_id, at, body)));
+    for (name, text) in endpoint.headers.iter() {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("its type takes tokens only");
-        let mut value = HeaderValue::from_str(value).expect("its type takes visible ASCII only");
+        let mut value = HeaderValue::from_str(text).expect("its type takes visible ASCII only");
         value.set_sensitive(true);
-        (name, value)
-    });
-    headers.collect()
+        headers.insert(name, value);
+    }
+    headers
 }
 
 /// Reads the beginning of a body, and what kept it from being read whole. A body longer than

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr_iter, memchr2_iter};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -60,17 +61,28 @@ impl FromJson for EventData {
         if !json.get().starts_with('{') {
             return Err(Invalid::because("must be an object"));
         }
-        if depth(json.get()) > MAX_DEPTH {
+        if is_too_deep(json.get()) {
             return Err(Invalid::because(format!("must not be nested deeper than {MAX_DEPTH} levels")));
         }
         // SQS does not take these two, and data is never rewritten.
-        if json.get().contains(['\u{fffe}', '\u{ffff}']) {
+        if has_noncharacter(json.get()) {
             return Err(Invalid::because(
                 "must not contain U+FFFE or U+FFFF; write them as \\ufffe, \\uffff",
             ));
         }
         Ok(Self(json.to_owned()))
     }
+}
+
+/// Whether U+FFFE or U+FFFF is in the text: EF BF BE and EF BF BF in UTF-8.
+fn has_noncharacter(json: &str) -> bool {
+    let json = json.as_bytes();
+    memchr_iter(0xEF, json).any(|at| matches!(json[at + 1..], [0xBF, 0xBE | 0xBF, ..]))
+}
+
+/// Whether objects and arrays are nested too deep for a receiver's parser. Where there are few of them they cannot be.
+fn is_too_deep(json: &str) -> bool {
+    memchr2_iter(b'{', b'[', json.as_bytes()).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
 }
 
 /// How deep the objects and arrays of a JSON text are nested. What they hold is not looked at: receivers' parsers may
@@ -154,13 +166,20 @@ impl EventDraft {
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         let event_type = fields.required("type")?;
         let data: EventData = fields.required("data")?;
-        let described = data.described_object();
-        let default = |text: &Option<Cow<'_, str>>| text.as_ref().and_then(|text| text.parse().ok());
+        let api_version = fields.optional("api_version")?.unwrap_or_default();
+        let mut object_type = fields.nullable("object_type")?.flatten();
+        let mut object_id = fields.nullable("object_id")?.flatten();
+        if object_type.is_none() || object_id.is_none() {
+            let described = data.described_object();
+            let default = |text: Option<Cow<'_, str>>| text.and_then(|text| text.parse().ok());
+            object_type = object_type.or_else(|| default(described.object));
+            object_id = object_id.or_else(|| default(described.id));
+        }
         Ok(Self {
             event_type,
-            api_version: fields.optional("api_version")?.unwrap_or_default(),
-            object_type: fields.nullable("object_type")?.flatten().or_else(|| default(&described.object)),
-            object_id: fields.nullable("object_id")?.flatten().or_else(|| default(&described.id)),
+            api_version,
+            object_type,
+            object_id,
             request: fields.nullable("request")?.flatten().unwrap_or_default(),
             metadata: fields.nullable("metadata")?.flatten().unwrap_or_default(),
             data,
@@ -256,9 +275,8 @@ impl EventMessage {
         let account: AccountId = message.required("account")?;
         let mode: Mode = message.required("livemode")?;
         let endpoint_id = message.optional("endpoint_id")?;
-        let event: Box<RawValue> = message.required::<EventData>("event")?.0;
+        let mut fields = message.object("event")?;
         message.finish()?;
-        let mut fields = Fields::parse(event.get())?;
         let read = Self {
             tenant: Tenant { account, mode },
             endpoint_id,

@@ -104,6 +104,15 @@ impl<'a> Fields<'a> {
         self.optional::<Nullable<T>>(name).map(|given| given.map(|Nullable(value)| value))
     }
 
+    /// Takes an object apart that must be there.
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, InvalidField> {
+        let json = self.take(name).ok_or_else(|| InvalidField::of(name, Invalid::because("is required")))?;
+        if !json.get().starts_with('{') {
+            return Err(InvalidField::of(name, Invalid::because("must be an object")));
+        }
+        Self::parse(json.get())
+    }
+
     /// Leaves fields aside that a client may send back but not change.
     pub fn ignore(&mut self, names: &'static [&'static str]) {
         self.unread.retain(|(name, _)| !names.contains(&name.as_ref()));

@@ -1,24 +1,34 @@
 //! The payload of an event record: compressed when that makes it smaller.
 
-use std::io::{Read as _, Write as _};
+use std::cell::RefCell;
+use std::io::Read as _;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 use posthorn_domain::MAX_EVENT_BYTES;
 
 /// The most bytes that a stored payload can unpack to: an event, and what Posthorn adds to it.
 const MAX_UNPACKED: u64 = 2 * MAX_EVENT_BYTES as u64;
 
+thread_local! {
+    /// It has hundreds of kilobytes of tables, which take longer to allocate than an event takes to compress.
+    static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
+
 /// A string as it is, or bytes that are its deflated form.
 pub(crate) fn pack(text: &str) -> AttributeValue {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    let packed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    let packed = COMPRESS.with_borrow_mut(|compress| {
+        compress.reset();
+        // Where this is too little room, it is not worth it.
+        let mut packed = Vec::with_capacity(text.len());
+        let status = compress.compress_vec(text.as_bytes(), &mut packed, FlushCompress::Finish);
+        matches!(status, Ok(Status::StreamEnd)).then_some(packed)
+    });
     match packed {
-        Ok(packed) if packed.len() < text.len() => AttributeValue::B(Blob::new(packed)),
-        _ => AttributeValue::S(text.to_owned()),
+        Some(packed) => AttributeValue::B(Blob::new(packed)),
+        None => AttributeValue::S(text.to_owned()),
     }
 }
 
@@ -42,7 +52,8 @@ mod tests {
 
     #[test]
     fn a_text_comes_back_whether_it_was_worth_compressing_or_not() {
-        for text in ["", "{}", &"abc".repeat(1_000), "é😀\u{0}"] {
+        for text in ["", "{}", &"abc".repeat(1_000), "é😀\u{0}", &"xy".repeat(100_000), "abcabcabcabcabc"]
+        {
             assert_eq!(unpack(&pack(text)).unwrap(), text);
         }
         assert!(matches!(pack(&"abc".repeat(1_000)), AttributeValue::B(_)));

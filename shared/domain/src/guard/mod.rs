@@ -30,7 +30,7 @@ pub struct Guard {
 impl Guard {
     /// The URL as it is to be dialled. What a host written as a name resolves to is for
     /// [`Guard::check_address`] to judge.
-    pub fn admit(&self, url: &WebhookUrl) -> Result<Url, Invalid> {
+    pub fn admit<'a>(&self, url: &'a WebhookUrl) -> Result<&'a Url, Invalid> {
         let url = url.parsed();
         if !self.schemes.contain(url.scheme()) {
             return Err(Invalid::because(format!("must begin with {}", self.schemes)));
