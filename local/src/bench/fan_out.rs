@@ -9,14 +9,16 @@ use axum::body::Bytes;
 use cpu_time::ThreadTime;
 use futures::future::try_join_all;
 use http::StatusCode;
+use posthorn_delivery::sign;
 use posthorn_domain::{
-    Attempt, Clock as _, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Event,
+    Attempt, Clock as _, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Event, EventId,
     EventMessage, Random as _, Timestamp,
 };
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{SqsFunction, SystemClock, SystemRandom};
 use posthorn_storage::{Chunk, DeliveryOutbox, EventLog, EventRecord, Progress, RecordKey, Written};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
 
@@ -53,7 +55,9 @@ pub struct CpuPerDelivery {
     pub endpoints: usize,
     /// A loop that POSTs the same bodies with the same client, as many at once, and nothing else.
     pub bare: f64,
-    /// The same loop, with the calls to tables and queues that the functions make.
+    /// The same loop, which signs each request and sends the same headers as the functions.
+    pub signed: f64,
+    /// The bare loop, with the calls to tables and queues that the functions make.
     pub floor: f64,
     /// All that the functions do.
     pub whole: f64,
@@ -111,13 +115,14 @@ impl FanOut {
             let calls = Calls { log: deliver.event_log()?, outbox: deliver.deliveries()? };
             let functions =
                 Functions { fan_out: fan_out::function(&fan_out)?, deliver: deliver::function(&deliver)? };
-            let [mut bare, mut floor, mut whole] = [Duration::ZERO; 3];
+            let [mut bare, mut signed, mut floor, mut whole] = [Duration::ZERO; 4];
             for number in 0..=batches {
                 if number == 1 {
-                    [bare, floor, whole] = [Duration::ZERO; 3];
+                    [bare, signed, floor, whole] = [Duration::ZERO; 4];
                 }
                 let batch = Batch::new()?;
-                bare += timed(posts.batch(&batch)).await?;
+                bare += timed(posts.batch(&batch, bare_headers)).await?;
+                signed += timed(posts.batch(&batch, signed_headers)).await?;
                 floor += timed(posts.batch_with_calls(&batch, &calls)).await?;
                 // What it has queued must not reach the functions.
                 queue.emptied().await?;
@@ -128,8 +133,8 @@ impl FanOut {
             }
             let deliveries = u32::try_from(batches * BATCH * posts.endpoints.len())?;
             let micros = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(deliveries);
-            let [bare, floor, whole] = [bare, floor, whole].map(micros);
-            Ok(CpuPerDelivery { endpoints: posts.endpoints.len(), bare, floor, whole })
+            let [bare, signed, floor, whole] = [bare, signed, floor, whole].map(micros);
+            Ok(CpuPerDelivery { endpoints: posts.endpoints.len(), bare, signed, floor, whole })
         };
         let runtime = || Builder::new_current_thread().enable_all().build();
         tokio::task::spawn_blocking(move || runtime()?.block_on(work())).await?
@@ -168,18 +173,19 @@ struct Loop {
 }
 
 impl Loop {
-    async fn batch(&self, batch: &Batch) -> Result<()> {
+    async fn batch(&self, batch: &Batch, headers: Headers) -> Result<()> {
         for part in self.endpoints.chunks(CHUNK) {
-            try_join_all(batch.events.iter().map(|(_, body)| self.post(part, body))).await?;
+            let posts = batch.events.iter().map(|(event, body)| self.post(event, body, part, headers));
+            try_join_all(posts).await?;
         }
         Ok(())
     }
 
-    /// The same, and the calls to tables and queues that the functions make for such events.
+    /// The bare loop, and the calls to tables and queues that the functions make for such events.
     async fn batch_with_calls(&self, batch: &Batch, calls: &Calls) -> Result<()> {
         let events = batch.events.iter().map(|(event, body)| async move {
             for part in self.endpoints.chunks(CHUNK) {
-                self.post(part, body).await?;
+                self.post(event, body, part, bare_headers).await?;
             }
             calls.of(event, body, &self.endpoints).await
         });
@@ -187,10 +193,10 @@ impl Loop {
         Ok(())
     }
 
-    async fn post(&self, endpoints: &[Endpoint], body: &Bytes) -> Result<()> {
-        let posts = endpoints.iter().map(|endpoint| async {
+    async fn post(&self, event: &Event, body: &Bytes, part: &[Endpoint], headers: Headers) -> Result<()> {
+        let posts = part.iter().map(|endpoint| async move {
             let request = self.client.post(endpoint.url.as_str()).header("content-type", "application/json");
-            let answer = request.body(body.clone()).send().await?;
+            let answer = headers(request, endpoint, event.id, body).body(body.clone()).send().await?;
             ensure!(answer.status() == StatusCode::OK, "the receiver answers {}", answer.status());
             answer.bytes().await?;
             Ok(())
@@ -198,6 +204,22 @@ impl Loop {
         try_join_all(posts).await?;
         Ok(())
     }
+}
+
+/// Adds what a request says beside its body's type.
+type Headers = fn(RequestBuilder, &Endpoint, EventId, &Bytes) -> RequestBuilder;
+
+fn bare_headers(request: RequestBuilder, _: &Endpoint, _: EventId, _: &Bytes) -> RequestBuilder {
+    request
+}
+
+fn signed_headers(request: RequestBuilder, endpoint: &Endpoint, id: EventId, body: &Bytes) -> RequestBuilder {
+    let now = SystemClock.now();
+    request
+        .header("user-agent", "Posthorn")
+        .header("webhook-id", id.to_string())
+        .header("webhook-timestamp", now.as_seconds())
+        .header("webhook-signature", sign(endpoint.signing_secrets(now), id, now, body))
 }
 
 /// The deliveries queue, with as many messages in it as a batch makes.
@@ -322,11 +344,13 @@ pub(super) fn report(found: &[CpuPerDelivery]) -> Report {
         Row::default()
             .count("endpoints", cpu.endpoints)
             .number("bare_loop_us", cpu.bare)
+            .number("signed_loop_us", cpu.signed)
             .number("with_calls_us", cpu.floor)
             .number("functions_us", cpu.whole)
             .number("without_calls_us", cpu.own())
             .number("deliveries_per_cpu_second", 1e6 / cpu.own())
             .number("of_the_bare_loop's", cpu.ratio())
+            .number("of_the_signed_loop's", cpu.signed / cpu.own())
     });
     let goals = found.iter().map(|cpu| Goal {
         what: format!("deliveries per CPU second at {} endpoints, of the bare loop's", cpu.endpoints),
