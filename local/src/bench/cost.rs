@@ -222,6 +222,8 @@ impl Cost {
             template: self.template.clone(),
             dynamodb: stores.dynamodb.clone(),
             sqs: stores.sqs.clone(),
+            // As on AWS, where lines cost something.
+            environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
             ..FunctionsOptions::default()
         };
         let environment =
