@@ -365,6 +365,19 @@ mod tests {
     }
 
     #[test]
+    fn the_two_characters_that_a_queue_does_not_take_are_refused() {
+        let read =
+            |text: &str| EventMessage::parse(&message(&format!(r#"{{"type":"a","data":{{"t":"{text}"}}}}"#)));
+        for bad in ["\u{fffe}", "a\u{ffff}", "，\u{ffff}b"] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.starts_with("`data` must not contain U+FFFE or U+FFFF"), "{error}");
+        }
+        for good in ["\u{fffd}", "，", "\u{ffbe}", "\\ufffe"] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
     fn depth_is_counted_outside_of_strings() {
         for (json, levels) in [("{}", 1), (r#"{"a":[{}, "[[\"[[", "\\"], "b": {}}"#, 3), (r#"{"[": "}"}"#, 1)]
         {
