@@ -6,6 +6,7 @@ use memchr::{memchr_iter, memchr2_iter};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::fields::require_object;
 use crate::{
     AccountId, ApiVersion, EndpointId, EventId, EventType, Fields, FromJson, Invalid, InvalidField, Metadata,
     Mode, Partition, ShortText, Tenant, Timestamp,
@@ -58,9 +59,7 @@ impl Eq for EventData {}
 
 impl FromJson for EventData {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        if !json.get().starts_with('{') {
-            return Err(Invalid::because("must be an object"));
-        }
+        require_object(json)?;
         if is_too_deep(json.get()) {
             return Err(Invalid::because(format!("must not be nested deeper than {MAX_DEPTH} levels")));
         }

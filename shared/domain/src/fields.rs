@@ -107,9 +107,7 @@ impl<'a> Fields<'a> {
     /// Takes an object apart that must be there.
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, InvalidField> {
         let json = self.take(name).ok_or_else(|| InvalidField::of(name, Invalid::because("is required")))?;
-        if !json.get().starts_with('{') {
-            return Err(InvalidField::of(name, Invalid::because("must be an object")));
-        }
+        require_object(json).map_err(|reason| InvalidField::of(name, reason))?;
         Self::parse(json.get())
     }
 
@@ -175,6 +173,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 /// A field's name: borrowed unless it holds escapes.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Refuses what is no object.
+pub(crate) fn require_object(json: &RawValue) -> Result<(), Invalid> {
+    if json.get().starts_with('{') { Ok(()) } else { Err(Invalid::because("must be an object")) }
+}
 
 /// The fields of an object as pairs, for values whose names are the sender's own.
 pub(crate) fn pairs(json: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Invalid> {
