@@ -1,18 +1,12 @@
 //! What arrives at endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-};
 use http::StatusCode;
-use posthorn_domain::DeliveryStatus;
 use posthorn_local::Receiver;
-use posthorn_local_aws::clients;
 use serde_json::{Value, json};
 
-use crate::harness::{TestStores, TestSystem, local_tenant, next, text};
+use crate::harness::{TestStores, TestSystem, next, text};
 
 const QUICK_RETRIES: (&str, &str) = ("RETRY_SCHEDULE", "1s, 1s, 1s");
 
@@ -95,43 +89,4 @@ async fn odd_data_reaches_every_attempt_byte_for_byte() {
         assert_eq!((again.event_id(), &again.body), (first.event_id(), &first.body));
     }
     system.stores.until_idle().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_whose_record_is_refused_stays_on_its_queue_and_is_delivered_after_redelivery() {
-    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let stores = TestStores::with_visibility(Duration::from_millis(500)).await;
-    let system = TestSystem::with(stores, &[("EVENTS_TABLE", "LaterTable")]).await;
-    system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
-    system.stores.prove_endpoints().await;
-    let event = json!({ "type": "order.paid", "data": { "object": { "id": "1" } } });
-    let (status, accepted) = system.request("POST", "/api/events", Some(&event)).await;
-    assert_eq!(status, 202, "{accepted}");
-    let id = text(&accepted, "id");
-
-    assert_eq!(next(&mut receiver).await.event_id(), id);
-    assert_eq!(system.stores.depth("EventsQueue").await, 1, "an event without a record is not done with");
-    create_events_table(&system.stores, "LaterTable").await;
-    assert_eq!(next(&mut receiver).await.event_id(), id, "the delivery is made again, and recorded");
-    system.stores.until_idle().await;
-
-    let mut environment = system.stores.environment("fan-out");
-    environment.insert("EVENTS_TABLE".to_owned(), "LaterTable".to_owned());
-    let log = TestStores::runtime_of(environment).event_log().unwrap();
-    let record = log.get(&local_tenant(), id.parse().unwrap()).await.unwrap().expect("it is on record");
-    assert_eq!(record.deliveries[0].status, DeliveryStatus::Succeeded);
-}
-
-async fn create_events_table(stores: &TestStores, name: &str) {
-    let key = |name: &str, kind: KeyType| {
-        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
-    };
-    let attribute = |name: &str| {
-        let attribute = AttributeDefinition::builder().attribute_name(name);
-        attribute.attribute_type(ScalarAttributeType::S).build().unwrap()
-    };
-    let create = clients::dynamodb(&stores.stores.dynamodb).create_table().table_name(name);
-    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
-    let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
-    create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
 use futures::future::join_all;
 use http::StatusCode;
 use posthorn_domain::{DeliveryStatus, EventId, Partition};
@@ -101,6 +104,37 @@ async fn with_too_little_time_left_no_post_is_begun_and_the_message_is_handed_ba
     machine.time_left = Duration::from_secs(30);
     machine.pass(Duration::from_mins(4)).await;
     assert_eq!(next(&mut receiver).await.event_id(), id.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_record_is_refused_stays_on_its_queue_and_is_delivered_after_redelivery() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let machine = TimeMachine::start(&[("EVENTS_TABLE", "LaterTable")]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    machine.prove(&[endpoint]).await;
+    let id = machine.publish("order.paid").await;
+    machine.work().await;
+    assert_eq!(next(&mut receiver).await.event_id(), id.to_string());
+    assert_eq!(machine.stores.depth("EventsQueue").await, 1, "an event without a record is not done with");
+    create_events_table(&machine.stores, "LaterTable").await;
+    machine.pass(Duration::from_mins(4)).await;
+    assert_eq!(next(&mut receiver).await.event_id(), id.to_string(), "the delivery is made again");
+    assert_eq!(machine.delivery(id).await.status, DeliveryStatus::Succeeded);
+    machine.stores.until_idle().await;
+}
+
+async fn create_events_table(stores: &TestStores, name: &str) {
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
+    };
+    let attribute = |name: &str| {
+        let attribute = AttributeDefinition::builder().attribute_name(name);
+        attribute.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let create = clients::dynamodb(&stores.stores.dynamodb).create_table().table_name(name);
+    let create = create.key_schema(key("pk", KeyType::Hash)).key_schema(key("sk", KeyType::Range));
+    let create = create.attribute_definitions(attribute("pk")).attribute_definitions(attribute("sk"));
+    create.billing_mode(BillingMode::PayPerRequest).send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
