@@ -94,7 +94,7 @@ pub(super) fn binaries() -> Result<PathBuf> {
     let empty = folder.join(EMPTY);
     anyhow::ensure!(
         empty.exists(),
-        "{} is not there: build the functions first, with `cargo build --release --workspace`",
+        "{} is not there: build the functions first, with `cargo build --release --workspace --exclude posthorn-admin`",
         empty.display()
     );
     Ok(folder)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use posthorn_domain::{Attempt, Delivery, Endpoint, Timestamp};
 use posthorn_storage::RecordKey;
 use tokio::time::timeout;
@@ -39,6 +40,6 @@ impl Postman {
             };
             self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
         });
-        join_all(attempts).await
+        attempts.collect::<FuturesOrdered<_>>().collect().await
     }
 }

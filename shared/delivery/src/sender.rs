@@ -20,6 +20,10 @@ const MAX_ANSWER_BYTES: u32 = 64 * 1024;
 /// The most bytes of an answer's body that are kept.
 const KEPT_ANSWER_BYTES: usize = 1024;
 
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
 /// How many headers most requests have, with those that the HTTP client adds.
 const COMMON_HEADERS: usize = 8;
 
@@ -123,9 +127,9 @@ fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) 
     let mut headers = HeaderMap::with_capacity(COMMON_HEADERS);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))));
-    headers.insert("webhook-id", value(event_id.to_string()));
-    headers.insert("webhook-timestamp", at.as_seconds().into());
-    headers.insert("webhook-signature", value(sign(endpoint.signing_secrets(at), event_id, at, body)));
+    headers.insert(WEBHOOK_ID, value(event_id.to_string()));
+    headers.insert(WEBHOOK_TIMESTAMP, at.as_seconds().into());
+    headers.insert(WEBHOOK_SIGNATURE, value(sign(endpoint.signing_secrets(at), event_id, at, body)));
     for (name, text) in endpoint.headers.iter() {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("its type takes tokens only");
         let mut value = HeaderValue::from_str(text).expect("its type takes visible ASCII only");
