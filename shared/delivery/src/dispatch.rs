@@ -40,6 +40,7 @@ impl Postman {
             };
             self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
         });
+        // Polls those that wake, where `join_all` polls all of them if they are few.
         attempts.collect::<FuturesOrdered<_>>().collect().await
     }
 }
