@@ -16,15 +16,13 @@ pub fn sign<'a>(
     body: &[u8],
 ) -> String {
     let head = format!("{id}.{}.", timestamp.as_seconds());
-    let mut value = String::new();
-    for secret in secrets {
+    let signature = |secret: &Secret| {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.key()).expect("HMAC takes keys of any length");
         mac.update(head.as_bytes());
         mac.update(body);
-        value.push_str(if value.is_empty() { "v1," } else { " v1," });
-        STANDARD.encode_string(mac.finalize().into_bytes(), &mut value);
-    }
-    value
+        format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    };
+    secrets.into_iter().map(signature).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use ulid::{ULID_LEN, Ulid};
+use ulid::Ulid;
 
 use crate::{EventType, Invalid, Random, Timestamp};
 
@@ -65,8 +65,7 @@ macro_rules! prefixed_id {
 
         impl fmt::Display for $id {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($prefix)?;
-                f.write_str(self.0.array_to_str(&mut [0; ULID_LEN]))
+                write!(f, concat!($prefix, "{}"), self.0)
             }
         }
 
