@@ -34,7 +34,7 @@ pub struct Template {
 pub struct FunctionSpec {
     /// The name of its resource, such as `FanOutFunction`.
     pub logical_id: String,
-    /// The name of its binary, such as `fan-out`.
+    /// Its name, which the template gives as `Handler`, such as `fan-out`.
     pub name: String,
     /// How long an invocation may take.
     pub timeout: Duration,
@@ -114,18 +114,18 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Properties {
+        handler: String,
         timeout: u64,
         memory_size: u32,
         #[serde(default)]
         events: BTreeMap<String, Value>,
     }
 
-    let binary = resource["Metadata"]["BuildProperties"]["Binary"].as_str();
     let properties = over(globals, &resource["Properties"]);
-    let Properties { timeout, memory_size, events } = typed(&properties)?;
+    let Properties { handler, timeout, memory_size, events } = typed(&properties)?;
     let mut function = FunctionSpec {
         logical_id: logical_id.to_owned(),
-        name: binary.context("its Metadata has no BuildProperties.Binary")?.to_owned(),
+        name: handler,
         timeout: Duration::from_secs(timeout),
         memory_mb: memory_size,
         environment: environment(&properties["Environment"]["Variables"])?,
@@ -347,8 +347,8 @@ Resources:
       TimeToLiveSpecification: {AttributeName: expires_at, Enabled: true}
   WorkFunction:
     Type: AWS::Serverless::Function
-    Metadata: {BuildProperties: {Binary: work}}
     Properties:
+      Handler: work
       Timeout: 30
       Environment: {Variables: {DAYS: !Ref Days, QUEUE: !Ref Jobs, TABLE: !Ref Rows}}
       Events:
@@ -403,6 +403,6 @@ Resources:
             "cron(0 9 * * ? *)",
             "Clock: the schedule cron(0 9 * * ? *) is not understood",
         );
-        check("{Binary: work}", "{}", "its Metadata has no BuildProperties.Binary");
+        check("Handler: work", "", "WorkFunction: missing field `Handler`");
     }
 }
