@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use posthorn_domain::{Clock as _, KeyGrant, KeyId, Mode, Scope};
+use posthorn_functions::{Function, set_up};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, REGION, Template};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
@@ -14,7 +15,6 @@ use posthorn_storage::{KeyHash, Written};
 use crate::gateway::{Gateway, Target};
 use crate::install_tls;
 use crate::poller::Poller;
-use crate::registry::{self, Function};
 use crate::scheduler::Scheduler;
 use crate::tasks::{Tasks, listen};
 
@@ -57,7 +57,8 @@ impl Functions {
         let (mut gateway, mut tasks) =
             (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
         for spec in &template.functions {
-            match registry::function(&spec.name, &runtime(spec, options)?)? {
+            let function = set_up(&spec.name, &runtime(spec, options)?);
+            match function.with_context(|| format!("{} cannot start", spec.logical_id))? {
                 Function::Http(function) => {
                     require_none(spec, "queues or schedules", spec.queues.len() + spec.schedules.len())?;
                     gateway.add(&spec.routes, &Target { function, timeout: spec.timeout })?;

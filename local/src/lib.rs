@@ -12,7 +12,6 @@ mod load;
 mod poller;
 mod proxy;
 mod receiver;
-mod registry;
 mod runtime_api;
 mod scheduler;
 mod stores;

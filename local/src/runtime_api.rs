@@ -59,20 +59,21 @@ impl RuntimeApi {
         Ok(Self { address, polls, answers, _tasks: tasks })
     }
 
-    /// Starts a function's binary, with this environment and what Lambda adds to it; its log goes to `log`. Dropped, it is
-    /// ended.
+    /// Starts a binary as the function of this name, with this environment and what Lambda adds to it; its log goes to
+    /// `log`. Dropped, it is ended.
     pub fn spawn(
         &self,
         binary: &Path,
+        function: &str,
         environment: impl IntoIterator<Item = (String, String)>,
         log: Stdio,
     ) -> Result<Child> {
-        let name = binary.file_stem().unwrap_or_default();
         Command::new(binary)
             .env_clear()
             .envs(environment)
+            .env("_HANDLER", function)
             .env("AWS_LAMBDA_RUNTIME_API", &self.address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", name)
+            .env("AWS_LAMBDA_FUNCTION_NAME", function)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
             .env("AWS_LAMBDA_LOG_STREAM_NAME", "sample")

@@ -14,6 +14,7 @@ use posthorn_local_aws::template::{Template, queue_url};
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
+use super::cold_start::Binaries;
 use super::meter::{Meter, Used};
 use super::processes::Part;
 use super::report::{Bound, Goal, Report, Row};
@@ -47,8 +48,8 @@ pub struct Cost {
     pub program: PathBuf,
     /// The template.
     pub template: PathBuf,
-    /// Where the functions' binaries are, whose log is measured; without them it counts as nothing.
-    pub binaries: Option<PathBuf>,
+    /// What is deployed, whose log is measured; without it that counts as nothing.
+    pub binaries: Option<Binaries>,
     /// About how many bytes an event's body has.
     pub event_bytes: usize,
     /// How many endpoints want each event.
@@ -231,7 +232,7 @@ impl Cost {
         let messages = if self.full_batches { BATCH } else { 1 };
         let batch = rig::batch((0..messages).map(|_| rig::message(&rig::event(self.event_bytes))));
         let mut api = RuntimeApi::start(Some(serde_json::to_string(&batch)?)).await?;
-        let mut process = api.spawn(&binaries.join("fan-out"), environment, Stdio::piped())?;
+        let mut process = api.spawn(&binaries.of("fan-out"), "fan-out", environment, Stdio::piped())?;
         let (kind, answer) = timeout(PATIENCE, api.answered()).await.context("fan-out does not answer")?;
         ensure!(kind == "response", "fan-out fails: {}", String::from_utf8_lossy(&answer));
         process.start_kill()?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::body::Bytes;
 use cpu_time::ThreadTime;
@@ -14,9 +14,10 @@ use posthorn_domain::{
     Attempt, Clock as _, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Event, EventId,
     EventMessage, Random as _, Timestamp,
 };
+use posthorn_functions::set_up;
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
-use posthorn_runtime::{SqsFunction, SystemClock, SystemRandom};
+use posthorn_runtime::{Runtime, SqsFunction, SystemClock, SystemRandom};
 use posthorn_storage::{Chunk, DeliveryOutbox, EventLog, EventRecord, Progress, RecordKey, Written};
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -34,6 +35,11 @@ const BATCH: usize = 10;
 const CHUNK: usize = 50;
 /// How long a batch may take, by Lambda's clock.
 const DEADLINE: Duration = Duration::from_mins(10);
+
+/// The function behind a queue.
+fn worker(name: &str, runtime: &Runtime) -> Result<SqsFunction> {
+    set_up(name, runtime)?.sqs().with_context(|| format!("{name} takes no messages"))
+}
 
 /// What is measured: how many deliveries, to how many endpoints each event.
 #[derive(Debug, Clone)]
@@ -112,9 +118,9 @@ impl FanOut {
         let (endpoints, batches) = (endpoints.to_vec(), self.deliveries.div_ceil(BATCH * self.endpoints));
         let work = async move || {
             let posts = Loop { client: reqwest::Client::builder().no_proxy().build()?, endpoints };
-            let calls = Calls { log: deliver.event_log()?, outbox: deliver.deliveries()? };
+            let calls = Calls { log: deliver.event_log()?, outbox: deliver.deliveries_queue()? };
             let functions =
-                Functions { fan_out: fan_out::function(&fan_out)?, deliver: deliver::function(&deliver)? };
+                Functions { fan_out: worker("fan-out", &fan_out)?, deliver: worker("deliver", &deliver)? };
             let [mut bare, mut signed, mut floor, mut whole] = [Duration::ZERO; 4];
             for number in 0..=batches {
                 if number == 1 {

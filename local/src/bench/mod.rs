@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::StoresOptions;
-pub use cold_start::{ColdStart, cold_starts};
+pub use cold_start::{Binaries, ColdStart, cold_starts};
 pub use cost::{Bill, Cost};
 pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
@@ -67,14 +67,14 @@ pub enum Benchmark {
 pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) -> Result<()> {
     let report = match benchmark {
         Benchmark::ColdStart { rounds } => {
-            let starts = cold_starts(template, &cold_start::binaries()?, *rounds).await?;
+            let starts = cold_starts(template, &Binaries::beside_this_program()?, *rounds).await?;
             cold_start::report(&starts)
         }
         Benchmark::Cost => {
             let mut bills = Vec::new();
             for (event_bytes, endpoints, full_batches, failures, events) in cost::SHAPES {
                 let (program, template) = (std::env::current_exe()?, template.to_owned());
-                let binaries = Some(cold_start::binaries()?);
+                let binaries = Some(Binaries::beside_this_program()?);
                 let shape = Cost {
                     program,
                     template,

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, COOKIE, HOST, USER_AGENT};
 use http::request::Parts;
 use posthorn_domain::{Clock as _, Random as _};
-use posthorn_local_aws::template::{AWS_ACCOUNT, Route};
+use posthorn_local_aws::template::AWS_ACCOUNT;
 use posthorn_runtime::{SystemClock, SystemRandom};
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -20,7 +20,8 @@ pub(super) struct Invocation<'a> {
     pub(super) head: Parts,
     pub(super) body: Bytes,
     pub(super) caller: SocketAddr,
-    pub(super) route: &'a Route,
+    /// The route's key, such as `GET /api/events`.
+    pub(super) route: &'a str,
     /// The parameters of the path.
     pub(super) parameters: BTreeMap<String, String>,
 }
@@ -31,7 +32,7 @@ impl Invocation<'_> {
         let (body, is_base64) = self.body();
         json!({
             "version": "2.0",
-            "routeKey": self.route_key(),
+            "routeKey": self.route,
             "rawPath": self.head.uri.path(),
             "rawQueryString": self.head.uri.query().unwrap_or_default(),
             "cookies": self.cookies(),
@@ -53,22 +54,18 @@ impl Invocation<'_> {
             "domainName": text(&self.head.headers, HOST),
             "domainPrefix": "local",
             "http": {
-                "method": self.route.method,
+                "method": self.head.method.as_str(),
                 "path": self.head.uri.path(),
                 "protocol": format!("{:?}", self.head.version),
                 "sourceIp": self.caller.ip(),
                 "userAgent": text(&self.head.headers, USER_AGENT),
             },
             "requestId": format!("{:016x}", SystemRandom.bits()),
-            "routeKey": self.route_key(),
+            "routeKey": self.route,
             "stage": "$default",
             "time": time.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
             "timeEpoch": now.as_millis(),
         })
-    }
-
-    fn route_key(&self) -> String {
-        format!("{} {}", self.route.method, self.route.path)
     }
 
     fn cookies(&self) -> Vec<&str> {

@@ -33,10 +33,15 @@ pub(crate) struct Target {
     pub(crate) timeout: Duration,
 }
 
+/// The key, and the path, of the route that takes every request for which there is no other.
+const DEFAULT_ROUTE: &str = "$default";
+
 /// The routes of an HTTP API.
 pub(crate) struct Gateway {
-    /// By method.
-    routers: BTreeMap<String, Router<(Route, Target)>>,
+    /// The key and the target of each route, by method.
+    routers: BTreeMap<String, Router<(String, Target)>>,
+    /// What answers where there is no route.
+    default: Option<Target>,
     /// What a request without `Authorization` gets.
     authorization: HeaderValue,
     /// What it gets where it asks for test data.
@@ -49,6 +54,7 @@ impl Gateway {
         let bearer = |key: &str| HeaderValue::try_from(format!("Bearer {key}"));
         Ok(Self {
             routers: BTreeMap::new(),
+            default: None,
             authorization: bearer(key)?,
             test_authorization: bearer(test_key)?,
         })
@@ -56,11 +62,16 @@ impl Gateway {
 
     /// Sends the requests of these routes to this function.
     pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
-        for route in routes {
-            let of_method = self.routers.entry(route.method.clone()).or_default();
+        for Route { method, path } in routes {
+            if path == DEFAULT_ROUTE {
+                self.default = Some(target.clone());
+                continue;
+            }
+            let key = format!("{method} {path}");
+            let of_method = self.routers.entry(method.clone()).or_default();
             of_method
-                .insert(route.path.clone(), (route.clone(), target.clone()))
-                .with_context(|| format!("the route {} {} cannot be added", route.method, route.path))?;
+                .insert(path.clone(), (key.clone(), target.clone()))
+                .with_context(|| format!("the route {key} cannot be added"))?;
         }
         Ok(())
     }
@@ -81,15 +92,22 @@ impl Gateway {
         Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown).await?)
     }
 
+    /// The key, the target and the path's parameters of the route that a request takes.
+    fn find(&self, method: &str, path: &str) -> Option<(&str, &Target, BTreeMap<String, String>)> {
+        let found = self.routers.get(method).and_then(|router| router.at(path).ok());
+        let Some(found) = found else {
+            return self.default.as_ref().map(|target| (DEFAULT_ROUTE, target, BTreeMap::new()));
+        };
+        let (key, target) = found.value;
+        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Some((key, target, parameters.collect()))
+    }
+
     async fn answer(&self, caller: SocketAddr, request: Request) -> http::Response<Body> {
         let (mut head, body) = request.into_parts();
-        let router = self.routers.get(head.method.as_str());
-        let path = head.uri.path().to_owned();
-        let Some(found) = router.and_then(|router| router.at(&path).ok()) else {
+        let Some((route, target, parameters)) = self.find(head.method.as_str(), head.uri.path()) else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
-        let (route, target) = found.value;
-        let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
         let is_test = query.into_iter().any(|(name, value)| name == "livemode" && value == "false");
         let authorization = if is_test { &self.test_authorization } else { &self.authorization };
@@ -97,7 +115,7 @@ impl Gateway {
         let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
             return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
         };
-        let event = Invocation { head, body, caller, route, parameters: parameters.collect() }.event();
+        let event = Invocation { head, body, caller, route, parameters }.event();
         let answer = AssertUnwindSafe(target.invoke(&event.to_string())).catch_unwind().await;
         answer.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
     }

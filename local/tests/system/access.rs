@@ -13,7 +13,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
 use crate::contract;
-use crate::harness::{TestStores, TestSystem, text};
+use crate::harness::{TestStores, TestSystem, route, text};
 use crate::time_machine::TimeMachine;
 
 /// Every route that needs a key, with a body that would do, and the scopes that it takes. What stands in braces in a path is
@@ -215,7 +215,7 @@ async fn a_key_ends_when_it_expires_and_soon_after_it_is_revoked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_stands_in_for_a_key_is_refused() {
     let stores = TestStores::start().await;
-    let list = list_events::function(&stores.runtime("list-events")).unwrap();
+    let list = route("list-events", &stores.runtime("list-events"));
     let runtime = tokio::runtime::Handle::current();
     let answer = |authorization: Vec<u8>| {
         let Ok(header) = HeaderValue::from_bytes(&authorization) else { return Ok(()) };

@@ -7,7 +7,7 @@ use posthorn_runtime::HttpFunction;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::harness::TestStores;
+use crate::harness::{TestStores, route};
 
 /// Bytes, texts, and JSON that is nearly right.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
@@ -24,10 +24,10 @@ async fn no_body_makes_a_handler_panic() {
     let stores = TestStores::start().await;
     stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
     let functions: [(&str, HttpFunction); 4] = [
-        ("/api/webhook-endpoints", create_endpoint::function(&stores.runtime("create-endpoint")).unwrap()),
-        ("/api/webhook-endpoints/x", update_endpoint::function(&stores.runtime("update-endpoint")).unwrap()),
-        ("/api/events", publish_event::function(&stores.runtime("publish-event")).unwrap()),
-        ("/api/events/batch", publish_event::function(&stores.runtime("publish-event")).unwrap()),
+        ("/api/webhook-endpoints", route("create-endpoint", &stores.runtime("create-endpoint"))),
+        ("/api/webhook-endpoints/x", route("update-endpoint", &stores.runtime("update-endpoint"))),
+        ("/api/events", route("publish-event", &stores.runtime("publish-event"))),
+        ("/api/events/batch", route("publish-event", &stores.runtime("publish-event"))),
     ];
     let handle = tokio::runtime::Handle::current();
     let all_answer = move || {

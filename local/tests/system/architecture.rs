@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
+use posthorn_functions::names;
 use posthorn_local_aws::template::Template;
 
 use crate::harness::template;
@@ -17,12 +19,6 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         (package.name.to_string(), normal.map(|needed| needed.name).collect())
     });
     packages.collect()
-}
-
-fn function_folders() -> BTreeSet<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-    entries.map(|name| name.into_string().unwrap()).collect()
 }
 
 #[test]
@@ -41,9 +37,7 @@ fn crates_depend_downwards_only() {
     check("posthorn-local-aws", &[]);
     let below = ["posthorn-domain", "posthorn-storage", "posthorn-delivery", "posthorn-api"];
     check("posthorn-runtime", &below);
-    for function in function_folders() {
-        check(&function, &[&below[..], &["posthorn-runtime"]].concat());
-    }
+    check("posthorn-functions", &[&below[..], &["posthorn-runtime"]].concat());
 }
 
 #[test]
@@ -69,10 +63,10 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
 }
 
 #[test]
-fn folders_template_and_samples_name_the_same_functions() {
+fn binary_template_and_samples_name_the_same_functions() {
     let template = Template::load(&template(), "http://127.0.0.1:9324").unwrap();
     let in_template: BTreeSet<String> = template.functions.iter().map(|spec| spec.name.clone()).collect();
-    assert_eq!(in_template, function_folders());
+    assert_eq!(in_template, names().map(str::to_owned).collect());
     for spec in &template.functions {
         let pascal: String = spec.name.split('-').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
         assert_eq!(spec.logical_id, format!("{pascal}Function"));
@@ -80,5 +74,57 @@ fn folders_template_and_samples_name_the_same_functions() {
         assert!(callers > 0, "nothing calls {}", spec.name);
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../events/{}.json", spec.name));
         assert!(sample.exists(), "{} is missing", sample.display());
+    }
+}
+
+/// The features with which each crate is built into these packages on Lambda.
+fn features(packages: &[&str]) -> BTreeSet<String> {
+    let cargo = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix=none", "--edges=normal", "--target=x86_64-unknown-linux-gnu"])
+        .args(["--format={p} {f}"])
+        .args(packages)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(cargo.status.success(), "{}", String::from_utf8_lossy(&cargo.stderr));
+    let features = String::from_utf8(cargo.stdout).unwrap();
+    let features = features.lines().filter_map(|line| {
+        let mut words = line.trim_end_matches("(*)").trim().rsplitn(2, ' ');
+        let (features, package) = (words.next()?, words.next()?);
+        let name = package.split(' ').next()?.to_owned();
+        Some(features.split(',').map(move |feature| format!("{name}/{feature}")).collect::<Vec<_>>())
+    });
+    features.flatten().collect()
+}
+
+#[test]
+fn what_is_built_for_lambda_has_no_feature_that_only_other_programs_ask_for() {
+    let (functions, all) = (features(&["--package=posthorn-functions"]), features(&["--workspace"]));
+    let for_others: BTreeSet<_> = all.difference(&functions).map(String::as_str).collect();
+    for feature in ["aws-smithy-runtime-api/test-util", "hyper/server", "tokio/process"] {
+        assert!(for_others.contains(feature), "{feature} should be among what only the laptop asks for");
+    }
+    for feature in ["tokio/rt", "hyper/client", "reqwest/http2"] {
+        assert!(functions.contains(feature), "{feature} should be among what the functions ask for");
+    }
+    // With a manifest of its own in `CodeUri`, SAM builds that package alone, and Cargo unifies no features with others.
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/Cargo.toml");
+    assert!(manifest.exists());
+    assert!(!Path::new(env!("CARGO_MANIFEST_DIR")).join("../CargoLambda.toml").exists());
+}
+
+#[test]
+fn the_release_profile_names_what_cargo_lambda_would_choose_otherwise() {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let manifest = std::fs::read_to_string(manifest).unwrap();
+    let (_, profile) = manifest.split_once("\n[profile.release]\n").unwrap();
+    let profile = profile.split("\n[").next().unwrap();
+    let value = |key: &str| {
+        let mut lines = profile.lines().filter_map(|line| line.split_once(" = "));
+        lines.find_map(|(name, value)| (name == key).then_some(value))
+    };
+    assert_eq!(value("panic"), Some("\"unwind\""));
+    for key in ["lto", "codegen-units", "strip"] {
+        assert!(value(key).is_some(), "[profile.release] should name {key}");
     }
 }

@@ -1,11 +1,11 @@
-//! The binaries as Lambda starts them, against a Runtime API served here. They must have been built, in the profile that
-//! the test is: `cargo build --workspace`, or with `--release`.
+//! The binary that is deployed, started as Lambda starts it, against a Runtime API served here. It must have been built:
+//! `cargo lambda build --release -p posthorn-functions -p empty-function`.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use http::StatusCode;
-use posthorn_local::bench::cold_starts;
+use posthorn_local::bench::{Binaries, cold_starts};
 use posthorn_local::{Receiver, RuntimeApi};
 use posthorn_local_aws::template::Template;
 use serde_json::{Value, json};
@@ -15,10 +15,10 @@ use crate::harness::{PATIENCE, TestStores, template};
 use crate::metrics::values;
 use crate::samples::{sample, stores_for_samples};
 
-fn binary(function: &str) -> PathBuf {
+fn binaries() -> Binaries {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
     let target = option_env!("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
-    target.join(if cfg!(debug_assertions) { "debug" } else { "release" }).join(function)
+    Binaries::in_folder(target.join("lambda")).unwrap()
 }
 
 async fn invoke(stores: &TestStores, function: &str) -> Value {
@@ -28,7 +28,8 @@ async fn invoke(stores: &TestStores, function: &str) -> Value {
 /// What a function answers, and the lines that it writes to its log for CloudWatch to make metrics of.
 async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<String>) {
     let mut api = RuntimeApi::start(Some(sample(function))).await.unwrap();
-    let mut process = api.spawn(&binary(function), stores.environment(function), Stdio::piped()).unwrap();
+    let (binary, environment) = (binaries().of(function), stores.environment(function));
+    let mut process = api.spawn(&binary, function, environment, Stdio::piped()).unwrap();
     let (kind, body) = timeout(PATIENCE, api.answered()).await.expect("it should answer");
     process.start_kill().unwrap();
     // The line was written before the answer was given.
@@ -39,17 +40,16 @@ async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the binaries: cargo build --workspace"]
-async fn every_binary_gets_ready_where_nothing_answers() {
-    let folder = binary("fan-out").parent().unwrap().to_owned();
-    let starts = cold_starts(&template(), &folder, 1).await.unwrap();
+#[ignore = "needs what is deployed: cargo lambda build --release -p posthorn-functions -p empty-function"]
+async fn every_function_gets_ready_where_nothing_answers() {
+    let starts = cold_starts(&template(), &binaries(), 1).await.unwrap();
     assert_eq!(starts.len(), Template::load(&template(), "http://127.0.0.1:1").unwrap().functions.len() + 1);
     assert!(starts.iter().all(|start| start.resident_mb > 0.0), "{starts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs the binaries: cargo build --workspace"]
-async fn every_binary_answers_its_sample() {
+#[ignore = "needs what is deployed: cargo lambda build --release -p posthorn-functions -p empty-function"]
+async fn every_function_answers_its_sample() {
     let receiver = Receiver::start(0, |_, _| StatusCode::SERVICE_UNAVAILABLE).await.unwrap();
     let stores = stores_for_samples(&receiver.url).await;
     for (function, status) in [
@@ -66,6 +66,7 @@ async fn every_binary_answers_its_sample() {
         ("list-attempts", 200),
         ("list-event-types", 200),
         ("get-openapi", 200),
+        ("not-found", 404),
         ("publish-event", 202),
     ] {
         let answer = invoke(&stores, function).await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 const ADDRESS: &str = "https://posthorn.example/openapi.json";
 
 pub(crate) static DOCUMENT: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(get_openapi::DOCUMENT).unwrap());
+    LazyLock::new(|| serde_json::from_str(posthorn_functions::DOCUMENT).unwrap());
 
 static REGISTRY: LazyLock<Registry<'static>> =
     LazyLock::new(|| Registry::new().add(ADDRESS, &*DOCUMENT).unwrap().prepare().unwrap());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use posthorn_functions::set_up;
 use posthorn_local::Receiver;
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
@@ -81,12 +82,7 @@ async fn a_function_does_not_start_with_a_guard_that_makes_no_sense() {
             let mut environment = stores.environment(function);
             environment.insert(name.to_owned(), value.to_owned());
             let runtime = TestStores::runtime_of(environment);
-            let refusal = match function {
-                "create-endpoint" => create_endpoint::function(&runtime).err(),
-                "update-endpoint" => update_endpoint::function(&runtime).err(),
-                "fan-out" => fan_out::function(&runtime).err(),
-                _ => deliver::function(&runtime).err(),
-            };
+            let refusal = set_up(function, &runtime).err();
             assert_eq!(refusal.map(|refusal| refusal.to_string()).as_deref(), Some(error), "{function}");
         }
     };

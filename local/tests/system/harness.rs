@@ -9,12 +9,13 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use http::StatusCode;
 use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
+use posthorn_functions::set_up;
 use posthorn_local::{
     Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions, allow_this_machine,
 };
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
-use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
+use posthorn_runtime::{HttpFunction, Runtime, Settings, SqsFunction, SystemClock, SystemRandom};
 use posthorn_storage::{KeyHash, Written};
 use serde_json::Value;
 use tokio::time::{interval, timeout};
@@ -26,6 +27,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) fn template() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")
+}
+
+/// The function of a route.
+pub(crate) fn route(name: &str, runtime: &Runtime) -> HttpFunction {
+    set_up(name, runtime).unwrap().http().unwrap()
+}
+
+/// The function behind a queue.
+pub(crate) fn worker(name: &str, runtime: &Runtime) -> SqsFunction {
+    set_up(name, runtime).unwrap().sqs().unwrap()
 }
 
 /// Tables and queues, and what functions would be told of them.

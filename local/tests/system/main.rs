@@ -31,5 +31,7 @@ mod rights;
 mod samples;
 mod sealed_secrets;
 mod secrets;
+mod settings;
 mod test_events;
 mod time_machine;
+mod unknown_routes;

@@ -11,7 +11,7 @@ use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Receiver};
 use posthorn_runtime::{HttpFunction, SqsFunction, SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
-use crate::harness::{TestStores, local_tenant, next};
+use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// A deadline that leaves time enough.
 fn soon() -> Timestamp {
@@ -46,34 +46,37 @@ async fn call(function: &HttpFunction, name: &str) -> u16 {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_routes_functions_answer_their_samples() {
     let stores = stores_for_samples("https://example.com/").await;
-    let runtime = |name| stores.runtime(name);
-    let check = async |function: HttpFunction, name: &str, wanted: u16| {
+    let check = async |function: &str, name: &str, wanted: u16| {
+        let function = route(function, &stores.runtime(function));
         assert_eq!(call(&function, name).await, wanted, "{name}");
     };
-    let publish = || publish_event::function(&runtime("publish-event")).unwrap();
-    check(create_endpoint::function(&runtime("create-endpoint")).unwrap(), "create-endpoint", 201).await;
-    check(list_endpoints::function(&runtime("list-endpoints")).unwrap(), "list-endpoints", 200).await;
-    check(get_endpoint::function(&runtime("get-endpoint")).unwrap(), "get-endpoint", 200).await;
-    check(update_endpoint::function(&runtime("update-endpoint")).unwrap(), "update-endpoint", 200).await;
-    check(get_secret::function(&runtime("get-secret")).unwrap(), "get-secret", 200).await;
-    check(rotate_secret::function(&runtime("rotate-secret")).unwrap(), "rotate-secret", 200).await;
-    check(test_endpoint::function(&runtime("test-endpoint")).unwrap(), "test-endpoint", 202).await;
-    check(recover_endpoint::function(&runtime("recover-endpoint")).unwrap(), "recover-endpoint", 202).await;
-    check(get_recovery::function(&runtime("get-recovery")).unwrap(), "get-recovery", 404).await;
-    check(list_events::function(&runtime("list-events")).unwrap(), "list-events", 200).await;
-    check(list_attempts::function(&runtime("list-attempts")).unwrap(), "list-attempts", 200).await;
-    check(delete_endpoint::function(&runtime("delete-endpoint")).unwrap(), "delete-endpoint", 200).await;
-    check(list_event_types::function(&runtime("list-event-types")).unwrap(), "list-event-types", 200).await;
-    check(get_openapi::function(&runtime("get-openapi")).unwrap(), "get-openapi", 200).await;
-    check(publish(), "publish-event", 202).await;
-    check(publish(), "publish-event-batch", 202).await;
+    for (function, wanted) in [
+        ("create-endpoint", 201),
+        ("list-endpoints", 200),
+        ("get-endpoint", 200),
+        ("update-endpoint", 200),
+        ("get-secret", 200),
+        ("rotate-secret", 200),
+        ("test-endpoint", 202),
+        ("recover-endpoint", 202),
+        ("get-recovery", 404),
+        ("list-events", 200),
+        ("list-attempts", 200),
+        ("delete-endpoint", 200),
+        ("list-event-types", 200),
+        ("get-openapi", 200),
+        ("not-found", 404),
+        ("publish-event", 202),
+    ] {
+        check(function, function, wanted).await;
+    }
+    check("publish-event", "publish-event-batch", 202).await;
     assert_eq!(stores.depth("EventsQueue").await, 5);
 
-    let get = || get_event::function(&runtime("get-event")).unwrap();
-    check(get(), "get-event", 404).await;
+    check("get-event", "get-event", 404).await;
     let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();
-    fan_out::function(&runtime("fan-out")).unwrap()(batch, soon()).await.unwrap();
-    check(get(), "get-event", 200).await;
+    worker("fan-out", &stores.runtime("fan-out"))(batch, soon()).await.unwrap();
+    check("get-event", "get-event", 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,17 +88,17 @@ async fn the_queues_functions_handle_their_samples() {
         let batch: SqsEvent = serde_json::from_str(&sample(name)).unwrap();
         function(batch, soon()).await.unwrap().batch_item_failures.len()
     };
-    assert_eq!(handle(fan_out::function(&stores.runtime("fan-out")).unwrap(), "fan-out").await, 0);
+    assert_eq!(handle(worker("fan-out", &stores.runtime("fan-out")), "fan-out").await, 0);
     let first = next(&mut receiver).await;
     assert_eq!(stores.depth("DeliveriesQueue").await, 1, "the failed delivery goes on");
 
     // The sample asks for the second attempt, which is due after the schedule's first wait.
     let mut environment = stores.environment("deliver");
     environment.insert("RETRY_SCHEDULE".to_owned(), "1s".to_owned());
-    let deliver = deliver::function(&TestStores::runtime_of(environment)).unwrap();
+    let deliver = worker("deliver", &TestStores::runtime_of(environment));
     assert_eq!(handle(deliver, "deliver").await, 0);
     assert_eq!(stores.depth("DeliveriesQueue").await, 2, "an attempt that is early is put off");
-    let retry = retry_attempt::function(&stores.runtime("retry-attempt")).unwrap();
+    let retry = route("retry-attempt", &stores.runtime("retry-attempt"));
     assert_eq!(call(&retry, "retry-attempt").await, 202);
     assert_eq!(stores.depth("DeliveriesQueue").await, 3);
     let log = stores.runtime("fan-out").event_log().unwrap();
@@ -109,7 +112,7 @@ async fn a_message_whose_record_cannot_be_written_is_the_one_reported() {
     let stores = stores_for_samples(&receiver.url).await;
     let mut environment = stores.environment("fan-out");
     environment.insert("EVENTS_TABLE".to_owned(), "NoTable".to_owned());
-    let fan_out = fan_out::function(&TestStores::runtime_of(environment)).unwrap();
+    let fan_out = worker("fan-out", &TestStores::runtime_of(environment));
     let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();
     let matched = batch.records[0].message_id.clone().unwrap();
     let failures = fan_out(batch, soon()).await.unwrap().batch_item_failures;

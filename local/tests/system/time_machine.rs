@@ -12,6 +12,7 @@ use posthorn_domain::{
     Clock, Delivery, Endpoint, EventId, EventMessage, Fields, Health, HealthState, NewEndpoint, Random,
     Tenant, Timestamp,
 };
+use posthorn_functions::{names, set_up};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
@@ -21,7 +22,7 @@ use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute,
 use serde_json::{Value, json};
 
 use crate::contract::check_answer;
-use crate::harness::{TestStores, local_tenant};
+use crate::harness::{TestStores, local_tenant, worker};
 use crate::samples::sample;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -100,28 +101,13 @@ impl TimeMachine {
             log: on_events.event_log().unwrap(),
             due: on_schedule.due_retries().unwrap(),
             workers: [
-                ("EventsQueue", fan_out::function(on_events).unwrap()),
-                ("DeliveriesQueue", deliver::function(on_deliveries).unwrap()),
+                ("EventsQueue", worker("fan-out", on_events)),
+                ("DeliveriesQueue", worker("deliver", on_deliveries)),
             ],
-            routes: BTreeMap::from([
-                ("create-endpoint", create_endpoint::function(&runtime("create-endpoint")).unwrap()),
-                ("delete-endpoint", delete_endpoint::function(&runtime("delete-endpoint")).unwrap()),
-                ("get-endpoint", get_endpoint::function(&runtime("get-endpoint")).unwrap()),
-                ("get-event", get_event::function(&runtime("get-event")).unwrap()),
-                ("get-recovery", get_recovery::function(&runtime("get-recovery")).unwrap()),
-                ("get-secret", get_secret::function(&runtime("get-secret")).unwrap()),
-                ("list-attempts", list_attempts::function(&runtime("list-attempts")).unwrap()),
-                ("list-endpoints", list_endpoints::function(&runtime("list-endpoints")).unwrap()),
-                ("list-event-types", list_event_types::function(&runtime("list-event-types")).unwrap()),
-                ("list-events", list_events::function(&runtime("list-events")).unwrap()),
-                ("publish-event", publish_event::function(&runtime("publish-event")).unwrap()),
-                ("recover-endpoint", recover_endpoint::function(&runtime("recover-endpoint")).unwrap()),
-                ("retry-attempt", retry_attempt::function(&runtime("retry-attempt")).unwrap()),
-                ("rotate-secret", rotate_secret::function(&runtime("rotate-secret")).unwrap()),
-                ("test-endpoint", test_endpoint::function(&runtime("test-endpoint")).unwrap()),
-                ("update-endpoint", update_endpoint::function(&runtime("update-endpoint")).unwrap()),
-            ]),
-            sweep_due: sweep_due::function(on_schedule).unwrap(),
+            routes: names()
+                .filter_map(|name| Some((name, set_up(name, &runtime(name)).unwrap().http()?)))
+                .collect(),
+            sweep_due: set_up("sweep-due", on_schedule).unwrap().schedule().unwrap(),
             metrics: workers.iter().map(|(name, runtime)| (*name, runtime.metrics().unwrap())).collect(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,

@@ -4,7 +4,6 @@
 //! wrong into a [`Problem`].
 
 mod access;
-mod apps;
 mod attempts;
 mod enabled;
 mod listing;
@@ -13,10 +12,6 @@ mod request;
 mod response;
 
 pub use access::Access;
-pub use apps::{
-    AttemptsApi, CatalogueApi, EndpointsApi, EventsApi, PublishApi, RecoveriesApi, RecoveryApi,
-    RegistrationApi, RetryApi, TestingApi,
-};
 pub use attempts::attempts_at;
 pub use enabled::require_enabled;
 pub use listing::{

@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use lambda_http::Body;
 use posthorn_domain::{InvalidField, RotationRefused};
@@ -29,12 +29,21 @@ pub enum Problem {
     Forbidden(String),
     /// 404: the caller has nothing of this name.
     NotFound(String),
+    /// 405: the path has other methods.
+    MethodNotAllowed {
+        /// The method asked for.
+        method: String,
+        /// The methods of the path, separated by commas.
+        allowed: String,
+    },
     /// 409: it clashes with what there is.
     Conflict(String),
     /// 413: the body, or an event in it, is too large.
     TooLarge(String),
     /// 415: the body is not declared as JSON.
     UnsupportedMediaType(String),
+    /// 503: AWS did not do its part, or not in time. The cause goes to the log, not to the caller.
+    Unavailable(Box<dyn Error + Send + Sync>),
     /// 500: it is our fault. The cause goes to the log, not to the caller.
     Internal(Box<dyn Error + Send + Sync>),
 }
@@ -85,14 +94,16 @@ impl Problem {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// The problem as a JSON object. That of a 500 says nothing but the request's id.
+    /// The problem as a JSON object. That of a 500 or 503 says nothing of its cause but the request's id.
     pub fn body(&self, request_id: &str) -> impl Serialize + use<> {
         let status = self.status();
         let (error, param) = match self {
@@ -103,14 +114,19 @@ impl Problem {
             | Self::Conflict(error)
             | Self::TooLarge(error)
             | Self::UnsupportedMediaType(error) => (error.clone(), None),
+            Self::MethodNotAllowed { method, allowed } => {
+                (format!("This path has no method {method}, only {allowed}."), None)
+            }
+            Self::Unavailable(cause) => {
+                error!(request_id, error = %describe(cause.as_ref()), "request failed");
+                let advice =
+                    "The service is overloaded or AWS does not answer. Repeat the request a little later.";
+                (format!("{advice} When you report it, name the request {request_id}."), None)
+            }
             Self::Internal(cause) => {
                 error!(request_id, error = %describe(cause.as_ref()), "request failed");
-                (
-                    format!(
-                        "Something went wrong on our side. When you report it, name the request {request_id}."
-                    ),
-                    None,
-                )
+                let apology = "Something went wrong on our side.";
+                (format!("{apology} When you report it, name the request {request_id}."), None)
             }
         };
         ProblemBody {
@@ -131,8 +147,18 @@ impl Problem {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if matches!(self, Self::Unauthorized(_)) {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        match self {
+            Self::Unauthorized(_) => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::MethodNotAllowed { allowed, .. } => {
+                let allowed = HeaderValue::try_from(allowed).expect("methods are visible ASCII");
+                headers.insert(ALLOW, allowed);
+            }
+            Self::Unavailable(_) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
         }
         response
     }
@@ -187,6 +213,9 @@ impl From<StorageError> for Problem {
                 "This account has {limit} webhook endpoints in this mode, which is the most it may have. \
                  Delete one first."
             )),
+            unavailable @ (StorageError::Unavailable { .. } | StorageError::Interrupted) => {
+                Self::Unavailable(Box::new(unavailable))
+            }
             other => Self::Internal(Box::new(other)),
         }
     }

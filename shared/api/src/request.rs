@@ -38,6 +38,16 @@ impl Request {
         &self.id
     }
 
+    /// The method, such as `GET`.
+    pub fn method(&self) -> &str {
+        self.inner.method().as_str()
+    }
+
+    /// The path, without its query.
+    pub fn path(&self) -> &str {
+        self.inner.uri().path()
+    }
+
     /// A header, which must be visible ASCII if it is there.
     pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
         let header = self.inner.headers().get(name).map(HeaderValue::to_str);

@@ -20,7 +20,7 @@ pub use metrics::{Metrics, NAMESPACE};
 pub use outside::{SystemClock, SystemRandom};
 pub use runtime::Runtime;
 pub use schedule::{ScheduleFunction, schedule_function, serve_schedule};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, handler_name};
 pub use sqs::{SqsFunction, serve_sqs, sqs_function};
 
 /// When an invocation is ended.

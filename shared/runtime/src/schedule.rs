@@ -10,7 +10,7 @@ use posthorn_domain::Timestamp;
 use serde::de::IgnoredAny;
 
 use crate::http::describe;
-use crate::{Error, Runtime, SettingsError, deadline};
+use crate::{Error, Metrics, deadline};
 
 /// A function that a schedule calls: takes when it will be ended.
 pub type ScheduleFunction = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
@@ -33,11 +33,7 @@ where
 }
 
 /// Serves a function's calls until Lambda ends the process.
-pub async fn serve_schedule(
-    function: impl FnOnce(&Runtime) -> Result<ScheduleFunction, SettingsError>,
-) -> Result<(), Error> {
-    let runtime = Runtime::start()?;
-    let (function, metrics) = (function(&runtime)?, runtime.metrics()?);
+pub async fn serve_schedule(function: ScheduleFunction, metrics: Metrics) -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<IgnoredAny>| {
         metrics.written_after(function(deadline(&event.context)))
     }))

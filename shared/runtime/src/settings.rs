@@ -68,6 +68,11 @@ impl FromIterator<(String, String)> for Settings {
     }
 }
 
+/// The name of the function that this process is to be: the `Handler` that Lambda puts into `_HANDLER`.
+pub fn handler_name() -> Option<String> {
+    Settings::from_environment().find("_HANDLER").map(str::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use posthorn_domain::Timestamp;
 use tracing::{error, warn};
 
 use crate::http::describe;
-use crate::{Error, Runtime, SettingsError, deadline};
+use crate::{Error, Metrics, deadline};
 
 /// A function behind a queue: takes a batch, and when it will be ended; answers which messages are not done with. It
 /// fails as a whole when it cannot even name a message.
@@ -54,11 +54,7 @@ async fn contained<Work: Future<Output = Result<(), WorkError>>>(
 }
 
 /// Serves a function's batches until Lambda ends the process.
-pub async fn serve_sqs(
-    function: impl FnOnce(&Runtime) -> Result<SqsFunction, SettingsError>,
-) -> Result<(), Error> {
-    let runtime = Runtime::start()?;
-    let (function, metrics) = (function(&runtime)?, runtime.metrics()?);
+pub async fn serve_sqs(function: SqsFunction, metrics: Metrics) -> Result<(), Error> {
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
         let deadline = deadline(&event.context);
         metrics.written_after(function(event.payload, deadline))

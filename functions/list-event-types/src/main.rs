@@ -1,6 +1,0 @@
-//! Runs the function on Lambda.
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), posthorn_runtime::Error> {
-    posthorn_runtime::serve_http(list_event_types::function).await
-}

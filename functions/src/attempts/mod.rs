@@ -1,0 +1,4 @@
+//! Attempts at deliveries.
+
+pub(crate) mod list;
+pub(crate) mod retry;

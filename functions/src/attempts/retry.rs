@@ -1,0 +1,97 @@
+//! `POST /api/webhook-attempts/{id}/retry`, `POST /api/webhook-attempts/retry`: sends an event to an endpoint once
+//! more, now, whatever became of it before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_api::{Access, Problem, Request, Response, accepted, require_enabled};
+use posthorn_domain::{
+    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Mode, Random, Scope,
+    Tenant,
+};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};
+use serde::Serialize;
+
+/// How often one delivery may be made again by hand: its record has to fit into a row.
+const MAX_RESENDS: u32 = 20;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    log: EventLog,
+    outbox: DeliveryOutbox,
+    random: Arc<dyn Random>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        log: runtime.event_log()?,
+        outbox: runtime.deliveries_queue()?,
+        random: runtime.random(),
+    };
+    Ok(http_function(app, retry_attempt))
+}
+
+/// What was asked for. It is made from the deliveries queue.
+#[derive(Serialize)]
+struct Retry {
+    livemode: Mode,
+    event_id: EventId,
+    webhook_endpoint_id: EndpointId,
+    status: &'static str,
+}
+
+async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let (key, delivery) = find(&app, &tenant, &request).await?;
+    require_retryable(&app, &tenant, &delivery).await?;
+    let endpoint_id = delivery.endpoint_id;
+    let resend = DeliveryWork::Resend { endpoint_id, resend: app.random.number() };
+    let message = DeliveryMessage { tenant, event_id: key.event_id, chunk: key.chunk, work: resend };
+    app.outbox.send(&[(message, Duration::ZERO)]).await?;
+    Ok(accepted(&Retry {
+        livemode: key.tenant.mode,
+        event_id: key.event_id,
+        webhook_endpoint_id: endpoint_id,
+        status: "queued",
+    }))
+}
+
+/// The delivery that the request names: by an attempt at it in the path, or by event and endpoint in the body.
+async fn find(app: &App, tenant: &Tenant, request: &Request) -> Result<(RecordKey, Delivery), Problem> {
+    let Some(id) = request.attempt_id()? else {
+        let (event_id, endpoint_id) = request.fields(read_delivery)?;
+        let found = app.log.find(tenant, event_id, endpoint_id).await?;
+        let (key, delivery) = found.ok_or_else(|| Problem::no_event(event_id))?;
+        let delivery = delivery.ok_or_else(|| Problem::no_delivery(event_id, endpoint_id))?;
+        return Ok((key, delivery));
+    };
+    request.optional_fields(|_| Ok(()))?;
+    match app.log.find(tenant, id.event_id, id.endpoint_id).await? {
+        Some((key, Some(delivery))) if (1..=delivery.attempts.len()).contains(&usize::from(id.number)) => {
+            Ok((key, delivery))
+        }
+        _ => Err(Problem::no_attempt(id)),
+    }
+}
+
+/// Reads `event_id` and `webhook_endpoint_id`.
+fn read_delivery(fields: &mut Fields<'_>) -> Result<(EventId, EndpointId), InvalidField> {
+    Ok((fields.required("event_id")?, fields.required("webhook_endpoint_id")?))
+}
+
+async fn require_retryable(app: &App, tenant: &Tenant, delivery: &Delivery) -> Result<(), Problem> {
+    let id = delivery.endpoint_id;
+    let endpoint = app.endpoints.get(tenant, id).await?;
+    let deleted = || Problem::Conflict(format!("The webhook endpoint {id} gets no events: it was deleted."));
+    require_enabled(&endpoint.ok_or_else(deleted)?)?;
+    if delivery.resends() >= MAX_RESENDS {
+        return Err(Problem::Conflict(format!(
+            "This event was sent to the webhook endpoint {id} by hand {MAX_RESENDS} times, which is the most."
+        )));
+    }
+    Ok(())
+}

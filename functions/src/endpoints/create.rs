@@ -1,0 +1,47 @@
+//! `POST /api/webhook-endpoints`: registers a webhook endpoint.
+
+use std::sync::Arc;
+
+use posthorn_api::{Access, Problem, Request, Response, created};
+use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope, WholeEndpoint};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::EndpointStore;
+use serde::Serialize;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    max_endpoints: u32,
+    guard: Guard,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        max_endpoints: runtime.setting("MAX_ENDPOINTS")?,
+        guard: runtime.guard()?,
+        clock: runtime.clock(),
+        random: runtime.random(),
+    };
+    Ok(http_function(app, create_endpoint))
+}
+
+/// The new endpoint, and its signing secret.
+#[derive(Serialize)]
+struct CreatedEndpoint {
+    #[serde(flatten)]
+    endpoint: WholeEndpoint,
+    secret: String,
+}
+
+async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let new = request.fields(NewEndpoint::read)?;
+    let endpoint = new.register(&tenant, app.clock.now(), app.random.as_ref());
+    app.guard.admit(&endpoint.url).map_err(|reason| Problem::param("url", reason))?;
+    app.endpoints.create(&tenant, &endpoint, app.max_endpoints).await?;
+    Ok(created(&CreatedEndpoint { secret: endpoint.secret.reveal(), endpoint: endpoint.into() }))
+}

@@ -1,0 +1,25 @@
+//! `DELETE /api/webhook-endpoints/{id}`: removes a webhook endpoint.
+
+use std::sync::Arc;
+
+use posthorn_api::{Access, Problem, Request, Response, ok};
+use posthorn_domain::{Scope, WholeEndpoint};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::EndpointStore;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App { access: runtime.access()?, endpoints: runtime.endpoints()? };
+    Ok(http_function(app, delete_endpoint))
+}
+
+async fn delete_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let id = request.endpoint_id()?;
+    let endpoint = app.endpoints.delete(&tenant, id).await?;
+    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
+}

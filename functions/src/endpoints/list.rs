@@ -1,0 +1,27 @@
+//! `GET /api/webhook-endpoints`: lists webhook endpoints.
+
+use std::sync::Arc;
+
+use posthorn_api::{Access, Problem, Request, Response, endpoint_listing, ok, unknown_cursor};
+use posthorn_domain::{ListedEndpoint, Page, Scope};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::EndpointStore;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App { access: runtime.access()?, endpoints: runtime.endpoints()? };
+    Ok(http_function(app, list_endpoints))
+}
+
+async fn list_endpoints(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant_for_list(&request, &[Scope::EndpointsRead]).await?;
+    let listing = endpoint_listing(&request)?;
+    let endpoints = app.endpoints.list(&tenant).await?;
+    let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;
+    let list = page.list.into_iter().map(ListedEndpoint::from).collect();
+    Ok(ok(&Page { count: page.count, list }))
+}

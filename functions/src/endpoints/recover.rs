@@ -1,0 +1,94 @@
+//! `POST /api/webhook-endpoints/{id}/recover`: sends again what a webhook endpoint has no success for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_api::{Access, Problem, Request, Response, accepted, ok, require_enabled};
+use posthorn_domain::{
+    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Scope, Tenant,
+};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries};
+use serde::Serialize;
+
+/// How long counting may take. API Gateway waits for 30 seconds.
+const COUNTING_TIME: Duration = Duration::from_secs(20);
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    log: EventLog,
+    recoveries: Recoveries,
+    outbox: DeliveryOutbox,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        log: runtime.event_log()?,
+        recoveries: runtime.recoveries()?,
+        outbox: runtime.deliveries_queue()?,
+        clock: runtime.clock(),
+        random: runtime.random(),
+    };
+    Ok(http_function(app, recover_endpoint))
+}
+
+/// How much a recovery would send.
+#[derive(Serialize)]
+struct Counted {
+    dry_run: bool,
+    count: u64,
+    complete: bool,
+}
+
+async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let id = request.endpoint_id()?;
+    let now = app.clock.now();
+    let asked = request.fields(|fields| RecoveryRequest::read(fields, now))?;
+    let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    require_enabled(&endpoint)?;
+    let recovery = asked.begin(RecoveryId::new(now, app.random.as_ref()), &endpoint, now);
+    if asked.dry_run {
+        return Ok(ok(&count(&app, &tenant, &endpoint, &recovery).await?));
+    }
+    begin(&app, &tenant, &endpoint, &recovery).await?;
+    Ok(accepted(&recovery))
+}
+
+/// Puts the recovery on record and queues its first slice.
+async fn begin(app: &App, tenant: &Tenant, endpoint: &Endpoint, recovery: &Recovery) -> Result<(), Problem> {
+    let since = recovery.since;
+    if recovery.scope.takes_missing() && since < endpoint.reach.since {
+        let reach_back = |mut endpoint: Endpoint| {
+            endpoint.reach.since = endpoint.reach.since.min(since);
+            Ok::<_, Problem>(endpoint)
+        };
+        app.endpoints.update(tenant, endpoint.id, reach_back).await?;
+    }
+    app.recoveries.create(tenant, recovery).await?;
+    let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: 0 };
+    Ok(app.outbox.send_recovery(&message, Duration::ZERO).await?)
+}
+
+async fn count(
+    app: &App,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    recovery: &Recovery,
+) -> Result<Counted, Problem> {
+    let end = app.clock.now().plus(COUNTING_TIME);
+    let mut search = app.log.search(tenant, endpoint, recovery).await?;
+    let mut count = 0;
+    while app.clock.now() < end {
+        match search.next(recovery.created_at).await? {
+            None => return Ok(Counted { dry_run: true, count, complete: true }),
+            Some((_, is_wanted)) => count += u64::from(is_wanted),
+        }
+    }
+    Ok(Counted { dry_run: true, count, complete: false })
+}

@@ -1,0 +1,75 @@
+//! `POST /api/webhook-endpoints/{id}/test`: sends a test event to a webhook endpoint, and to no other.
+
+use std::sync::Arc;
+
+use posthorn_api::{Access, Problem, Request, Response, accepted, require_enabled};
+use posthorn_domain::{
+    Clock, Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventType, Fields, InvalidField,
+    Partition, Random, Scope, Tenant,
+};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::{EndpointStore, EventOutbox};
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    outbox: EventOutbox,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        outbox: runtime.events_queue()?,
+        clock: runtime.clock(),
+        random: runtime.random(),
+    };
+    Ok(http_function(app, test_endpoint))
+}
+
+async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let id = request.endpoint_id()?;
+    let event_type = request.optional_fields(read_type)?;
+    let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    require_enabled(&endpoint)?;
+    let event_type = event_type.unwrap_or_else(|| endpoint.enabled_events.example());
+    remember(&app, &tenant, &endpoint, &event_type).await?;
+    let mut draft = EventDraft::test(&event_type);
+    draft.request.id = request.id().parse().ok();
+    let now = app.clock.now();
+    let event_id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
+    let message = EventMessage {
+        tenant,
+        endpoint_id: Some(id),
+        id: Some(event_id),
+        created_at: Some(now),
+        draft: draft.clone(),
+    };
+    app.outbox.send(&[message]).await.into_iter().collect::<Result<(), _>>()?;
+    Ok(accepted(&draft.accept(endpoint.mode, event_id, now)))
+}
+
+/// Reads the `type` of the event, which may be any.
+fn read_type(fields: &mut Fields<'_>) -> Result<Option<EventType>, InvalidField> {
+    fields.optional("type")
+}
+
+/// An endpoint that gets events of a type which it does not want is to be found by them later.
+async fn remember(
+    app: &App,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+    event_type: &EventType,
+) -> Result<(), Problem> {
+    if !endpoint.may_have_got(event_type) {
+        let remember = |mut endpoint: Endpoint| {
+            endpoint.remember([EventPattern::Exact(event_type.clone())]);
+            Ok::<_, Problem>(endpoint)
+        };
+        app.endpoints.update(tenant, endpoint.id, remember).await?;
+    }
+    Ok(())
+}

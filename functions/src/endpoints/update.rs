@@ -1,0 +1,38 @@
+//! `PUT /api/webhook-endpoints/{id}`: changes a webhook endpoint.
+
+use std::sync::Arc;
+
+use posthorn_api::{Access, Problem, Request, Response, ok};
+use posthorn_domain::{Clock, EndpointEdit, Guard, Scope, WholeEndpoint};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::EndpointStore;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    guard: Guard,
+    clock: Arc<dyn Clock>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        guard: runtime.guard()?,
+        clock: runtime.clock(),
+    };
+    Ok(http_function(app, update_endpoint))
+}
+
+async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let id = request.endpoint_id()?;
+    let edit = request.fields(EndpointEdit::read)?;
+    if let Some(url) = edit.url() {
+        app.guard.admit(url).map_err(|reason| Problem::param("url", reason))?;
+    }
+    let now = app.clock.now();
+    let edited = |endpoint| Ok::<_, Problem>(edit.apply(endpoint, now));
+    let endpoint = app.endpoints.update(&tenant, id, edited).await?;
+    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
+}

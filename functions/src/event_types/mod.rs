@@ -1,0 +1,3 @@
+//! The catalogue of event types.
+
+pub(crate) mod list;

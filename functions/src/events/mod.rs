@@ -1,0 +1,5 @@
+//! Events.
+
+pub(crate) mod get;
+pub(crate) mod list;
+pub(crate) mod publish;

@@ -1,0 +1,88 @@
+//! Publishing that is safe to repeat: within 24 hours, the same key stands for the same event.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use backon::{ConstantBuilder, Retryable as _};
+use posthorn_api::Problem;
+use posthorn_domain::{Event, EventRequest, Tenant};
+use posthorn_storage::{Claim, Claimed};
+use sha2::{Digest as _, Sha256};
+
+use super::App;
+
+/// How often, and at what intervals, a request looks whether its twin has sent the event.
+const LOOKS: usize = 20;
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Where an event stands that is to be published.
+pub(crate) struct Standing {
+    pub(crate) event: Event,
+    /// Whether it is on its queue.
+    pub(crate) sent: bool,
+    /// Whether an earlier request has published it.
+    pub(crate) replayed: bool,
+}
+
+/// The event as it is to be published, or as it was under the same key. A key that stands for another event is a 409.
+pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Result<Standing, Problem> {
+    let Some(key) = event.draft.request.idempotency_key.clone() else {
+        return Ok(Standing { event, sent: false, replayed: false });
+    };
+    let claim = Claim {
+        event_id: event.id,
+        request_id: event.draft.request.id.as_ref().map(|id| id.as_str().to_owned()),
+        body_hash: body_hash(&event),
+        sent: false,
+    };
+    match app.idempotency.claim(tenant, key.as_str(), &claim, app.clock.now()).await? {
+        Claimed::Now => Ok(Standing { event, sent: false, replayed: false }),
+        Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(Problem::Conflict(format!(
+            "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new \
+             event, and repeat a request exactly as it was.",
+            key.as_str()
+        ))),
+        Claimed::Before(theirs) => {
+            event.id = theirs.event_id;
+            event.created_at = theirs.event_id.at();
+            event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
+            // The first request may still be about to send the event; if it ended before it could, this one does.
+            let sent = theirs.sent || is_sent_soon(app, tenant, key.as_str()).await?;
+            Ok(Standing { event, sent, replayed: true })
+        }
+    }
+}
+
+/// Remembers that the event of a key is on its queue. Where that fails, a repeated request sends the event again, under
+/// the same id.
+pub(crate) async fn remember(app: &App, tenant: &Tenant, standing: &Standing) {
+    let Some(key) = standing.event.draft.request.idempotency_key.as_ref().filter(|_| !standing.sent) else {
+        return;
+    };
+    if let Err(cause) = app.idempotency.mark_sent(tenant, key.as_str()).await {
+        tracing::warn!(event_id = %standing.event.id, error = &cause as &dyn std::error::Error, "key not marked");
+    }
+}
+
+async fn is_sent_soon(app: &App, tenant: &Tenant, key: &str) -> Result<bool, Problem> {
+    let look = || async {
+        match app.idempotency.get(tenant, key).await {
+            Ok(Some(claim)) if claim.sent => Ok(Ok(true)),
+            Ok(_) => Err(()),
+            Err(error) => Ok(Err(error)),
+        }
+    };
+    let looks = ConstantBuilder::default().with_delay(INTERVAL).with_max_times(LOOKS);
+    Ok(look.retry(looks).await.unwrap_or(Ok(false))?)
+}
+
+/// The SHA-256 of what the publisher said, which names no request.
+fn body_hash(event: &Event) -> String {
+    let mut draft = event.draft.clone();
+    draft.request = EventRequest { id: None, ..draft.request };
+    let json = serde_json::to_string(&draft).expect("a draft holds nothing that JSON cannot");
+    Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
+        write!(hash, "{byte:02x}").expect("writing to a string does not fail");
+        hash
+    })
+}

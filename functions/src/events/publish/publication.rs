@@ -1,0 +1,75 @@
+//! From what a publisher says to an event on the queue.
+
+use futures::future::join_all;
+use posthorn_api::{Problem, Request};
+use posthorn_domain::{Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Partition, Tenant};
+
+use super::App;
+use super::idempotency::{self, Standing};
+
+/// An event that is on the queue.
+pub(crate) struct Publication {
+    pub(crate) event: Event,
+    /// Whether it had been published before, under the same idempotency key.
+    pub(crate) replayed: bool,
+}
+
+/// Publishes events, each on its own: the results stand in the drafts' order.
+pub(crate) async fn publish(
+    app: &App,
+    tenant: &Tenant,
+    request: &Request,
+    drafts: Vec<Result<EventDraft, Problem>>,
+) -> Vec<Result<Publication, Problem>> {
+    let events = drafts.into_iter().map(|draft| async {
+        let event = accept(app, tenant, request, draft?)?;
+        idempotency::look_up(app, tenant, event).await
+    });
+    let standings: Vec<Result<Standing, Problem>> = join_all(events).await;
+    let unsent = standings.iter().flatten().filter(|standing| !standing.sent);
+    let messages: Vec<_> = unsent.map(|standing| message(tenant, &standing.event)).collect();
+    let mut results = app.outbox.send(&messages).await.into_iter();
+    let settled = standings.into_iter().map(|standing| {
+        let standing = standing?;
+        if !standing.sent {
+            results.next().expect("there is a result for each message")?;
+        }
+        Ok(standing)
+    });
+    let settled: Vec<Result<Standing, Problem>> = settled.collect();
+    join_all(settled.into_iter().map(|standing| async {
+        let standing = standing?;
+        idempotency::remember(app, tenant, &standing).await;
+        Ok(Publication { event: standing.event, replayed: standing.replayed })
+    }))
+    .await
+}
+
+/// Makes an event of a draft: it gets its id and its time, and names the request that brought it unless the
+/// publisher names another.
+fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) -> Result<Event, Problem> {
+    if draft.request.id.is_none() {
+        draft.request.id = request.id().parse().ok();
+    }
+    let now = app.clock.now();
+    let id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
+    let event = draft.accept(tenant.mode, id, now);
+    let size = event.to_json().len();
+    if size > MAX_EVENT_BYTES {
+        return Err(Problem::TooLarge(format!(
+            "The event has {size} bytes as it would be delivered; it may have at most {MAX_EVENT_BYTES}."
+        )));
+    }
+    Ok(event)
+}
+
+/// What goes to the events queue.
+fn message(tenant: &Tenant, event: &Event) -> EventMessage {
+    EventMessage {
+        tenant: tenant.clone(),
+        endpoint_id: None,
+        id: Some(event.id),
+        created_at: Some(event.created_at),
+        draft: event.draft.clone(),
+    }
+}

@@ -1,0 +1,161 @@
+//! Posthorn's Lambda functions. Each is a file, `<resource>/<verb>.rs`, with its request, its answer, what it works with
+//! (`App`) and its handler. [`FUNCTIONS`] is the one list of them: Lambda and the laptop choose from it by name.
+
+mod attempts;
+mod endpoints;
+mod event_types;
+mod events;
+mod openapi;
+mod recoveries;
+mod routes;
+mod secrets;
+mod workers;
+
+use posthorn_runtime::{
+    Error, HttpFunction, Runtime, ScheduleFunction, SettingsError, SqsFunction, serve_http, serve_schedule,
+    serve_sqs,
+};
+
+pub use openapi::DOCUMENT;
+
+/// A function, ready to be called.
+#[derive(Clone)]
+pub enum Function {
+    /// It answers requests.
+    Http(HttpFunction),
+    /// It takes batches of messages.
+    Sqs(SqsFunction),
+    /// A schedule calls it.
+    Schedule(ScheduleFunction),
+}
+
+impl Function {
+    /// The function that answers requests, if it is one.
+    pub fn http(self) -> Option<HttpFunction> {
+        if let Self::Http(function) = self { Some(function) } else { None }
+    }
+
+    /// The function that takes messages, if it is one.
+    pub fn sqs(self) -> Option<SqsFunction> {
+        if let Self::Sqs(function) = self { Some(function) } else { None }
+    }
+
+    /// The function that a schedule calls, if it is one.
+    pub fn schedule(self) -> Option<ScheduleFunction> {
+        if let Self::Schedule(function) = self { Some(function) } else { None }
+    }
+}
+
+/// Sets a function up from its runtime.
+#[derive(Clone, Copy)]
+enum SetUp {
+    Http(fn(&Runtime) -> Result<HttpFunction, SettingsError>),
+    Sqs(fn(&Runtime) -> Result<SqsFunction, SettingsError>),
+    Schedule(fn(&Runtime) -> Result<ScheduleFunction, SettingsError>),
+}
+
+/// Every function by its name: the `Handler` in `template.yaml`, and the name of its sample in `events/`.
+const FUNCTIONS: &[(&str, SetUp)] = &[
+    ("create-endpoint", SetUp::Http(endpoints::create::function)),
+    ("list-endpoints", SetUp::Http(endpoints::list::function)),
+    ("get-endpoint", SetUp::Http(endpoints::get::function)),
+    ("update-endpoint", SetUp::Http(endpoints::update::function)),
+    ("delete-endpoint", SetUp::Http(endpoints::delete::function)),
+    ("test-endpoint", SetUp::Http(endpoints::test::function)),
+    ("recover-endpoint", SetUp::Http(endpoints::recover::function)),
+    ("get-recovery", SetUp::Http(recoveries::get::function)),
+    ("get-secret", SetUp::Http(secrets::get::function)),
+    ("rotate-secret", SetUp::Http(secrets::rotate::function)),
+    ("publish-event", SetUp::Http(events::publish::function)),
+    ("list-events", SetUp::Http(events::list::function)),
+    ("get-event", SetUp::Http(events::get::function)),
+    ("list-attempts", SetUp::Http(attempts::list::function)),
+    ("retry-attempt", SetUp::Http(attempts::retry::function)),
+    ("list-event-types", SetUp::Http(event_types::list::function)),
+    ("get-openapi", SetUp::Http(openapi::get::function)),
+    ("not-found", SetUp::Http(routes::not_found::function)),
+    ("fan-out", SetUp::Sqs(workers::fan_out::function)),
+    ("deliver", SetUp::Sqs(workers::deliver::function)),
+    ("sweep-due", SetUp::Schedule(workers::sweep_due::function)),
+];
+
+/// Why a function does not start.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// Nobody said which function this process is to be.
+    #[error(
+        "the environment variable _HANDLER is not set; it names the function to run, one of: {}",
+        names().collect::<Vec<_>>().join(", ")
+    )]
+    Unnamed,
+    /// There is no function of this name.
+    #[error(
+        "there is no function {name:?}; _HANDLER names one of: {}",
+        names().collect::<Vec<_>>().join(", ")
+    )]
+    Unknown {
+        /// The name given.
+        name: String,
+    },
+    /// Its environment lacks something.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+/// The names of all functions.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    FUNCTIONS.iter().map(|(name, _)| *name)
+}
+
+/// Sets up the function of this name, as its runtime's settings say.
+pub fn set_up(name: &str, runtime: &Runtime) -> Result<Function, StartError> {
+    let found = FUNCTIONS.iter().find(|(known, _)| *known == name);
+    let (_, set_up) = found.ok_or_else(|| StartError::Unknown { name: name.to_owned() })?;
+    Ok(match set_up {
+        SetUp::Http(function) => Function::Http(function(runtime)?),
+        SetUp::Sqs(function) => Function::Sqs(function(runtime)?),
+        SetUp::Schedule(function) => Function::Schedule(function(runtime)?),
+    })
+}
+
+/// Runs the function of this name until Lambda ends the process.
+pub async fn start(name: Option<&str>) -> Result<(), Error> {
+    let name = name.ok_or(StartError::Unnamed)?;
+    let runtime = Runtime::start()?;
+    match set_up(name, &runtime)? {
+        Function::Http(function) => serve_http(function).await,
+        Function::Sqs(function) => serve_sqs(function, runtime.metrics()?).await,
+        Function::Schedule(function) => serve_schedule(function, runtime.metrics()?).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use posthorn_runtime::{Settings, SystemClock, SystemRandom};
+
+    use super::*;
+
+    #[test]
+    fn every_function_has_a_name_of_its_own() {
+        assert_eq!(names().collect::<BTreeSet<_>>().len(), FUNCTIONS.len());
+    }
+
+    #[tokio::test]
+    async fn a_missing_or_unknown_name_is_answered_with_all_names() {
+        let error = start(None).await.unwrap_err().to_string();
+        let beginning =
+            "the environment variable _HANDLER is not set; it names the function to run, one of: create-";
+        assert!(error.starts_with(beginning) && error.ends_with("fan-out, deliver, sweep-due"), "{error}");
+        let environment = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let settings = Settings::from_iter(environment.map(|name| (name.to_owned(), "any".to_owned())));
+        let runtime = Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom)).unwrap();
+        let error = set_up("fan_out", &runtime).err().unwrap().to_string();
+        assert!(
+            error.starts_with("there is no function \"fan_out\"; _HANDLER names one of: create-"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! Recoveries of endpoints that missed events.
+
+pub(crate) mod get;

@@ -1,0 +1,33 @@
+//! The deliveries queue: makes the next attempt of each delivery, and works recoveries off.
+
+use std::sync::Arc;
+
+use posthorn_delivery::{Postman, QueueMessage, Recoverer, WorkError};
+use posthorn_domain::RecoveryMessage;
+use posthorn_runtime::{Runtime, SettingsError, SqsFunction, sqs_function};
+
+use super::postman;
+
+struct App {
+    postman: Postman,
+    recoverer: Recoverer,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> {
+    let recoverer = Recoverer {
+        endpoints: runtime.endpoints()?,
+        log: runtime.event_log()?,
+        recoveries: runtime.recoveries()?,
+        outbox: runtime.deliveries_queue()?,
+        rate: runtime.setting("RECOVERIES_PER_SECOND")?,
+        clock: runtime.clock(),
+    };
+    Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver))
+}
+
+async fn deliver(app: Arc<App>, message: QueueMessage) -> Result<(), WorkError> {
+    match RecoveryMessage::parse(&message.body) {
+        Some(recovery) => app.recoverer.recover(&message, &recovery).await,
+        None => app.postman.deliver(&message).await,
+    }
+}

@@ -1,0 +1,25 @@
+//! The functions behind the queues and the clock.
+
+pub(crate) mod deliver;
+pub(crate) mod fan_out;
+pub(crate) mod sweep_due;
+
+use posthorn_delivery::{Postman, PostmanParts};
+use posthorn_runtime::{Runtime, SettingsError};
+
+/// What fanning out and delivering have in common.
+fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
+    Ok(Postman::new(PostmanParts {
+        snapshots: runtime.snapshots()?,
+        log: runtime.event_log()?,
+        outbox: runtime.deliveries_queue()?,
+        due: runtime.due_retries()?,
+        notices: runtime.events_queue()?,
+        sender: runtime.sender()?,
+        schedule: runtime.setting("RETRY_SCHEDULE")?,
+        logged: runtime.setting("LOG_ATTEMPTS")?,
+        clock: runtime.clock(),
+        random: runtime.random(),
+        tally: runtime.tally(),
+    }))
+}
