@@ -31,5 +31,6 @@ mod rights;
 mod samples;
 mod sealed_secrets;
 mod secrets;
+mod template;
 mod test_events;
 mod time_machine;
