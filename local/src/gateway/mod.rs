@@ -33,8 +33,6 @@ pub(crate) struct Target {
     pub(crate) timeout: Duration,
 }
 
-/// The key, and the path, of the route that takes every request for which there is no other.
-const DEFAULT_ROUTE: &str = "$default";
 
 /// The routes of an HTTP API.
 pub(crate) struct Gateway {
@@ -63,7 +61,7 @@ impl Gateway {
     /// Sends the requests of these routes to this function.
     pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
         for Route { method, path } in routes {
-            if path == DEFAULT_ROUTE {
+            if path == Route::DEFAULT {
                 self.default = Some(target.clone());
                 continue;
             }
@@ -96,7 +94,7 @@ impl Gateway {
     fn find(&self, method: &str, path: &str) -> Option<(&str, &Target, BTreeMap<String, String>)> {
         let found = self.routers.get(method).and_then(|router| router.at(path).ok());
         let Some(found) = found else {
-            return self.default.as_ref().map(|target| (DEFAULT_ROUTE, target, BTreeMap::new()));
+            return self.default.as_ref().map(|target| (Route::DEFAULT, target, BTreeMap::new()));
         };
         let (key, target) = found.value;
         let parameters = found.params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -32,6 +32,7 @@ mod samples;
 mod sealed_secrets;
 mod secrets;
 mod settings;
+mod template;
 mod test_events;
 mod time_machine;
 mod unknown_routes;

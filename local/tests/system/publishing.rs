@@ -96,7 +96,7 @@ async fn an_event_that_its_first_request_could_not_send_is_sent_when_the_request
     let broken = TestSystem::with(stores, &nowhere).await;
     broken.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
     let (status, _, problem) = publish(&broken, "order-1", 5).await;
-    assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR, "{problem}");
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
     let system = TestSystem::with(broken.stores, &[]).await;
     let (status, _, event) = publish(&system, "order-1", 5).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{event}");

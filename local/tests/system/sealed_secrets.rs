@@ -192,7 +192,7 @@ async fn while_kms_is_down_kept_keys_work_and_what_needs_it_waits() {
     kms.set_down(true);
     let another = system.register(&with_header(&receiver.url)).await;
     let path = format!("/api/webhook-endpoints/{}/secret", text(&created, "id"));
-    assert_eq!(system.request("GET", &path, None).await.0, 500);
+    assert_eq!(system.request("GET", &path, None).await.0, 503);
     let id = text(&another, "id").parse().unwrap();
     let error = endpoints(&system.stores, &kms).get(&local_tenant(), id).await.unwrap_err();
     assert_eq!(error.to_string(), "kms:Decrypt failed");

@@ -1,5 +1,5 @@
-//! References in a template, resolved as they hold on a laptop: a parameter has its default, a table the name that
-//! the template gives it, a queue its address and ARN in the embedded SQS.
+//! References and conditions in a template, resolved as they hold on a laptop: a parameter has the value that it is
+//! given there, or its default; a table has its logical id as its name; a queue its address and ARN in the embedded SQS.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
@@ -29,6 +29,7 @@ pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
                         path.split_once('.').context("!GetAtt takes Name.Attribute")?;
                     json!({ "Fn::GetAtt": [resource, attribute] })
                 }
+                ("!Condition", value) => json!({ "Condition": value }),
                 (tag, value) => json!({ format!("Fn::{}", tag.trim_start_matches('!')): value }),
             }
         }
@@ -46,29 +47,77 @@ pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
 
 /// Puts values in place of references.
 pub(super) struct Resolver<'a> {
+    /// The values of the parameters.
     pub(super) parameters: &'a Map<String, Value>,
+    pub(super) conditions: &'a Map<String, Value>,
     pub(super) resources: &'a Map<String, Value>,
     /// The address of SQS.
     pub(super) sqs: &'a str,
 }
 
 impl Resolver<'_> {
-    /// The value with all references resolved. Functions that are no references stay as they are.
+    /// The value with all references resolved. What has no value is left out of lists and objects. Functions that are
+    /// not known here stay as they are.
     pub(super) fn resolve(&self, value: &Value) -> Result<Value> {
         Ok(match value {
-            Value::Array(items) => items.iter().map(|item| self.resolve(item)).collect::<Result<_>>()?,
+            Value::Array(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.resolve(item)).collect::<Result<_>>()?;
+                items.into_iter().filter(|item| !item.is_null()).collect()
+            }
             Value::Object(fields) => match only_field(fields) {
                 Some(("Ref", Value::String(name))) => self.reference(name)?,
                 Some(("Fn::GetAtt", Value::Array(path))) => self.attribute(path)?,
-                Some(("Fn::Sub", Value::String(text))) => self.substitute(text)?.into(),
-                _ => {
-                    let resolved =
-                        fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?)));
-                    Value::Object(resolved.collect::<Result<_>>()?)
-                }
+                Some(("Fn::Sub", Value::String(text))) => self.substitute(text, &Map::new())?.into(),
+                Some(("Fn::Sub", Value::Array(parts))) => self.substitute_with(parts)?.into(),
+                Some(("Fn::Join", Value::Array(parts))) => self.join(parts)?.into(),
+                Some(("Fn::If", Value::Array(choice))) => self.choose(choice)?,
+                _ => Value::Object(self.fields(fields)?),
             },
             plain => plain.clone(),
         })
+    }
+
+    fn fields(&self, fields: &Map<String, Value>) -> Result<Map<String, Value>> {
+        let fields = fields.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?)));
+        let fields: Vec<_> = fields.collect::<Result<_>>()?;
+        Ok(fields.into_iter().filter(|(_, value)| !value.is_null()).collect())
+    }
+
+    fn choose(&self, choice: &[Value]) -> Result<Value> {
+        let [Value::String(condition), then, otherwise] = choice else {
+            bail!("Fn::If takes a condition's name and two values");
+        };
+        self.resolve(if self.holds(condition)? { then } else { otherwise })
+    }
+
+    /// Whether the condition of this name holds.
+    pub(super) fn holds(&self, name: &str) -> Result<bool> {
+        let condition = self.conditions.get(name);
+        let condition = condition.with_context(|| format!("there is no condition {name}"))?;
+        self.is_true(condition).with_context(|| format!("the condition {name}"))
+    }
+
+    fn is_true(&self, condition: &Value) -> Result<bool> {
+        let function = condition.as_object().and_then(only_field);
+        match function {
+            Some(("Condition", Value::String(name))) => self.holds(name),
+            Some(("Fn::Equals", Value::Array(sides))) => {
+                let [left, right] = &sides[..] else { bail!("Fn::Equals takes two values") };
+                // To CloudFormation, every parameter is a text.
+                Ok(text_of(&self.resolve(left)?) == text_of(&self.resolve(right)?))
+            }
+            Some(("Fn::Not", Value::Array(of))) => {
+                let [of] = &of[..] else { bail!("Fn::Not takes one condition") };
+                Ok(!self.is_true(of)?)
+            }
+            Some(("Fn::And", Value::Array(all))) => {
+                all.iter().try_fold(true, |so_far, one| Ok(so_far && self.is_true(one)?))
+            }
+            Some(("Fn::Or", Value::Array(any))) => {
+                any.iter().try_fold(false, |so_far, one| Ok(so_far || self.is_true(one)?))
+            }
+            _ => bail!("{condition} is not understood; Equals, Not, And, Or and Condition are"),
+        }
     }
 
     fn reference(&self, name: &str) -> Result<Value> {
@@ -82,9 +131,8 @@ impl Resolver<'_> {
             "AWS::NoValue" => return Ok(Value::Null),
             _ => {}
         }
-        if let Some(parameter) = self.parameters.get(name) {
-            let default = parameter.get("Default");
-            return default.cloned().with_context(|| format!("the parameter {name} has no default"));
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
         }
         match self.kind(name)? {
             "AWS::SQS::Queue" => Ok(queue_url(self.sqs, name).into()),
@@ -103,24 +151,39 @@ impl Resolver<'_> {
         })
     }
 
-    /// Replaces each `${name}` in a text.
-    fn substitute(&self, text: &str) -> Result<String> {
+    /// Replaces each `${name}` in a text, by one of these values first of all.
+    fn substitute(&self, text: &str, values: &Map<String, Value>) -> Result<String> {
         let mut parts = text.split("${");
         let mut result = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (name, rest) =
                 part.split_once('}').with_context(|| format!("a ${{ is never closed: {text}"))?;
-            let value = match name.split_once('.') {
-                Some((resource, attribute)) => self.attribute(&[resource.into(), attribute.into()])?,
-                None => self.reference(name)?,
+            let value = match (values.get(name), name.split_once('.')) {
+                (Some(value), _) => value.clone(),
+                (None, Some((resource, attribute))) => {
+                    self.attribute(&[resource.into(), attribute.into()])?
+                }
+                (None, None) => self.reference(name)?,
             };
-            match value {
-                Value::String(text) => result.push_str(&text),
-                other => result.push_str(&other.to_string()),
-            }
+            result.push_str(&text_of(&value));
             result.push_str(rest);
         }
         Ok(result)
+    }
+
+    fn substitute_with(&self, parts: &[Value]) -> Result<String> {
+        let [Value::String(text), Value::Object(values)] = parts else {
+            bail!("Fn::Sub takes a text and an object of values");
+        };
+        self.substitute(text, &self.fields(values)?)
+    }
+
+    fn join(&self, parts: &[Value]) -> Result<String> {
+        let [Value::String(separator), items] = parts else {
+            bail!("Fn::Join takes a separator and a list");
+        };
+        let Value::Array(items) = self.resolve(items)? else { bail!("Fn::Join takes a list, not {items}") };
+        Ok(items.iter().map(text_of).collect::<Vec<_>>().join(separator))
     }
 
     /// The type of a resource.
@@ -128,6 +191,14 @@ impl Resolver<'_> {
         let resource =
             self.resources.get(name).and_then(|resource| resource.get("Type")).and_then(Value::as_str);
         resource.with_context(|| format!("it refers to {name}, which it does not define"))
+    }
+}
+
+/// A value as CloudFormation puts it into a text.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! the queues. Read from the same file that AWS is set up by, so that the two cannot drift apart.
 
 mod intrinsics;
+mod parameters;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,10 +54,15 @@ pub struct FunctionSpec {
 /// A route of the HTTP API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Route {
-    /// Its method, such as `GET`.
+    /// Its method, such as `GET`. `ANY` is every method.
     pub method: String,
-    /// Its path, with parameters in braces.
+    /// Its path, with parameters in braces, or [`Route::DEFAULT`].
     pub path: String,
+}
+
+impl Route {
+    /// The path of the route for requests that no other route takes.
+    pub const DEFAULT: &str = "$default";
 }
 
 /// How messages get from a queue to a function (an event source mapping).
@@ -74,20 +80,28 @@ pub struct QueueSource {
     pub partial_failures: bool,
 }
 
+/// What a laptop gives Posthorn's parameters. Their start values fit a new AWS account, which runs ten functions at a
+/// time; a laptop is not one.
+const ON_A_LAPTOP: [(&str, &str); 2] = [("FanOutConcurrency", "32"), ("DeliverConcurrency", "50")];
+
 impl Template {
-    /// Reads a template. `sqs` is the address of the embedded SQS, such as `http://127.0.0.1:9324`.
+    /// Reads a template with the parameters of a laptop. `sqs` is the address of the embedded SQS, such as
+    /// `http://127.0.0.1:9324`.
     pub fn load(file: &Path, sqs: &str) -> Result<Self> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Self::parse(&text, sqs).with_context(|| format!("cannot use {}", file.display()))
+        Self::parse(&text, sqs, &ON_A_LAPTOP).with_context(|| format!("cannot use {}", file.display()))
     }
 
-    /// Reads a template's text.
-    pub fn parse(text: &str, sqs: &str) -> Result<Self> {
+    /// Reads a template's text. Parameters that are not given have their defaults.
+    pub fn parse(text: &str, sqs: &str, given: &[(&str, &str)]) -> Result<Self> {
         let document = written_out(serde_yaml_ng::from_str(text).context("it is not YAML")?)?;
         let section = |name: &str| document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-        let (parameters, resources) = (section("Parameters"), section("Resources"));
-        let resolver = Resolver { parameters: &parameters, resources: &resources, sqs };
+        let parameters = parameters::values(&section("Parameters"), given)?;
+        let (conditions, all) = (section("Conditions"), section("Resources"));
+        let resolver = Resolver { parameters: &parameters, conditions: &conditions, resources: &all, sqs };
+        let resources = existing(&all, &resolver)?;
+        let resolver = Resolver { resources: &resources, ..resolver };
         let globals = resolver.resolve(&section("Globals").remove("Function").unwrap_or_default())?;
         let mut template = Self { functions: Vec::new(), tables: Vec::new(), queues: Vec::new() };
         for (logical_id, resource) in &resources {
@@ -108,6 +122,19 @@ impl Template {
         }
         Ok(())
     }
+}
+
+/// The resources whose condition holds, and those without one.
+fn existing(resources: &Map<String, Value>, resolver: &Resolver<'_>) -> Result<Map<String, Value>> {
+    let mut existing = Map::new();
+    for (logical_id, resource) in resources {
+        let condition = resource.get("Condition").and_then(Value::as_str);
+        let exists = condition.map_or(Ok(true), |name| resolver.holds(name));
+        if exists.with_context(|| logical_id.clone())? {
+            existing.insert(logical_id.clone(), resource.clone());
+        }
+    }
+    Ok(existing)
 }
 
 fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<FunctionSpec> {
@@ -168,6 +195,9 @@ fn route(properties: &Value) -> Result<Route> {
         path: String,
     }
 
+    if properties["Method"].is_null() && properties["Path"].is_null() {
+        return Ok(Route { method: "ANY".to_owned(), path: Route::DEFAULT.to_owned() });
+    }
     let Properties { method, path } = typed(properties)?;
     Ok(Route { method: method.to_uppercase(), path })
 }
@@ -327,10 +357,17 @@ mod tests {
     const TEMPLATE: &str = r#"
 Parameters:
   Days: {Type: Number, Default: 30}
+  Subnets: {Type: CommaDelimitedList, Default: ""}
+  RowsName: {Type: String, Default: ""}
+Conditions:
+  InVpc: !Not [!Equals [!Join ["", !Ref Subnets], ""]]
+  CreatesRows: !Equals [!Ref RowsName, ""]
+  IsKept: !And [!Condition CreatesRows, !Or [!Equals [!Ref Days, "30"], !Condition InVpc]]
 Globals:
   Function:
     Timeout: 10
     MemorySize: 128
+    VpcConfig: !If [InVpc, {SubnetIds: !Ref Subnets}, !Ref AWS::NoValue]
     Environment: {Variables: {LEVEL: info, URL: !Sub "https://sqs.${AWS::Region}.${AWS::URLSuffix}"}}
 Resources:
   Jobs:
@@ -341,6 +378,7 @@ Resources:
   DeadJobs: {Type: AWS::SQS::Queue}
   Rows:
     Type: AWS::DynamoDB::Table
+    Condition: CreatesRows
     Properties:
       KeySchema: [{AttributeName: pk, KeyType: HASH}]
       AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
@@ -350,16 +388,20 @@ Resources:
     Properties:
       Handler: work
       Timeout: 30
-      Environment: {Variables: {DAYS: !Ref Days, QUEUE: !Ref Jobs, TABLE: !Ref Rows}}
+      Environment: {Variables: {DAYS: !Ref Days, QUEUE: !Ref Jobs, TABLE: !If [CreatesRows, !Ref Rows, !Ref RowsName]}}
       Events:
         Route: {Type: HttpApi, Properties: {Method: put, Path: "/work/{id}"}}
         Queue: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn, BatchSize: 7, ScalingConfig: {MaximumConcurrency: 3}}}
+        Rest: {Type: HttpApi, Properties: {ApiId: !Ref Api}}
         Clock: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 minute)}}
+  Api: {Type: AWS::Serverless::HttpApi}
+  Board: {Type: AWS::CloudWatch::Dashboard, Properties: {DashboardBody: !Sub ["${Shown} ${AWS::Region}", {Shown: !Ref Days}]}}
+  Subnet: {Type: AWS::EC2::Subnet, Condition: InVpc, Properties: {VpcId: !Ref Elsewhere}}
 "#;
 
     #[test]
     fn a_template_tells_functions_tables_and_queues() {
-        let template = Template::parse(TEMPLATE, "http://sqs").unwrap();
+        let template = Template::parse(TEMPLATE, "http://sqs", &[]).unwrap();
         let [function] = template.functions.as_slice() else { panic!("one function is there") };
         assert_eq!((function.logical_id.as_str(), function.name.as_str()), ("WorkFunction", "work"));
         assert_eq!((function.timeout, function.memory_mb), (Duration::from_secs(30), 128));
@@ -375,7 +417,8 @@ Resources:
                 ("URL", "https://sqs.us-east-1.amazonaws.com"),
             ]
         );
-        assert_eq!(function.routes, [Route { method: "PUT".into(), path: "/work/{id}".into() }]);
+        let route = |method: &str, path: &str| Route { method: method.into(), path: path.into() };
+        assert_eq!(function.routes, [route("ANY", "$default"), route("PUT", "/work/{id}")]);
         let [source] = function.queues.as_slice() else { panic!("one queue is there") };
         assert_eq!((source.queue.as_str(), source.batch_size, source.max_concurrency), ("Jobs", 7, Some(3)));
         assert!(!source.partial_failures);
@@ -388,15 +431,72 @@ Resources:
     }
 
     #[test]
+    fn a_table_that_is_given_is_used_and_not_created() {
+        let template = Template::parse(TEMPLATE, "http://sqs", &[("RowsName", "restored")]).unwrap();
+        assert_eq!(template.tables, []);
+        assert_eq!(template.functions[0].environment["TABLE"], "restored");
+    }
+
+    /// What `work` makes of the template with these parameters.
+    fn with_parameters<T>(given: &[(&str, &str)], work: impl FnOnce(&Value, &Resolver<'_>) -> T) -> T {
+        let document = written_out(serde_yaml_ng::from_str(TEMPLATE).unwrap()).unwrap();
+        let section = |name: &str| document[name].as_object().unwrap().clone();
+        let parameters = &parameters::values(&section("Parameters"), given).unwrap();
+        let (conditions, resources) = (&section("Conditions"), &section("Resources"));
+        work(&document, &Resolver { parameters, conditions, resources, sqs: "http://sqs" })
+    }
+
+    #[test]
+    fn conditions_hold_as_cloudformation_would_have_it() {
+        let check = |given: &[(&str, &str)], expected: [bool; 3]| {
+            let holds = with_parameters(given, |_, resolver| {
+                ["InVpc", "CreatesRows", "IsKept"].map(|name| resolver.holds(name).unwrap())
+            });
+            assert_eq!(holds, expected, "{given:?}");
+        };
+        check(&[], [false, true, true]);
+        check(&[("Days", "31")], [false, true, false]);
+        check(&[("Subnets", "a,b"), ("Days", "31")], [true, true, true]);
+        check(&[("RowsName", "restored")], [false, false, false]);
+    }
+
+    #[test]
+    fn what_has_no_value_is_not_there() {
+        let vpc = |given: &[(&str, &str)]| {
+            with_parameters(given, |document, resolver| {
+                resolver.resolve(&document["Globals"]["Function"]).unwrap().get("VpcConfig").cloned()
+            })
+        };
+        assert_eq!(vpc(&[]), None);
+        assert_eq!(vpc(&[("Subnets", "a,b")]), Some(json!({ "SubnetIds": ["a", "b"] })));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_template_is_said() {
         let check = |from: &str, to: &str, reason: &str| {
-            let error = Template::parse(&TEMPLATE.replace(from, to), "http://sqs").unwrap_err();
+            let error = Template::parse(&TEMPLATE.replace(from, to), "http://sqs", &[]).unwrap_err();
             let text = format!("{error:#}");
             assert!(text.contains(reason), "{text}");
         };
         check("Resources:", "  x: [", "it is not YAML: ");
-        check("!Ref Days", "!Ref Dayz", "WorkFunction: it refers to Dayz, which it does not define");
-        check("!Ref Days", "!If [A, b, c]", "WorkFunction: the variable DAYS is {\"Fn::If\"");
+        check(
+            "!Ref Days, QUEUE",
+            "!Ref Dayz, QUEUE",
+            "WorkFunction: it refers to Dayz, which it does not define",
+        );
+        check("!Ref Days, QUEUE", "!If [A, b, c], QUEUE", "WorkFunction: there is no condition A");
+        check(
+            "!Ref Days, QUEUE",
+            "!Split [a, b], QUEUE",
+            "WorkFunction: the variable DAYS is {\"Fn::Split\"",
+        );
+        check(
+            "CreatesRows: !Equals",
+            "CreatesRows: !Contains",
+            "the condition CreatesRows: {\"Fn::Contains\"",
+        );
+        check("Number, Default: 30", "Number, Default: x", "the parameter Days: it is a number, not x");
+        check("Number, Default: 30", "Number", "the parameter Days has no default");
         check("Method: put, ", "", "Route: missing field `Method`");
         check(
             "rate(1 minute)",

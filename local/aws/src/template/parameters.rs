@@ -1,0 +1,33 @@
+//! The values of a template's parameters: what is given, or the default.
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value};
+
+/// The value of each parameter. Errors if one that the template does not have is given, or one without a default is
+/// not.
+pub(super) fn values(declared: &Map<String, Value>, given: &[(&str, &str)]) -> Result<Map<String, Value>> {
+    for (name, _) in given {
+        declared.get(*name).with_context(|| format!("there is no parameter {name} to give a value"))?;
+    }
+    let values = declared.iter().map(|(name, parameter)| {
+        let given = given.iter().find(|(given, _)| given == name).map(|(_, value)| Value::from(*value));
+        let value = given.or_else(|| parameter.get("Default").cloned());
+        let value = value.with_context(|| format!("the parameter {name} has no default"))?;
+        let value = typed(&parameter["Type"], value).with_context(|| format!("the parameter {name}"))?;
+        Ok((name.clone(), value))
+    });
+    values.collect()
+}
+
+fn typed(kind: &Value, value: Value) -> Result<Value> {
+    match (kind.as_str(), value) {
+        (Some("Number"), Value::String(text)) => match text.parse::<serde_json::Number>() {
+            Ok(number) => Ok(number.into()),
+            Err(_) => bail!("it is a number, not {text}"),
+        },
+        (Some("CommaDelimitedList"), Value::String(text)) => {
+            Ok(text.split(',').map(|item| Value::from(item.trim())).collect())
+        }
+        (_, value) => Ok(value),
+    }
+}
