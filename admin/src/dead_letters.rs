@@ -77,8 +77,8 @@ impl DeadLetterQueue {
         Ok(letters.into_iter().filter(|letter| self.seen.insert(letter.id.clone())).collect())
     }
 
-    /// Deletes messages, ten at most. Returns the ids of those that are still there, with the reason.
-    pub(crate) async fn delete(&self, letters: &[DeadLetter]) -> Vec<(String, String)> {
+    /// Deletes messages, ten at most. Returns those that are still there, with the reason.
+    pub(crate) async fn delete<'l>(&self, letters: &'l [DeadLetter]) -> Vec<(&'l DeadLetter, String)> {
         let entry = |(n, letter): (usize, &DeadLetter)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
             entry.receipt_handle(&letter.receipt).build().expect("id and receipt are set")
@@ -89,13 +89,13 @@ impl DeadLetterQueue {
             Ok(answer) => {
                 let kept = answer.failed.into_iter().filter_map(|failed| {
                     let letter = letters.get(failed.id.parse::<usize>().ok()?)?;
-                    Some((letter.id.clone(), failed.message.unwrap_or(failed.code)))
+                    Some((letter, failed.message.unwrap_or(failed.code)))
                 });
                 kept.collect()
             }
             Err(error) => {
                 let reason = format!("{:#}", anyhow::Error::new(error));
-                letters.iter().map(|letter| (letter.id.clone(), reason.clone())).collect()
+                letters.iter().map(|letter| (letter, reason.clone())).collect()
             }
         }
     }

@@ -139,10 +139,9 @@ impl Walk {
         }
         let kept = self.queue.delete(&sent).await;
         self.report.move_some(sent.len() - kept.len());
-        for (id, reason) in kept {
-            let letter = sent.iter().find(|letter| letter.id == id);
+        for (letter, reason) in kept {
             let reason = format!("was sent, but can't be deleted here, which does no harm: {reason}");
-            letter.into_iter().for_each(|letter| self.report.fail(letter, &reason));
+            self.report.fail(letter, &reason);
         }
     }
 }

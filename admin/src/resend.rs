@@ -61,8 +61,8 @@ pub(crate) async fn resend(client: &Client, queue_url: &str, parcels: Vec<Parcel
 
 async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
     let entries = parcels.iter().enumerate().map(|(n, parcel)| parcel.entry(n)).collect();
-    let send = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
-    let answer = send.send().await.map_err(|error| format!("{:#}", Error::new(error)));
+    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+    let answer = request.send().await.map_err(|error| format!("{:#}", Error::new(error)));
     let outcome = |(n, parcel): (usize, Parcel)| {
         let id = n.to_string();
         let result = answer.as_ref().map_err(String::clone).and_then(|answer| {

@@ -17,7 +17,7 @@ impl StackOutputs {
     pub(crate) async fn read(stack: String, config: &SdkConfig) -> Result<Self> {
         let described = Client::new(config).describe_stacks().stack_name(&stack).send().await;
         let described = described.with_context(|| format!("the stack {stack} can't be read"))?;
-        let outputs = described.stacks.unwrap_or_default().into_iter().flat_map(|stack| stack.outputs);
+        let outputs = described.stacks.unwrap_or_default().into_iter().filter_map(|stack| stack.outputs);
         let values = outputs.flatten().filter_map(|output| output.output_key.zip(output.output_value));
         Ok(Self { stack, values: values.collect() })
     }
