@@ -1,6 +1,14 @@
-//! `posthorn keys`: makes, lists and ends API keys, with ordinary AWS credentials.
+//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` makes, lists and ends API keys; `events` and
+//! `deliveries` move dead letters back.
 
+mod aws;
+mod contents;
+mod dead_letters;
 mod keys;
+mod redrive;
+mod report;
+mod resend;
+mod stack;
 mod tables;
 
 use std::process::ExitCode;
@@ -8,7 +16,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use contents::Contents;
 use keys::{Create, List, Revoke};
+use redrive::Redrive;
 
 /// Administers Posthorn. AWS credentials and region come from where the AWS CLI takes them.
 #[derive(Parser)]
@@ -27,6 +37,16 @@ enum Command {
         #[command(flatten)]
         table: TableArguments,
     },
+    /// Events that could not be handled
+    Events {
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
+    /// Deliveries and recoveries that could not be handled
+    Deliveries {
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
 }
 
 #[derive(Subcommand)]
@@ -37,6 +57,12 @@ enum Keys {
     List(List),
     /// End a key: it opens nothing any more after 30 seconds
     Revoke(Revoke),
+}
+
+#[derive(Subcommand)]
+enum DeadLetters {
+    /// Move dead letters back to their queue, under the ids that they had. What can't be understood stays
+    Redrive(Redrive),
 }
 
 #[derive(Args)]
@@ -61,11 +87,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let Command::Keys { command, table } = arguments.command;
-    let store = tables::api_keys(table.table, table.endpoint_url).await;
-    match command {
-        Keys::Create(create) => create.run(&store).await,
-        Keys::List(list) => list.run(&store).await,
-        Keys::Revoke(revoke) => revoke.run(&store).await,
+    match arguments.command {
+        Command::Keys { command, table } => {
+            let store = tables::api_keys(table.table, table.endpoint_url).await;
+            match command {
+                Keys::Create(create) => create.run(&store).await,
+                Keys::List(list) => list.run(&store).await,
+                Keys::Revoke(revoke) => revoke.run(&store).await,
+            }
+        }
+        Command::Events { command: DeadLetters::Redrive(redrive) } => redrive.run(Contents::Events).await,
+        Command::Deliveries { command: DeadLetters::Redrive(redrive) } => {
+            redrive.run(Contents::Deliveries).await
+        }
     }
 }

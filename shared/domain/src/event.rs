@@ -322,14 +322,26 @@ impl EventMessage {
     /// without an id gets the one that follows from the message's. An id that lies elsewhere than its type's
     /// events is refused: nobody would find the event there.
     pub fn into_event(self, message_id: &str, sent_at: Timestamp) -> Result<(Tenant, Event), InvalidField> {
+        let (id, created_at) = self.identity(message_id, sent_at)?;
+        let event = self.draft.accept(self.tenant.mode, id, created_at);
+        Ok((self.tenant, event))
+    }
+
+    /// The message that names the id and the time which [`Self::into_event`] would give its event. Sent again under
+    /// another message id, it is still the same event, to the byte.
+    pub fn identified(self, message_id: &str, sent_at: Timestamp) -> Result<Self, InvalidField> {
+        let (id, created_at) = self.identity(message_id, sent_at)?;
+        Ok(Self { id: Some(id), created_at: Some(created_at), ..self })
+    }
+
+    fn identity(&self, message_id: &str, sent_at: Timestamp) -> Result<(EventId, Timestamp), InvalidField> {
         let partition = Partition::of(&self.draft.event_type);
         let id = self.id.unwrap_or_else(|| EventId::of_message(sent_at, message_id, partition));
         if id.partition() != partition {
             let reason = Invalid::because("was not made for an event of this type; leave it out");
             return Err(InvalidField::Field { param: "id".to_owned(), reason });
         }
-        let event = self.draft.accept(self.tenant.mode, id, self.created_at.unwrap_or(sent_at));
-        Ok((self.tenant, event))
+        Ok((id, self.created_at.unwrap_or(sent_at)))
     }
 }
 
@@ -419,6 +431,17 @@ mod tests {
         check(r#"{"account":"a","livemode":"yes","event":{}}"#, "`livemode` must be true or false");
         let unknown = EventMessage::parse(&message(r#"{"type":"a","data":{},"colour":1}"#)).unwrap_err();
         assert!(unknown.to_string().starts_with("`colour` is not a field"));
+    }
+
+    #[test]
+    fn an_identified_message_is_the_same_event_under_any_other_message_id() {
+        let read = || EventMessage::parse(&message(&format!(r#"{{"type":"a.b","data":{ODD}}}"#))).unwrap();
+        let (first, later) = (Timestamp::from_millis(1_000), Timestamp::from_millis(9_000));
+        let (tenant, event) = read().into_event("m1", first).unwrap();
+        let again = EventMessage::parse(&read().identified("m1", first).unwrap().to_json()).unwrap();
+        let (same_tenant, same) = again.into_event("m2", later).unwrap();
+        assert_eq!((same_tenant, same.to_json()), (tenant, event.to_json()));
+        assert_ne!(read().into_event("m2", later).unwrap().1.id, event.id);
     }
 
     #[test]

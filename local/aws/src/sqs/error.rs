@@ -3,7 +3,7 @@
 /// A call that was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SqsError {
-    /// The caller's doing: answered with HTTP 400.
+    /// The caller's doing: answered with HTTP 400, or what says more.
     #[error("{}: {message}", .fault.query_code())]
     Refused { fault: Fault, message: String },
     /// SQLite failed.
@@ -64,6 +64,7 @@ pub(super) enum Fault {
     QueueNameExists,
     ReceiptHandleIsInvalid,
     RequestTooLarge,
+    ResourceNotFound,
     TooManyEntriesInBatchRequest,
     UnknownOperation,
     UnsupportedOperation,
@@ -88,6 +89,7 @@ impl Fault {
             Self::QueueNameExists => "com.amazonaws.sqs#QueueNameExists",
             Self::ReceiptHandleIsInvalid => "com.amazonaws.sqs#ReceiptHandleIsInvalid",
             Self::RequestTooLarge => "com.amazon.coral.service#RequestEntityTooLargeException",
+            Self::ResourceNotFound => "com.amazonaws.sqs#ResourceNotFoundException",
             Self::TooManyEntriesInBatchRequest => "com.amazonaws.sqs#TooManyEntriesInBatchRequest",
             Self::UnknownOperation => "com.amazon.coral.service#UnknownOperationException",
             Self::UnsupportedOperation => "com.amazonaws.sqs#UnsupportedOperation",
@@ -112,6 +114,7 @@ impl Fault {
             Self::QueueNameExists => "QueueAlreadyExists",
             Self::ReceiptHandleIsInvalid => "ReceiptHandleIsInvalid",
             Self::RequestTooLarge => "RequestEntityTooLarge",
+            Self::ResourceNotFound => "ResourceNotFoundException",
             Self::TooManyEntriesInBatchRequest => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
             Self::UnknownOperation => "InvalidAction",
             Self::UnsupportedOperation => "AWS.SimpleQueueService.UnsupportedOperation",

@@ -4,9 +4,10 @@
 //! a plain function over one transaction ([`store::Store`]); `server` carries it over HTTP, and only
 //! ReceiveMessage ever waits.
 //!
-//! What the real service has and this one refuses: FIFO queues, policies, encryption, tags, move tasks. What it
-//! does not imitate: duplicates and reordering, the limit of 120,000 messages in flight, the pauses of 60 s
-//! after deleting or purging a queue, and the fair order among message groups (the group itself is kept).
+//! What the real service has and this one refuses: FIFO queues, policies, encryption, tags. What it does not
+//! imitate: duplicates and reordering, the limit of 120,000 messages in flight, the pauses of 60 s after deleting
+//! or purging a queue, and the fair order among message groups (the group itself is kept). A move task without a
+//! rate is done when it is started, and one that is canceled stops at once; there may be any number of them.
 //! Signatures are not checked. One process at a time may own a directory.
 
 mod clock;
@@ -114,6 +115,7 @@ impl Queues {
         // A panic rolled its transaction back, so the connection behind a poisoned lock is sound.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let store = Store::begin(&mut connection, self.clock.now())?;
+        store.advance_move_tasks()?;
         let done = work(&store)?;
         if store.commit()? {
             self.arrivals.notify_waiters();

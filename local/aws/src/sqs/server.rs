@@ -69,6 +69,7 @@ async fn answer(
 impl Server {
     async fn operate(&self, operation: &str, site: Site, body: Bytes) -> Result<Vec<u8>, SqsError> {
         match operation {
+            "CancelMessageMoveTask" => self.run(operations::cancel_message_move_task, site, body).await,
             "ChangeMessageVisibility" => self.run(operations::change_message_visibility, site, body).await,
             "ChangeMessageVisibilityBatch" => {
                 self.run(operations::change_message_visibility_batch, site, body).await
@@ -79,12 +80,14 @@ impl Server {
             "DeleteQueue" => self.run(operations::delete_queue, site, body).await,
             "GetQueueAttributes" => self.run(operations::get_queue_attributes, site, body).await,
             "GetQueueUrl" => self.run(operations::get_queue_url, site, body).await,
+            "ListMessageMoveTasks" => self.run(operations::list_message_move_tasks, site, body).await,
             "ListQueues" => self.run(operations::list_queues, site, body).await,
             "PurgeQueue" => self.run(operations::purge_queue, site, body).await,
             "ReceiveMessage" => self.receive(site, &body).await,
             "SendMessage" => self.run(operations::send_message, site, body).await,
             "SendMessageBatch" => self.run(operations::send_message_batch, site, body).await,
             "SetQueueAttributes" => self.run(operations::set_queue_attributes, site, body).await,
+            "StartMessageMoveTask" => self.run(operations::start_message_move_task, site, body).await,
             _ => Err(SqsError::new(
                 Fault::UnknownOperation,
                 "X-Amz-Target must be AmazonSQS. and an operation that is emulated.",
@@ -158,6 +161,7 @@ fn refuse(operation: &str, error: &SqsError) -> Response {
             tracing::debug!(operation, fault = fault.query_code(), "SQS refused a call");
             let status = match fault {
                 Fault::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+                Fault::ResourceNotFound => StatusCode::NOT_FOUND,
                 _ => StatusCode::BAD_REQUEST,
             };
             (status, fault.shape(), format!("{};Sender", fault.query_code()), message.as_str())

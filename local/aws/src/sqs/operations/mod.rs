@@ -5,6 +5,7 @@
 mod attributes;
 mod batch;
 mod delete;
+mod moves;
 mod queues;
 mod receive;
 mod send;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use attributes::{get_queue_attributes, set_queue_attributes};
 pub(super) use delete::{delete_message, delete_message_batch};
+pub(super) use moves::{cancel_message_move_task, list_message_move_tasks, start_message_move_task};
 pub(super) use queues::{create_queue, delete_queue, get_queue_url, list_queues, purge_queue};
 pub(super) use receive::{ReceiveRequest, receive};
 pub(super) use send::{send_message, send_message_batch};

@@ -67,7 +67,7 @@ impl Store<'_> {
     }
 
     /// SQLite's randomness will do: an id has to be unique, and guards nothing.
-    fn random_uuid(&self) -> rusqlite::Result<String> {
+    pub(super) fn random_uuid(&self) -> rusqlite::Result<String> {
         let mut query = self.transaction.prepare_cached("SELECT lower(hex(randomblob(16)))")?;
         let hex: String = query.query_one([], |row| row.get(0))?;
         Ok(format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]))
@@ -92,13 +92,14 @@ impl Store<'_> {
         query.query_map(params![queue.id, self.now, limit], due)?.collect()
     }
 
-    /// In how long the next hidden message becomes visible, if there is any.
+    /// In how long the next hidden message becomes visible, or a move task brings one, if there is any.
     pub(in crate::sqs) fn next_due(&self, queue: &Queue) -> rusqlite::Result<Option<Duration>> {
         let mut query = self
             .transaction
             .prepare_cached("SELECT min(visible_at) FROM message WHERE queue = ?1 AND visible_at > ?2")?;
         let visible_at: Option<i64> = query.query_one(params![queue.id, self.now], |row| row.get(0))?;
-        Ok(visible_at.map(|visible_at| duration(visible_at - self.now)))
+        let visible = visible_at.map(|visible_at| duration(visible_at - self.now));
+        Ok(visible.into_iter().chain(self.next_move()?).min())
     }
 
     /// How many messages were received within the last `span` and are hidden since.
@@ -129,6 +130,19 @@ impl Store<'_> {
              WHERE sequence = ?1",
         )?;
         update.execute(params![sequence, to.id, self.now, from.spec.name])?;
+        self.arrived.set(true);
+        Ok(())
+    }
+
+    /// Puts a new message with all that this one was sent with into the queue, in its place.
+    pub(super) fn send_anew(&self, sequence: i64, to: &Queue) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare_cached(
+            "INSERT INTO message (queue, visible_at, sent_at, message_id, group_id, trace_header, attributes, body)
+             SELECT ?2, ?3, ?4, ?5, group_id, trace_header, attributes, body FROM message WHERE sequence = ?1",
+        )?;
+        let visible_at = self.now + milliseconds(to.spec.delay);
+        insert.execute(params![sequence, to.id, visible_at, self.now, self.random_uuid()?])?;
+        self.transaction.prepare_cached("DELETE FROM message WHERE sequence = ?1")?.execute([sequence])?;
         self.arrived.set(true);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The queues and messages in SQLite. Times are milliseconds since 1970, durations milliseconds.
 
 mod messages;
+mod moves;
 mod queues;
 
 use std::cell::Cell;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub(super) use messages::{Counts, Due, Message, NewMessage};
+pub(super) use moves::{MoveTask, NewMoveTask};
 pub(super) use queues::Queue;
 
 /// `message_due` finds what may be received, what comes next and how much there is of each without reading the
@@ -44,8 +46,21 @@ const SCHEMA: &str = "
         attributes TEXT NOT NULL,
         body TEXT NOT NULL
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS move_task (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id TEXT NOT NULL UNIQUE,
+        source INTEGER NOT NULL REFERENCES queue (id) ON DELETE CASCADE,
+        destination TEXT,
+        per_second INTEGER,
+        to_move INTEGER NOT NULL,
+        moved INTEGER NOT NULL DEFAULT 0,
+        started_at INTEGER NOT NULL,
+        status TEXT NOT NULL DEFAULT 'RUNNING',
+        failure_reason TEXT
+    ) STRICT;
     CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at, sequence, receives);
-    CREATE INDEX IF NOT EXISTS message_age ON message (queue, sent_at);";
+    CREATE INDEX IF NOT EXISTS message_age ON message (queue, sent_at);
+    CREATE UNIQUE INDEX IF NOT EXISTS move_task_running ON move_task (source) WHERE status = 'RUNNING';";
 
 /// Makes a new or old database ready for [`Store`].
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {

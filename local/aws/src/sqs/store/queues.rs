@@ -34,6 +34,13 @@ impl Store<'_> {
         query.query_map(params![after, prefix, limit], |row| row.get(0))?.collect()
     }
 
+    /// Whether dead letters of some queue go to this one.
+    pub(in crate::sqs) fn is_dead_letter_queue(&self, queue: &Queue) -> rusqlite::Result<bool> {
+        let mut query =
+            self.transaction.prepare_cached("SELECT 1 FROM queue WHERE dead_letter_queue = ?1 LIMIT 1")?;
+        query.exists([&queue.spec.name])
+    }
+
     /// Creates the queue, or gives the one of that name these attributes.
     pub(in crate::sqs) fn save_queue(&self, spec: &QueueSpec) -> rusqlite::Result<()> {
         let mut save = self.transaction.prepare_cached(

@@ -1,76 +1,16 @@
-//! The embedded SQS as the AWS SDK sees it, over HTTP.
+//! Queues and their messages.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
-use std::future::pending;
 use std::time::Duration;
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 use aws_sdk_sqs::primitives::Blob;
 use aws_sdk_sqs::types::{
-    DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
+    DeleteMessageBatchRequestEntry, MessageAttributeValue, MessageSystemAttributeName,
     SendMessageBatchRequestEntry,
 };
-use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::{QueueSpec, Queues, Redrive};
-use tokio::net::TcpListener;
 
-/// One SQS and a client of it.
-struct Sqs {
-    client: Client,
-    address: String,
-}
-
-impl Sqs {
-    async fn serving(queues: &Queues) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(queues.clone().serve(listener, pending()));
-        Self { client: clients::sqs(&address), address }
-    }
-
-    async fn with(specs: &[QueueSpec]) -> Self {
-        let queues = Queues::in_memory().unwrap();
-        for spec in specs {
-            queues.create(spec).unwrap();
-        }
-        Self::serving(&queues).await
-    }
-
-    fn url(&self, queue: &str) -> String {
-        format!("{}/000000000000/{queue}", self.address)
-    }
-
-    async fn send(&self, queue: &str, body: &str) -> String {
-        let sent = self.client.send_message().queue_url(self.url(queue)).message_body(body);
-        sent.send().await.unwrap().message_id.unwrap()
-    }
-
-    /// Waits up to 20 s for messages.
-    async fn receive(&self, queue: &str) -> Vec<Message> {
-        self.look(queue, 20).await
-    }
-
-    async fn look(&self, queue: &str, wait_seconds: i32) -> Vec<Message> {
-        let request = self.client.receive_message().queue_url(self.url(queue)).max_number_of_messages(10);
-        let request = request.message_system_attribute_names(MessageSystemAttributeName::All);
-        let request = request.message_attribute_names("All").wait_time_seconds(wait_seconds);
-        request.send().await.unwrap().messages.unwrap_or_default()
-    }
-}
-
-fn queue(name: &str) -> QueueSpec {
-    QueueSpec { name: name.to_owned(), ..QueueSpec::default() }
-}
-
-fn system<'m>(message: &'m Message, name: &MessageSystemAttributeName) -> Option<&'m str> {
-    message.attributes.as_ref()?.get(name).map(String::as_str)
-}
-
-fn receive_count(message: &Message) -> Option<&str> {
-    system(message, &MessageSystemAttributeName::ApproximateReceiveCount)
-}
+use crate::harness::{Sqs, queue, receive_count, system};
 
 #[tokio::test]
 async fn a_message_arrives_with_its_attributes_and_its_group() {

@@ -1,0 +1,147 @@
+//! Moves dead letters back to the queue in which they died, as what they were.
+
+use std::collections::HashSet;
+
+use anyhow::{Result, bail, ensure};
+use aws_config::SdkConfig;
+use aws_sdk_sqs::Client;
+use clap::Args;
+
+use crate::aws;
+use crate::contents::Contents;
+use crate::dead_letters::{DeadLetter, DeadLetterQueue};
+use crate::report::Report;
+use crate::resend::{Parcel, resend};
+use crate::stack::StackOutputs;
+
+#[derive(Args)]
+pub(crate) struct Redrive {
+    /// The deployed stack, whose outputs say where the queues are
+    #[arg(long, value_name = "NAME", required_unless_present = "queue_url")]
+    stack: Option<String>,
+    /// The queue to take messages from, where no stack names it
+    #[arg(long, value_name = "URL", conflicts_with = "stack", requires = "queue_url")]
+    dead_letter_queue_url: Option<String>,
+    /// The queue to put them back into
+    #[arg(long, value_name = "URL", conflicts_with = "stack", requires = "dead_letter_queue_url")]
+    queue_url: Option<String>,
+    /// AWS's address, where it is another: of a laptop's SQS, http://127.0.0.1:9324
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// Look at no more messages than this
+    #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
+    max: u32,
+    /// Only show what is there. It is hidden from others meanwhile
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Redrive {
+    pub(crate) async fn run(self, contents: Contents) -> Result<()> {
+        let config = aws::config(self.endpoint_url.clone()).await;
+        let [from, to] = self.queues(contents, &config).await?;
+        ensure!(from != to, "--dead-letter-queue-url and --queue-url are the same queue");
+        let client = Client::new(&config);
+        let queue = DeadLetterQueue::new(client.clone(), from.clone());
+        let to = (!self.dry_run).then_some(to);
+        let mut walk = Walk { contents, client, queue, to, sent: HashSet::new(), report: Report::default() };
+        let walked = walk.run(self.max as usize).await;
+        let Walk { queue, report, .. } = walk;
+        queue.release(report.receipts()).await;
+        report.print(contents.noun(), self.dry_run);
+        walked?;
+        let stuck = report.stuck();
+        if self.dry_run || stuck == 0 {
+            return Ok(());
+        }
+        if report.has_left_some() {
+            eprintln!(
+                "What was left would only die again. Once it is of no use to you, `aws sqs purge-queue --queue-url \
+                 {from}` deletes all that is in that queue."
+            );
+        }
+        bail!("{stuck} of the dead letters could not be moved");
+    }
+
+    /// The URLs of the dead-letter queue and of the queue before it.
+    async fn queues(&self, contents: Contents, config: &SdkConfig) -> Result<[String; 2]> {
+        if let (Some(from), Some(to)) = (&self.dead_letter_queue_url, &self.queue_url) {
+            return Ok([from.clone(), to.clone()]);
+        }
+        let outputs = StackOutputs::read(self.stack.clone().unwrap_or_default(), config).await?;
+        let [from, to] = contents.outputs();
+        Ok([outputs.get(from)?, outputs.get(to)?])
+    }
+}
+
+/// One way through a dead-letter queue.
+struct Walk {
+    contents: Contents,
+    client: Client,
+    queue: DeadLetterQueue,
+    /// Where messages go; None leaves them all in place.
+    to: Option<String>,
+    /// The ids of the messages that were sent: what comes back has died again.
+    sent: HashSet<String>,
+    report: Report,
+}
+
+impl Walk {
+    async fn run(&mut self, max: usize) -> Result<()> {
+        let mut looked_at = 0;
+        while looked_at < max {
+            let letters = self.queue.next(max - looked_at).await?;
+            if letters.is_empty() {
+                return Ok(());
+            }
+            looked_at += letters.len();
+            let parcels = letters.into_iter().filter_map(|letter| self.pack(letter)).collect();
+            self.send(parcels).await;
+        }
+        eprintln!("Stopped after {max} messages, as --max says; there may be more.");
+        Ok(())
+    }
+
+    /// Packs a message for its way back, or puts on record why it stays.
+    fn pack(&mut self, letter: DeadLetter) -> Option<Parcel> {
+        if self.sent.contains(&letter.id) {
+            self.report.leave(&letter, "was moved just now, and has died again");
+            return None;
+        }
+        match self.contents.read(&letter) {
+            Ok(understood) if self.to.is_some() => Some(Parcel { letter, body: understood.body }),
+            Ok(understood) => {
+                self.report.show(&letter, understood.about);
+                None
+            }
+            Err(reason) => {
+                self.report.leave(&letter, &reason);
+                None
+            }
+        }
+    }
+
+    /// Sends messages, and deletes those that were sent: a death in between leaves a twin, which is known by its id.
+    async fn send(&mut self, parcels: Vec<Parcel>) {
+        let Some(to) = self.to.as_ref().filter(|_| !parcels.is_empty()) else { return };
+        let mut sent = Vec::new();
+        for (parcel, outcome) in resend(&self.client, to, parcels).await {
+            match outcome {
+                Ok(id) => {
+                    self.sent.insert(id);
+                    sent.push(parcel.letter);
+                }
+                Err(reason) => self.report.fail(&parcel.letter, &format!("can't be sent: {reason}")),
+            }
+        }
+        if sent.is_empty() {
+            return;
+        }
+        let kept = self.queue.delete(&sent).await;
+        self.report.move_some(sent.len() - kept.len());
+        for (letter, reason) in kept {
+            let reason = format!("was sent, but can't be deleted here, which does no harm: {reason}");
+            self.report.fail(letter, &reason);
+        }
+    }
+}

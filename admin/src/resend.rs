@@ -1,0 +1,96 @@
+//! The queue that dead letters go back to.
+
+use anyhow::Error;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    SendMessageBatchRequestEntry,
+};
+
+use crate::dead_letters::DeadLetter;
+
+/// The most bytes of messages in one call to SQS (1 MiB), less some room for trace headers.
+const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+
+/// A dead letter, and the body that it goes back with.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) letter: DeadLetter,
+    pub(crate) body: String,
+}
+
+impl Parcel {
+    /// Returns the bytes that count against SQS's limit.
+    fn size(&self) -> usize {
+        let attribute = |(name, value): (&String, &MessageAttributeValue)| {
+            let text = value.string_value().map_or(0, str::len);
+            let bytes = value.binary_value().map_or(0, |bytes| bytes.as_ref().len());
+            name.len() + value.data_type().len() + text + bytes
+        };
+        self.body.len() + self.letter.attributes.iter().flatten().map(attribute).sum::<usize>()
+    }
+
+    fn entry(&self, n: usize) -> SendMessageBatchRequestEntry {
+        let trace_header = self.letter.trace_header.as_ref().map(|header| {
+            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header);
+            let value = value.build().expect("the type is set");
+            [(MessageSystemAttributeNameForSends::AwsTraceHeader, value)].into()
+        });
+        SendMessageBatchRequestEntry::builder()
+            .id(n.to_string())
+            .message_body(&self.body)
+            .set_message_attributes(self.letter.attributes.clone())
+            .set_message_system_attributes(trace_header)
+            .set_message_group_id(self.letter.group.clone())
+            .build()
+            .expect("id and body are set")
+    }
+}
+
+/// What became of a parcel: the id of the new message, or why there is none.
+pub(crate) type Outcome = (Parcel, Result<String, String>);
+
+/// Sends parcels, ten at most, with their groups and attributes.
+pub(crate) async fn resend(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    for call in calls(parcels) {
+        outcomes.extend(resend_at_once(client, queue_url, call).await);
+    }
+    outcomes
+}
+
+async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
+    let entries = parcels.iter().enumerate().map(|(n, parcel)| parcel.entry(n)).collect();
+    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+    let answer = request.send().await.map_err(|error| format!("{:#}", Error::new(error)));
+    let outcome = |(n, parcel): (usize, Parcel)| {
+        let id = n.to_string();
+        let result = answer.as_ref().map_err(String::clone).and_then(|answer| {
+            let sent = answer.successful.iter().find(|sent| sent.id == id);
+            let failed = || answer.failed.iter().find(|failed| failed.id == id);
+            sent.map(|sent| sent.message_id.clone()).ok_or_else(|| {
+                let reason = failed().map(|failed| failed.message.as_ref().unwrap_or(&failed.code));
+                reason.cloned().unwrap_or_else(|| "SQS does not say what became of it".to_owned())
+            })
+        });
+        (parcel, result)
+    };
+    parcels.into_iter().enumerate().map(outcome).collect()
+}
+
+/// Cuts parcels into as few calls as SQS takes them in.
+fn calls(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
+    let mut calls: Vec<Vec<Parcel>> = Vec::new();
+    let mut bytes = 0;
+    for parcel in parcels {
+        bytes += parcel.size();
+        match calls.last_mut() {
+            Some(call) if bytes <= MAX_BATCH_BYTES => call.push(parcel),
+            _ => {
+                bytes = parcel.size();
+                calls.push(vec![parcel]);
+            }
+        }
+    }
+    calls
+}
