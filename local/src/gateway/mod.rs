@@ -33,7 +33,6 @@ pub(crate) struct Target {
     pub(crate) timeout: Duration,
 }
 
-
 /// The routes of an HTTP API.
 pub(crate) struct Gateway {
     /// The key and the target of each route, by method.
