@@ -171,6 +171,7 @@ impl Runtime {
             outbox: self.deliveries()?,
             rate: self.settings.parsed("RECOVERIES_PER_SECOND")?,
             clock: Arc::clone(&self.clock),
+            tally: Arc::clone(&self.tally),
         })
     }
 
