@@ -104,7 +104,7 @@ impl Poller {
                 sleep(left).await;
             }
             let limit = SQS_BATCH.min(self.source.batch_size - gathered.len());
-            let more = self.receive(limit, left, stop).await;
+            let more = self.receive(limit, left.min(LONGEST_WAIT), stop).await;
             may_be_more = more.len() == limit;
             gathered.extend(more);
         }
