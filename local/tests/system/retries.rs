@@ -262,7 +262,7 @@ async fn retry_after_postpones_an_attempt_and_spares_the_endpoint_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_always_asks_to_wait_is_tried_all_the_same_after_three_hours() {
-    const EVENTS: usize = 300;
+    const EVENTS: usize = 100;
     let machine = TimeMachine::start(&[]).await;
     machine.register(&limiting_server("900").await, &["*"]).await;
     let mut events = Vec::new();
