@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,12 @@ use tracing::{error, warn};
 const SQS_BATCH: usize = 10;
 /// The longest that SQS waits for a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
+/// The shortest: SQS counts whole seconds.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// How long a receive under way is listened to once the poller is to stop. One that has taken messages answers at once.
+const GRACE: Duration = Duration::from_millis(100);
+/// The most bytes of messages that an invocation gets: Lambda takes 6 MB, in which each message's attributes are, too.
+const MAX_PAYLOAD: usize = 6 * 1024 * 1024 - SQS_BATCH * 2 * 1024;
 /// Invocations at once where the template sets no limit. AWS goes up to 1,250.
 const DEFAULT_CONCURRENCY: usize = 32;
 /// Invocations at once to begin with, as on AWS.
@@ -52,9 +59,13 @@ impl Poller {
         let limit = self.source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY);
         let slots = Arc::new(Semaphore::new(FIRST_CONCURRENCY.min(limit)));
         let poll = async {
+            let mut gathered = Vec::new();
             loop {
                 let slot = Arc::clone(&slots).acquire_owned().await?;
-                let batch = self.batch().await;
+                if stop.is_cancelled() && gathered.is_empty() {
+                    return Ok(());
+                }
+                let batch = self.batch(&mut gathered, &stop).await;
                 if !batch.is_empty() {
                     let poller = self.clone();
                     invocations.spawn(async move {
@@ -67,30 +78,42 @@ impl Poller {
         let polled = select! {
             polled = poll => polled,
             never = scale_up(&slots, limit) => match never {},
-            () = stop.cancelled() => Ok(()),
         };
         invocations.close();
         invocations.wait().await;
         polled
     }
 
-    /// The next messages: as many as the batch may have, or those that came within the window.
-    async fn batch(&self) -> Vec<Message> {
-        let mut batch = self.receive(self.source.batch_size, LONGEST_WAIT).await;
+    /// The next batch. Messages that come while the window is open are gathered, from the first one on, until there are
+    /// as many as a batch may have, or as many bytes as an invocation takes; what is then too much begins the next one.
+    ///
+    /// No receive is given up half-way: SQS hides what it hands out, also from whoever does not listen any more.
+    async fn batch(&self, gathered: &mut Vec<Message>, stop: &CancellationToken) -> Vec<Message> {
+        if gathered.is_empty() {
+            *gathered = self.receive(self.source.batch_size, LONGEST_WAIT, stop).await;
+        }
         let window_ends = Instant::now() + self.source.batching_window;
-        while !batch.is_empty() && batch.len() < self.source.batch_size {
+        let mut may_be_more = true;
+        while !gathered.is_empty() && gathered.len() < self.source.batch_size && fits(gathered) {
             let left = window_ends.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || stop.is_cancelled() {
                 break;
             }
-            let more = self.receive(self.source.batch_size - batch.len(), left);
-            batch.extend(timeout(left, more).await.unwrap_or_default());
+            if left < SHORTEST_WAIT && !may_be_more {
+                // SQS cannot wait for as little, so the rest of the window is waited for here, and looked at once.
+                sleep(left).await;
+            }
+            let limit = SQS_BATCH.min(self.source.batch_size - gathered.len());
+            let more = self.receive(limit, left.min(LONGEST_WAIT), stop).await;
+            may_be_more = more.len() == limit;
+            gathered.extend(more);
         }
-        batch
+        gathered.drain(..batch_of(gathered)).collect()
     }
 
-    async fn receive(&self, limit: usize, wait: Duration) -> Vec<Message> {
-        let received = self
+    /// Messages, as soon as there are any; none after `wait`, which is cut to whole seconds, or when the poller is to stop.
+    async fn receive(&self, limit: usize, wait: Duration, stop: &CancellationToken) -> Vec<Message> {
+        let receive = self
             .client
             .receive_message()
             .queue_url(self.queue_url())
@@ -98,8 +121,15 @@ impl Poller {
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(0))
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .message_attribute_names("All")
-            .send()
-            .await;
+            .send();
+        let mut receive = pin!(receive);
+        let received = select! {
+            received = &mut receive => received,
+            () = stop.cancelled() => match timeout(GRACE, receive).await {
+                Ok(received) => received,
+                Err(_) => return Vec::new(),
+            },
+        };
         match received {
             Ok(received) => received.messages.unwrap_or_default(),
             Err(cause) => {
@@ -186,6 +216,21 @@ impl Poller {
     }
 }
 
+/// Whether the messages fit into an invocation.
+fn fits(messages: &[Message]) -> bool {
+    batch_of(messages) == messages.len()
+}
+
+/// How many of the messages fit into an invocation: one in any case.
+fn batch_of(messages: &[Message]) -> usize {
+    let mut bytes = 0;
+    let fitting = messages.iter().take_while(|message| {
+        bytes += message.body().map_or(0, str::len);
+        bytes <= MAX_PAYLOAD
+    });
+    fitting.count().max(messages.len().min(1))
+}
+
 /// Adds a slot whenever all are taken, up to the limit.
 async fn scale_up(slots: &Semaphore, limit: usize) -> Infallible {
     for _ in FIRST_CONCURRENCY..limit {
@@ -196,4 +241,163 @@ async fn scale_up(slots: &Semaphore, limit: usize) -> Infallible {
         slots.add_permits(1);
     }
     pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::response::Response;
+    use posthorn_local_aws::clients;
+    use posthorn_local_aws::sqs::{QueueSpec, Queues};
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::proxy::{Call, Gate, Proxy, Service, passed_on};
+
+    const WINDOW: Duration = Duration::from_secs(1);
+    const PATIENCE: Duration = Duration::from_mins(1);
+
+    /// Counts receives. While one that brings the first message is answered, it sends what is to come in the window; the
+    /// answer to the next one is held back.
+    struct Watched {
+        queue: aws_sdk_sqs::Client,
+        url: String,
+        then: Mutex<Vec<String>>,
+        held_back: Duration,
+        receives: AtomicUsize,
+        with_messages: AtomicUsize,
+    }
+
+    impl Gate for Watched {
+        async fn answer(&self, call: Call, service: &Service) -> Response {
+            let is_receive = call.headers["x-amz-target"].as_bytes().ends_with(b".ReceiveMessage");
+            let answer = service.call(call).await;
+            if is_receive {
+                self.receives.fetch_add(1, Ordering::SeqCst);
+                let is_empty = answer.as_ref().is_ok_and(|(_, _, body)| body.len() < 10);
+                if !is_empty && self.with_messages.fetch_add(1, Ordering::SeqCst) == 1 {
+                    sleep(self.held_back).await;
+                }
+                if !is_empty {
+                    let then = std::mem::take(&mut *self.then.lock().unwrap());
+                    send(&self.queue, &self.url, then).await;
+                }
+            }
+            passed_on(answer)
+        }
+    }
+
+    async fn send(queue: &aws_sdk_sqs::Client, url: &str, bodies: Vec<String>) {
+        for body in bodies {
+            queue.send_message().queue_url(url).message_body(body).send().await.unwrap();
+        }
+    }
+
+    /// A poller of a queue, what it has handed to its function, and what it has asked SQS.
+    struct Polled {
+        queues: Queues,
+        direct: aws_sdk_sqs::Client,
+        url: String,
+        proxy: Proxy<Watched>,
+        batches: mpsc::UnboundedReceiver<usize>,
+        stop: CancellationToken,
+        running: tokio::task::JoinHandle<Result<()>>,
+    }
+
+    impl Polled {
+        async fn start(batching_window: Duration, then: &[&str], held_back: Duration) -> Self {
+            let queues = Queues::in_memory().unwrap();
+            queues.create(&QueueSpec { name: "work".to_owned(), ..QueueSpec::default() }).unwrap();
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            tokio::spawn(queues.clone().serve(listener, pending()));
+            let (direct, url) = (clients::sqs(&address), queue_url(&address, "work"));
+            let watched = Watched {
+                queue: direct.clone(),
+                url: url.clone(),
+                then: Mutex::new(then.iter().map(|&body| body.to_owned()).collect()),
+                held_back,
+                receives: AtomicUsize::new(0),
+                with_messages: AtomicUsize::new(0),
+            };
+            let proxy = Proxy::start(&address, watched).await.unwrap();
+            let (sender, batches) = mpsc::unbounded_channel();
+            let function: SqsFunction = Arc::new(move |event, _| {
+                sender.send(event.records.len()).unwrap();
+                Box::pin(async { Ok(aws_lambda_events::event::sqs::SqsBatchResponse::default()) })
+            });
+            let source = QueueSource {
+                queue: "work".to_owned(),
+                batch_size: 10,
+                batching_window,
+                max_concurrency: Some(1),
+                partial_failures: true,
+            };
+            let timeout = Duration::from_secs(30);
+            let (client, sqs) = (clients::sqs(&proxy.url), proxy.url.clone());
+            let poller = Poller { client, sqs, source, function, timeout };
+            let stop = CancellationToken::new();
+            let running = tokio::spawn(poller.run(stop.clone()));
+            Self { queues, direct, url, proxy, batches, stop, running }
+        }
+
+        /// The sizes of the batches until so many messages were handed over.
+        async fn batches(&mut self, messages: usize) -> Vec<usize> {
+            let mut sizes = Vec::new();
+            while sizes.iter().sum::<usize>() < messages {
+                sizes.push(timeout(PATIENCE, self.batches.recv()).await.unwrap().unwrap());
+            }
+            sizes
+        }
+
+        /// Stops the poller. Answers how many messages it leaves hidden.
+        async fn stop(self) -> usize {
+            self.stop.cancel();
+            timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
+            self.queues.received_within("work", Duration::from_mins(2)).unwrap()
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_comes_within_the_window_is_one_batch_and_takes_few_receives() {
+        let mut polled = Polled::start(WINDOW, &["2", "3", "4", "5"], Duration::ZERO).await;
+        send(&polled.direct, &polled.url, vec!["1".to_owned()]).await;
+        assert_eq!(polled.batches(5).await, [5]);
+        // One for the first message, one or two for the others, and the one that now waits.
+        let receives = polled.proxy.gate.receives.load(Ordering::SeqCst);
+        assert!(receives <= 4, "{receives} receives");
+        assert_eq!(polled.stop().await, 0, "messages are hidden");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_receive_is_listened_to_although_the_window_is_over() {
+        let mut polled = Polled::start(WINDOW, &["2", "3", "4", "5"], 2 * WINDOW).await;
+        send(&polled.direct, &polled.url, vec!["1".to_owned()]).await;
+        assert_eq!(polled.batches(5).await, [5]);
+        assert_eq!(polled.stop().await, 0, "messages are hidden");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_batch_does_not_wait_for_the_window() {
+        let bodies: Vec<String> = (2..=20).map(|number| number.to_string()).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        let mut polled = Polled::start(Duration::from_mins(5), &bodies, Duration::ZERO).await;
+        send(&polled.direct, &polled.url, vec!["1".to_owned()]).await;
+        assert_eq!(polled.batches(20).await, [10, 10]);
+        assert_eq!(polled.stop().await, 0, "messages are hidden");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_an_invocation_cannot_take_begins_the_next_batch() {
+        let megabyte = "x".repeat(1024 * 1024);
+        let mut polled = Polled::start(WINDOW, &[megabyte.as_str(); 7], Duration::ZERO).await;
+        send(&polled.direct, &polled.url, vec![megabyte.clone()]).await;
+        let sizes = polled.batches(8).await;
+        assert!(sizes.iter().all(|size| *size <= 5), "{sizes:?}");
+        assert_eq!(polled.stop().await, 0, "messages are hidden");
+    }
 }

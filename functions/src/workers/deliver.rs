@@ -21,6 +21,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
         outbox: runtime.deliveries_queue()?,
         rate: runtime.setting("RECOVERIES_PER_SECOND")?,
         clock: runtime.clock(),
+        tally: runtime.tally(),
     };
     Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver))
 }

@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
 use posthorn_domain::Random as _;
 use posthorn_runtime::SystemRandom;
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -57,6 +58,20 @@ impl Kms {
     /// How often it has been called.
     pub(crate) fn calls(&self) -> usize {
         self.state.calls.load(Ordering::SeqCst)
+    }
+
+    /// The data keys that it has made, for another KMS to [learn](Self::learn).
+    pub(crate) fn data_keys(&self) -> Value {
+        json!(*self.state.data_keys.lock().unwrap())
+    }
+
+    /// Has it know data keys that another has made.
+    pub(crate) fn learn(&self, data_keys: &Value) {
+        self.state
+            .data_keys
+            .lock()
+            .unwrap()
+            .extend(HashMap::<String, (String, Value)>::deserialize(data_keys).unwrap());
     }
 
     /// Has it refuse every call, or no longer.

@@ -24,6 +24,7 @@ mod log;
 mod metrics;
 mod openapi;
 mod publishing;
+mod recorded;
 mod recovery;
 mod resuming;
 mod retries;

@@ -1,18 +1,27 @@
 //! Sending again what an endpoint has no success for.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::response::IntoResponse;
+use http::HeaderMap;
 use posthorn_domain::{
     DeliveryStatus, DisabledReason, Endpoint, EndpointEdit, EventDraft, EventId, EventMessage, Fields,
-    Partition, RecoveryMessage, Timestamp,
+    Partition, Recovery, RecoveryMessage, Timestamp,
 };
 use posthorn_local::Receiver;
-use posthorn_storage::StorageError;
+use posthorn_local_aws::clients;
+use posthorn_storage::{Recoveries, StorageError};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
-use crate::harness::{changing_receiver, local_tenant, text};
+use crate::harness::{PATIENCE, changing_receiver, local_tenant, text};
+use crate::metrics::values;
 use crate::time_machine::TimeMachine;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -220,6 +229,108 @@ async fn a_recovery_stops_when_its_endpoint_is_disabled() {
     assert_eq!(disabled, posthorn_storage::Written::Now);
     machine.pass(MINUTE).await;
     assert_eq!(progress(&machine, &endpoint, &recovery).await["status"], "stopped");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_stops_after_its_last_slice_and_another_goes_on_where_it_ended() {
+    const LAST: u32 = 1_000_000;
+    let (mut receiver, answer) = changing_receiver(500).await;
+    let machine = TimeMachine::start(&[("RECOVERIES_PER_SECOND", "1"), ("RETRY_SCHEDULE", "1h")]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    let since = machine.now();
+    let mut events = Vec::new();
+    for _ in 0..25 {
+        events.push(machine.publish("order.paid").await.to_string());
+        machine.pass(Duration::from_millis(10)).await;
+    }
+    answer.store(200, Ordering::SeqCst);
+    acknowledged(&mut receiver).await;
+    let (_, recovery) = recover(&machine, &endpoint, json!({ "since": since })).await;
+    machine.take("DeliveriesQueue").await;
+
+    let recoveries = recoveries(&machine);
+    let id = text(&recovery, "id").parse().unwrap();
+    let begun = recoveries.get(&local_tenant(), id).await.unwrap().unwrap();
+    let slices = LAST - 1;
+    recoveries.create(&local_tenant(), &Recovery { slices, ..begun }).await.unwrap();
+    let message = RecoveryMessage { tenant: local_tenant(), recovery_id: id, slice: slices }.to_json();
+    for _ in 0..2 {
+        // SQS may deliver a message twice.
+        machine.send("DeliveriesQueue", message.clone()).await;
+    }
+    machine.told("deliver");
+    machine.pass(MINUTE).await;
+    let stopped = progress(&machine, &endpoint, &recovery).await;
+    assert_eq!((text(&stopped, "status"), &stopped["deliveries_recovered"]), ("stopped", &json!(10)));
+    assert_eq!(values(&machine.told("deliver").unwrap())["ChainsStopped"], 1);
+
+    let reached = text(&stopped, "reached");
+    let (_, another) = recover(&machine, &endpoint, json!({ "since": reached })).await;
+    machine.pass(MINUTE).await;
+    assert_eq!(progress(&machine, &endpoint, &another).await["status"], "completed");
+    let arrived: BTreeSet<_> = acknowledged(&mut receiver).await.into_iter().collect();
+    assert_eq!(arrived, events.into_iter().collect());
+}
+
+fn recoveries(machine: &TimeMachine) -> Recoveries {
+    let client = clients::dynamodb(&machine.stores.stores.dynamodb);
+    Recoveries::new(client, "EventsTable".to_owned(), Duration::from_hours(24))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_that_comes_no_further_for_an_hour_stops() {
+    let (receiver, _) = changing_receiver(500).await;
+    let slow = Arc::new(SlowTable::default());
+    let url = Arc::clone(&slow).serve().await;
+    let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h")], |stores, function| {
+        slow.service.set(stores.stores.dynamodb.clone()).ok();
+        let variable = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
+        if function == "deliver" { vec![variable] } else { Vec::new() }
+    });
+    let machine = Arc::new(machine.await);
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    let since = machine.now();
+    machine.publish("order.paid").await;
+    machine.pass(MINUTE).await;
+    slow.clock.set(Arc::downgrade(&machine)).ok();
+    let missing = json!({ "since": since, "scope": "missing" });
+    let (_, recovery) = recover(&machine, &endpoint, missing).await;
+    machine.told("deliver");
+    timeout(PATIENCE, machine.pass(Duration::from_hours(2))).await.expect("it should come to an end");
+    let stopped = progress(&machine, &endpoint, &recovery).await;
+    assert_eq!((text(&stopped, "status"), &stopped["reached"]), ("stopped", &json!(null)), "{stopped}");
+    assert_eq!(values(&machine.told("deliver").unwrap())["ChainsStopped"], 1);
+}
+
+/// A DynamoDB that takes longer for a query than a slice has.
+#[derive(Default)]
+struct SlowTable {
+    client: OnceLock<reqwest::Client>,
+    service: OnceLock<String>,
+    clock: OnceLock<Weak<TimeMachine>>,
+}
+
+impl SlowTable {
+    async fn serve(self: Arc<Self>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let answer = move |headers: HeaderMap, body: Bytes| Arc::clone(&self).answer(headers, body);
+        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+        url
+    }
+
+    async fn answer(self: Arc<Self>, mut headers: HeaderMap, body: Bytes) -> impl IntoResponse {
+        let is_query = headers["x-amz-target"].as_bytes().ends_with(b".Query");
+        if let (true, Some(machine)) = (is_query, self.clock.get().and_then(Weak::upgrade)) {
+            machine.sleep(Duration::from_secs(16));
+        }
+        headers.remove("host");
+        headers.remove("content-length");
+        let client = self.client.get_or_init(reqwest::Client::new);
+        let request = client.post(self.service.get().unwrap()).headers(headers).body(body);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.headers().clone(), answer.bytes().await.unwrap())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

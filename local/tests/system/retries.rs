@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::future::join_all;
 use http::StatusCode;
 use posthorn_domain::{
     DeliveryMessage, DeliveryStatus, DeliveryWork, DisabledReason, EndpointEdit, EndpointId, EndpointStatus,
     EventId, Fields, HealthState, Partition,
 };
+use posthorn_local::Receiver;
 use posthorn_storage::StorageError;
 
 use crate::harness::changing_receiver;
+use crate::metrics::values;
 use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -157,6 +160,48 @@ async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hea
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_hear_of_their_own_end_cause_no_further_notices() {
+    let gone = |path: &str, _: &str| {
+        if path == "/gone" { StatusCode::GONE } else { StatusCode::INTERNAL_SERVER_ERROR }
+    };
+    let receiver = Receiver::start(0, gone).await.unwrap();
+    let machine = TimeMachine::start(&[]).await;
+    // Each wants everything, also what is said of itself and of the others.
+    for path in ["gone", "gone", "gone", "broken", "broken"] {
+        machine.register(&format!("{}/{path}", receiver.url), &["*"]).await;
+    }
+    for _ in 0..=12 {
+        machine.publish("order.paid").await;
+        machine.pass(12 * HOUR).await;
+    }
+    let count = async |event_type| {
+        let (_, page) = machine.list("list-events", &[("type", event_type), ("pageSize", "100")]).await;
+        page["list"].as_array().unwrap().len()
+    };
+    assert_eq!(count("webhook_endpoint.failing").await, 2);
+    assert_eq!(count("webhook_endpoint.disabled").await, 5);
+    machine.stores.until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_comes_early_goes_back_once() {
+    let (receiver, _) = changing_receiver(500).await;
+    let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "10m")]).await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    let event = machine.publish("order.paid").await;
+    machine.work().await;
+    let work = DeliveryWork::Attempt { endpoint_id: endpoint.id, attempt: 2 };
+    let early = DeliveryMessage { tenant: TimeMachine::tenant(), event_id: event, chunk: None, work };
+    machine.send("DeliveriesQueue", early.to_json()).await;
+    machine.work().await;
+    assert_eq!(machine.stores.depth("DeliveriesQueue").await, 2, "both wait for when it is due");
+    machine.pass(Duration::from_mins(7)).await;
+    assert_eq!(machine.delivery(event).await.attempts.len(), 1);
+    machine.pass(Duration::from_mins(6)).await;
+    assert_eq!(machine.delivery(event).await.attempts.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_success_in_between_keeps_an_endpoint_enabled() {
     let (receiver, answer) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "5s, 5m, 30m")]).await;
@@ -200,7 +245,7 @@ async fn gone_disables_at_once_and_what_was_waiting_is_canceled_or_goes_on_after
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_after_postpones_an_attempt_and_spares_the_endpoint_others() {
     let machine = TimeMachine::start(&[]).await;
-    let url = limiting_server().await;
+    let url = limiting_server("120").await;
     machine.register(&url, &["*"]).await;
     let first = machine.publish("order.paid").await;
     machine.work().await;
@@ -215,9 +260,33 @@ async fn retry_after_postpones_an_attempt_and_spares_the_endpoint_others() {
     assert_eq!(machine.delivery(second).await.attempts.len(), 1);
 }
 
-/// A server that is always asked too often.
-async fn limiting_server() -> String {
-    let answer = || async { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "120")]) };
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_always_asks_to_wait_is_tried_all_the_same_after_three_hours() {
+    const EVENTS: usize = 100;
+    let machine = TimeMachine::start(&[]).await;
+    machine.register(&limiting_server("900").await, &["*"]).await;
+    let mut events = Vec::new();
+    for _ in 0..EVENTS {
+        events.push(machine.publish("order.paid").await);
+    }
+    let untried = async || {
+        let deliveries = join_all(events.iter().map(|event| machine.delivery(*event))).await;
+        deliveries.iter().filter(|delivery| delivery.attempts.is_empty()).count()
+    };
+    machine.pass(2 * HOUR).await;
+    assert!(untried().await > EVENTS / 2, "it is spared meanwhile");
+    let told = values(&machine.told("deliver").unwrap());
+    assert_eq!(told.get("ChainsStopped"), None, "{told:?}");
+
+    machine.pass(2 * HOUR).await;
+    assert_eq!(untried().await, 0, "what it answered is on record, and the retry schedule goes on");
+    let told = values(&machine.told("deliver").unwrap());
+    assert!(told["ChainsStopped"].as_u64().unwrap() > EVENTS as u64 / 3, "{told:?}");
+}
+
+/// A server that is always asked too often, and asks to be left alone for so many seconds.
+async fn limiting_server(seconds: &'static str) -> String {
+    let answer = move || async move { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds)]) };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });

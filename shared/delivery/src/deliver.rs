@@ -10,7 +10,8 @@ use posthorn_storage::{Progress, RecordKey, Written};
 
 use crate::dispatch::PATIENCE;
 use crate::postman::next_message;
-use crate::{Postman, QueueMessage, WorkError, decision};
+use crate::put_off::FirstAttempt;
+use crate::{Metric, Postman, QueueMessage, WorkError, decision};
 
 /// How early an attempt may be made.
 const EARLY: Duration = Duration::from_secs(1);
@@ -68,7 +69,7 @@ impl Postman {
         let Some(endpoint) = self.snapshots.enabled(&key.tenant, delivery.endpoint_id).await? else {
             return self.cancel(key, delivery).await;
         };
-        if let Some(wait) = self.may_wait(&endpoint, &delivery) {
+        if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         self.require_time(message, self.sender.timeout())?;
@@ -106,13 +107,24 @@ impl Postman {
         Ok(())
     }
 
-    /// How long a first attempt waits because its endpoint is overloaded; a retry keeps to its schedule. Those that
-    /// wait are spread, so that they don't all come when the endpoint has just recovered.
-    fn may_wait(&self, endpoint: &Endpoint, delivery: &Delivery) -> Option<Duration> {
+    /// How long a first attempt waits because its endpoint is overloaded; a retry keeps to its schedule.
+    fn may_wait(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        endpoint: &Endpoint,
+        delivery: &Delivery,
+    ) -> Option<Duration> {
         let now = self.clock.now();
         let until =
             self.watch.asked_to_wait_until(endpoint.id, now).filter(|_| delivery.attempts.is_empty())?;
-        Some(until.since(now).mul_f64(1.0 + self.random.unit()))
+        let first = FirstAttempt { due: delivery.next_attempt_at?, sent_at: message.sent_at };
+        let wait = first.put_off(until, now, self.random.unit());
+        if wait.is_none() {
+            self.tally.add(Metric::ChainsStopped, 1);
+            tracing::warn!(event_id = %key.event_id, endpoint_id = %endpoint.id, "attempt not put off any longer");
+        }
+        wait
     }
 
     async fn deliver_chunk(

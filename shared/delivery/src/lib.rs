@@ -12,6 +12,7 @@ mod fan_out;
 mod hostile_names;
 mod notices;
 mod postman;
+mod put_off;
 mod queue_message;
 mod recoverer;
 mod resolver;

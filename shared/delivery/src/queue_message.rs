@@ -25,8 +25,8 @@ impl QueueMessage {
     }
 }
 
-/// Why a message is not done with. It stays on its queue, is received again, and ends in the dead-letter queue
-/// after five times.
+/// Why a message is not done with. It stays on its queue, is received again, and ends in the dead-letter queue once it
+/// has been received as often as its queue allows.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
     /// No later try can help: the message is not one of ours.

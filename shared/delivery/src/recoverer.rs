@@ -14,7 +14,7 @@ use posthorn_storage::{
 };
 
 use crate::postman::next_message;
-use crate::{QueueMessage, WorkError};
+use crate::{Metric, QueueMessage, Tally, WorkError};
 
 /// How many seconds' worth of deliveries are recovered in one slice.
 const SLICE_SECONDS: u32 = 10;
@@ -24,6 +24,8 @@ const MAX_LOOKED_AT: u64 = 2_000;
 const AT_ONCE: usize = 16;
 /// What has to be left of an invocation's time to begin a slice, and to go on looking.
 const RESERVE: Duration = Duration::from_secs(15);
+/// How long the next slice waits after one that came no further, as it does where a table is slow.
+const STALLED_WAIT: Duration = Duration::from_mins(1);
 
 /// Works recoveries off. Each message of one does a slice, and queues the message for the next.
 pub struct Recoverer {
@@ -39,6 +41,8 @@ pub struct Recoverer {
     pub rate: NonZeroU32,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What is counted meanwhile.
+    pub tally: Arc<Tally>,
 }
 
 /// A delivery that is to be made again, or for the first time.
@@ -71,9 +75,19 @@ impl Recoverer {
         }
         let (recovery, took) = self.slice(tenant, recovery, message).await?;
         if self.recoveries.advance(tenant, &recovery, *slice).await? == Written::Now {
+            self.count_if_spent(&recovery);
             self.go_on(tenant, &recovery, took).await?;
         }
         Ok(())
+    }
+
+    /// Called once for each slice, by whoever has put it on record.
+    fn count_if_spent(&self, recovery: &Recovery) {
+        if recovery.status == RecoveryStatus::Stopped && recovery.is_spent() {
+            self.tally.add(Metric::ChainsStopped, 1);
+            let Recovery { id, endpoint_id, slices, stalled, .. } = recovery;
+            tracing::warn!(recovery_id = %id, %endpoint_id, slices, stalled, "recovery stopped at its bound");
+        }
     }
 
     async fn go_on(&self, tenant: &Tenant, recovery: &Recovery, wait: Duration) -> Result<(), StorageError> {
@@ -93,6 +107,7 @@ impl Recoverer {
         mut recovery: Recovery,
         message: &QueueMessage,
     ) -> Result<(Recovery, Duration), StorageError> {
+        let position_before = recovery.position;
         recovery.slices += 1;
         recovery.updated_at = self.clock.now();
         let endpoint = self.endpoints.get(tenant, recovery.endpoint_id).await?;
@@ -121,7 +136,14 @@ impl Recoverer {
         recovery.reached = recovery.position.map(EventId::at);
         let made = self.make_again(&endpoint, recovered).await?;
         recovery.deliveries_recovered += made;
-        Ok((recovery, Duration::from_secs(made) / self.rate.get()))
+        let is_running = recovery.status == RecoveryStatus::Running;
+        let is_stalled = is_running && recovery.position == position_before;
+        recovery.stalled = if is_stalled { recovery.stalled + 1 } else { 0 };
+        if is_running && recovery.is_spent() {
+            recovery.status = RecoveryStatus::Stopped;
+        }
+        let took = Duration::from_secs(made) / self.rate.get();
+        Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
     }
 
     /// Puts deliveries on record as due again, and queues them at the recovery's rate. Answers how many there were: one

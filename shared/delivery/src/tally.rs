@@ -25,11 +25,14 @@ pub enum Metric {
     SweepLag,
     /// Retries that wait in the due table, [as far as they are counted](crate::Sweeper).
     RetriesPending,
+    /// Chains of messages, each sent by the function that received the one before, that were ended by their bound:
+    /// recoveries that stopped, and first attempts made although their endpoint still asked to wait.
+    ChainsStopped,
 }
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Attempts,
         Self::Failures,
@@ -38,6 +41,7 @@ impl Metric {
         Self::RetriesSwept,
         Self::SweepLag,
         Self::RetriesPending,
+        Self::ChainsStopped,
     ];
 
     /// Its name.
@@ -51,6 +55,7 @@ impl Metric {
             Self::RetriesSwept => "RetriesSwept",
             Self::SweepLag => "SweepLag",
             Self::RetriesPending => "RetriesPending",
+            Self::ChainsStopped => "ChainsStopped",
         }
     }
 

@@ -76,6 +76,9 @@ pub struct Recovery {
     /// How many slices of it are done.
     #[serde(skip)]
     pub slices: u32,
+    /// How many of them, up to the last one, came no further.
+    #[serde(skip)]
+    pub stalled: u32,
 }
 
 /// Where a recovery stands.
@@ -86,7 +89,8 @@ pub enum RecoveryStatus {
     Running,
     /// It has looked at every event.
     Completed,
-    /// The endpoint was disabled or deleted meanwhile.
+    /// The endpoint was disabled or deleted meanwhile, or the recovery [has done all it may](Recovery::is_spent). What is
+    /// left is for another one, from where this one has come to.
     Stopped,
 }
 
@@ -122,11 +126,24 @@ impl RecoveryRequest {
             updated_at: now,
             position: None,
             slices: 0,
+            stalled: 0,
         }
     }
 }
 
 impl Recovery {
+    /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or looks at 2,000 events, so it takes
+    /// four months of sending, or two billion events, to come here: no recovery that is worth anything does, and one that
+    /// goes in circles does not go on for ever.
+    pub const MAX_SLICES: u32 = 1_000_000;
+    /// The most slices in a row that come no further: an hour's, as one that did is followed by the next a minute later.
+    pub const MAX_STALLED: u32 = 60;
+
+    /// Whether it has done all the slices that it may. It then stops, however much is left.
+    pub fn is_spent(&self) -> bool {
+        self.slices >= Self::MAX_SLICES || self.stalled >= Self::MAX_STALLED
+    }
+
     /// The events that it has not looked at yet.
     pub fn span(&self) -> EventSpan {
         let span = EventSpan::ALL.since(self.since).until(self.until);

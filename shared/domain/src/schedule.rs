@@ -12,6 +12,8 @@ use crate::Invalid;
 pub struct RetrySchedule(Vec<Duration>);
 
 impl RetrySchedule {
+    /// The most waits: the attempts at an event's endpoints have to fit into a row, recovered and made by hand as well.
+    pub const MAX_WAITS: usize = 30;
     /// How far a wait may be moved either way, so that many failures at once do not come back at once.
     pub const JITTER: f64 = 0.2;
 
@@ -32,14 +34,15 @@ impl Default for RetrySchedule {
     }
 }
 
-/// Reads waits between commas: `5s, 5m, 2h`. Each is at most 24 h.
+/// Reads waits between commas: `5s, 5m, 2h`. Each is at most 24 h, and there are [`RetrySchedule::MAX_WAITS`] at most.
 impl FromStr for RetrySchedule {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let malformed = || {
             Invalid::because(format!(
-                "must be waits of at most 24h between commas, such as 5s, 5m, 2h, not {text:?}"
+                "must be at most {max} waits of at most 24h between commas, such as 5s, 5m, 2h, not {text:?}",
+                max = Self::MAX_WAITS
             ))
         };
         let wait = |text: &str| {
@@ -47,7 +50,7 @@ impl FromStr for RetrySchedule {
             Duration::try_from(wait).ok().filter(|wait| *wait <= Duration::from_hours(24))
         };
         let waits: Option<Vec<Duration>> = text.split(',').map(wait).collect();
-        waits.map(Self).ok_or_else(malformed)
+        waits.filter(|waits| waits.len() <= Self::MAX_WAITS).map(Self).ok_or_else(malformed)
     }
 }
 
@@ -80,5 +83,9 @@ mod tests {
         for text in ["", "5", "5s,", "5s;5m", "-5s", "25h", "soon"] {
             assert!(text.parse::<RetrySchedule>().is_err(), "{text}");
         }
+        let waits = |number| vec!["5s"; number].join(",").parse::<RetrySchedule>();
+        assert!(waits(RetrySchedule::MAX_WAITS).is_ok());
+        let error = waits(RetrySchedule::MAX_WAITS + 1).unwrap_err().to_string();
+        assert!(error.contains("at most 30 waits"), "{error}");
     }
 }

@@ -87,6 +87,7 @@ impl Recoveries {
             updated_at: recovery.updated_at.as_millis(),
             position: recovery.position,
             slices: recovery.slices,
+            stalled: recovery.stalled,
             expires_at: recovery.updated_at.plus(self.retention).as_seconds(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
@@ -112,6 +113,8 @@ struct RecoveryRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     position: Option<EventId>,
     slices: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    stalled: u32,
     expires_at: i64,
 }
 
@@ -134,8 +137,14 @@ impl RecoveryRow {
             updated_at: Timestamp::from_millis(row.updated_at),
             position: row.position,
             slices: row.slices,
+            stalled: row.stalled,
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 fn pk(tenant: &Tenant) -> String {
