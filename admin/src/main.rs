@@ -67,7 +67,10 @@ enum DeadLetters {
 
 #[derive(Args)]
 struct TableArguments {
-    /// The endpoints table: the stack's output EndpointsTableName
+    /// The CloudFormation stack, whose output names the endpoints table
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "table")]
+    stack: Option<String>,
+    /// The endpoints table, where you give no stack
     #[arg(long, global = true, value_name = "TABLE", default_value = "EndpointsTable")]
     table: String,
     /// DynamoDB's address, where it is not AWS's: of a laptop, http://127.0.0.1:8000
@@ -89,7 +92,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Keys { command, table } => {
-            let store = tables::api_keys(table.table, table.endpoint_url).await;
+            let store = tables::api_keys(table).await?;
             match command {
                 Keys::Create(create) => create.run(&store).await,
                 Keys::List(list) => list.run(&store).await,
