@@ -60,8 +60,8 @@ class ExecutionEnvironment:
         try:
             payload = json.loads(answer)
         except json.JSONDecodeError:
-            # What the emulator says of a timeout is no JSON.
-            return {"errorType": "Sandbox.Failure", "errorMessage": answer}, True
+            # What the emulator says of a timeout is no JSON, and of a process that has ended it says nothing.
+            return {"errorType": "Sandbox.Failure", "errorMessage": answer or "the process ended"}, True
         return payload, isinstance(payload, dict) and "errorType" in payload and "statusCode" not in payload
 
     def end(self):

@@ -20,14 +20,16 @@ ENVIRONMENT = "local-env.json"
 
 def main(environment_file):
     lines = pathlib.Path(environment_file).read_text().splitlines()
-    variables = dict(line.split("=", 1) for line in lines if line)
+    variables = {name: json.loads(value) for name, value in (line.split("=", 1) for line in lines if line)}
     handlers = functions()
     samples = sorted(path for path in SAMPLES.glob("*.json") if path.name != ENVIRONMENT)
-    without = set(handlers) ^ {path.stem for path in samples}
-    if without:
-        sys.exit(f"a function without a sample, or a sample without a function: {', '.join(sorted(without))}")
+    if without := set(handlers) - {path.stem for path in samples}:
+        sys.exit(f"these functions have no sample: {', '.join(sorted(without))}")
     LOG.unlink(missing_ok=True)
-    faults = [fault for path in samples for fault in invoke(path, handlers[path.stem], variables)]
+    faults = []
+    for path in samples:
+        handler = handler_of(path.stem, handlers)
+        faults += invoke(path, handler, handlers[handler], variables)
     if faults:
         sys.exit("\n".join([*faults, f"{LOG} has what the functions wrote"]))
 
@@ -44,11 +46,19 @@ def functions():
     return {each["Handler"]: (BUILT / each["CodeUri"], each.get("Timeout", timeout)) for each in properties}
 
 
-def invoke(sample, function, variables):
+def handler_of(sample, handlers):
+    """Returns the function that a sample is for: `publish-event-batch` is another for `publish-event`."""
+    of_sample = [handler for handler in handlers if f"{sample}-".startswith(f"{handler}-")]
+    if not of_sample:
+        sys.exit(f"there is no function for the sample {sample}")
+    return max(of_sample, key=len)
+
+
+def invoke(sample, handler, function, variables):
     """Invokes a function. Returns what is wrong with its answer."""
     folder, timeout = function
     event = json.loads(sample.read_text())
-    environment = ExecutionEnvironment(folder.resolve(), sample.stem, variables, timeout, LOG)
+    environment = ExecutionEnvironment(folder.resolve(), handler, variables, timeout, LOG)
     try:
         answer, is_error = environment.invoke(event)
     finally:
