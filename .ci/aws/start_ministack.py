@@ -94,17 +94,19 @@ class Functions:
     def execute(self, function, event):
         """Invokes a function, in place of MiniStack's own `_execute_function_provided`."""
         config = function.get("config") or function
-        environment = self.take(config, function["code_zip"])
+        # MiniStack changes a configuration in place.
+        key = self.key(config)
+        environment = self.take(key, config, function["code_zip"])
         try:
             payload, is_error = environment.invoke(event)
         except OSError as cause:
             self.drop(environment)
             return {"body": {"errorType": type(cause).__name__, "errorMessage": str(cause)}, "error": True}
-        self.give_back(config, environment)
+        with self.lock:
+            self.idle.setdefault(key, []).append(environment)
         return {"body": payload, "error": True} if is_error else {"body": payload}
 
-    def take(self, config, code):
-        key = self.key(config)
+    def take(self, key, config, code):
         with self.lock:
             self.end_outdated(key)
             if self.idle.get(key):
@@ -123,10 +125,6 @@ class Functions:
         with self.lock:
             self.all.add(environment)
         return environment
-
-    def give_back(self, config, environment):
-        with self.lock:
-            self.idle.setdefault(self.key(config), []).append(environment)
 
     def drop(self, environment):
         with self.lock:
