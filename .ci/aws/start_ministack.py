@@ -5,6 +5,7 @@ The template is deployed as it is, so what MiniStack 1.4 cannot do is added to M
 - An HTTP API's routes are in its OpenAPI body, as SAM writes it, and not resources of their own.
 - A queue's redrive policy is made with the queue.
 - An alarm on an expression over several metrics is accepted. Nothing evaluates it.
+- A stack tells whether it is protected from being deleted, which `sam delete` asks.
 - A function's process handles one invocation after another, in AWS's runtime interface emulator. MiniStack would start a
   process for each, and hand an invocation out twice when the process asks for the next one before it is killed.
 
@@ -18,7 +19,7 @@ import threading
 
 from ministack import app
 from ministack.services import lambda_svc, sqs
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import handlers, provisioners
 
 from emulator import ExecutionEnvironment
 
@@ -27,6 +28,8 @@ def main():
     supplement("AWS::ApiGatewayV2::Api", with_routes)
     supplement("AWS::SQS::Queue", with_redrive_policy)
     supplement("AWS::CloudWatch::Alarm", with_expressions)
+    actions = handlers._ACTION_HANDLERS
+    actions["DescribeStacks"] = with_termination_protection(actions["DescribeStacks"])
     functions = Functions(os.environ["FUNCTIONS_LOG"])
     atexit.register(functions.end)
     lambda_svc._execute_function_provided = functions.execute
@@ -35,8 +38,8 @@ def main():
 
 def supplement(resource_type, wrap):
     """Replaces how CloudFormation creates resources of a type."""
-    handlers = provisioners._RESOURCE_HANDLERS[resource_type]
-    handlers["create"] = wrap(handlers["create"])
+    of_type = provisioners._RESOURCE_HANDLERS[resource_type]
+    of_type["create"] = wrap(of_type["create"])
 
 
 def with_routes(create):
@@ -80,6 +83,15 @@ def with_expressions(create):
         return name, {"Arn": f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}"}
 
     return create_alarm
+
+
+def with_termination_protection(describe):
+    def describe_stacks(params):
+        status, headers, body = describe(params)
+        unprotected = b"<EnableTerminationProtection>false</EnableTerminationProtection>"
+        return status, headers, body.replace(b"<Parameters>", unprotected + b"<Parameters>")
+
+    return describe_stacks
 
 
 class Functions:
