@@ -1,0 +1,16 @@
+//! The checks: each returns what it has to tell, or an error that says what was expected and what happened.
+
+pub(crate) mod dead_letters;
+pub(crate) mod endpoints;
+pub(crate) mod latency;
+pub(crate) mod poison;
+pub(crate) mod problems;
+pub(crate) mod publishing;
+pub(crate) mod recovery;
+pub(crate) mod retries;
+pub(crate) mod sweep;
+
+use anyhow::Result;
+
+/// What a check returns: something to be told, if there is anything.
+pub(crate) type Checked = Result<Option<String>>;

@@ -1,0 +1,55 @@
+//! An API key for the time of the checks.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use posthorn_domain::{AccountId, ApiKey, Clock as _, KeyGrant, KeyId, Mode, Random as _, Scope};
+use posthorn_runtime::{SystemClock, SystemRandom};
+use posthorn_storage::{ApiKeys, KeyHash, Written};
+
+/// When the key ends by itself, if nobody revokes it: longer than any check waits.
+const LIFE: Duration = Duration::from_hours(6);
+
+/// A key of an account that nobody else uses.
+pub(crate) struct TemporaryKey {
+    /// Whose key it is.
+    pub(crate) account: AccountId,
+    /// What stands in `Authorization`.
+    pub(crate) text: String,
+    id: KeyId,
+    store: ApiKeys,
+}
+
+impl TemporaryKey {
+    /// Makes a key for an account with a new name.
+    pub(crate) async fn create(store: ApiKeys) -> Result<Self> {
+        let now = SystemClock.now();
+        let account: AccountId = format!("lab_{:016x}", SystemRandom.bits()).parse()?;
+        let key = ApiKey::new(Mode::Live, &SystemRandom);
+        let grant = KeyGrant {
+            id: KeyId::new(now, &SystemRandom),
+            account: account.clone(),
+            mode: Mode::Live,
+            scopes: Scope::ALL.into_iter().collect(),
+            name: "posthorn-lab".parse()?,
+            created_at: now,
+            expires_at: Some(now.plus(LIFE)),
+            revoked_at: None,
+            last_used_on: None,
+        };
+        let written = store.add(KeyHash::from(&key), &grant).await.context("no API key can be made")?;
+        ensure!(written == Written::Now, "the API key exists already; try again");
+        Ok(Self { account, text: key.reveal().to_owned(), id: grant.id, store })
+    }
+
+    /// Revokes the key.
+    pub(crate) async fn revoke(self) -> Result<()> {
+        let Self { account, id, store, .. } = self;
+        let revoked = store.revoke(&account, id, SystemClock.now()).await;
+        ensure!(
+            revoked.with_context(|| format!("the key {id} of {account} is not revoked"))?,
+            "the key {id} of {account} has disappeared"
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! `posthorn-lab aws`: checks a deployed stack from outside, as its users see it.
+
+mod api;
+mod checks;
+mod clients;
+mod inbox;
+mod key;
+mod lab;
+mod report;
+mod stack;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use posthorn_storage::{ApiKeys, DueRetries};
+
+use api::Api;
+use clients::Clients;
+use inbox::Inbox;
+use key::TemporaryKey;
+use lab::Lab;
+use report::Report;
+use stack::Outputs;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The stack to check
+    #[arg(long, value_name = "NAME")]
+    stack: String,
+    /// The API's base URL; the stack's output ApiUrl unless you say
+    #[arg(long, value_name = "URL")]
+    api_url: Option<String>,
+    /// The port of 127.0.0.1 to receive webhooks at; any that is free unless you say
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    receiver_port: u16,
+    /// The public https address that leads to that port, such as a tunnel's; the port's own address unless you say
+    #[arg(long, value_name = "URL")]
+    receiver_url: Option<String>,
+    /// How many events to measure
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    events: usize,
+    /// How many seconds to wait for anything that should happen soon
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    patience: u64,
+    /// Also check that a retry in the due table is sent when it is due; takes three minutes
+    #[arg(long)]
+    sweep: bool,
+    /// Also check that a message that nobody can read becomes a dead letter within this many seconds; on AWS that
+    /// takes the queue's visibility timeout times its maximum of receives
+    #[arg(long, value_name = "SECONDS")]
+    dead_letter: Option<u64>,
+    /// Also check that an event that makes fan-out panic costs its batch nothing. Fan-out has to have this text as
+    /// POSTHORN_PANIC_ON
+    #[arg(long, value_name = "TEXT", requires = "cure")]
+    panics_on: Option<String>,
+    /// The shell command to run when that event is a dead letter: it takes the text from fan-out and redrives the
+    /// events' dead letters
+    #[arg(long, value_name = "COMMAND", requires = "panics_on")]
+    cure: Option<String>,
+}
+
+/// Checks the stack. Returns whether all checks held.
+pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
+    let clients = Clients::load().await;
+    let outputs = Outputs::of_stack(&clients.cloudformation, &arguments.stack).await?;
+    let inbox = Inbox::open(arguments.receiver_port, arguments.receiver_url.clone()).await?;
+    let table = outputs.get("EndpointsTableName")?.to_owned();
+    let key = TemporaryKey::create(ApiKeys::new(clients.dynamodb.clone(), table)).await?;
+    let api_url = match &arguments.api_url {
+        Some(url) => url.clone(),
+        None => outputs.get("ApiUrl")?.to_owned(),
+    };
+    println!("Checks {api_url} as the account {}; webhooks go to {}\n", key.account, inbox.url);
+    let lab = Lab {
+        api: Api::new(&api_url, key.text.clone())?,
+        account: key.account.clone(),
+        inbox,
+        sqs: clients.sqs,
+        events_queue: outputs.get("EventsQueueUrl")?.to_owned(),
+        events_dead_letters: outputs.get("EventsDeadLetterQueueUrl")?.to_owned(),
+        due: DueRetries::new(clients.dynamodb, outputs.get("DueTableName")?.to_owned()),
+        patience: Duration::from_secs(arguments.patience),
+    };
+    let mut report = Report::default();
+    check(&lab, &arguments, &mut report).await;
+    println!("\n{}", report.table());
+    let deleted = lab.delete_everything().await;
+    key.revoke().await?;
+    deleted.context("what the checks made is not all deleted")?;
+    Ok(report.all_held())
+}
+
+async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
+    use checks::{dead_letters, endpoints, latency, poison, problems, publishing, recovery, retries, sweep};
+
+    // A retry in the due table takes minutes, in which the other checks are made.
+    let swept = if arguments.sweep { Some(sweep::begin(lab).await) } else { None };
+    report.check("a route that does not exist is a 404 problem", problems::unknown_route(lab)).await;
+    report.check("a request without a key is a 401 problem", problems::no_key(lab)).await;
+    report.check("an endpoint that does not exist is a 404 problem", problems::unknown_endpoint(lab)).await;
+    report.check("an endpoint is created, listed, read, changed and deleted", endpoints::life(lab)).await;
+    report.check("a secret is read and rotated, and both sign", endpoints::rotation(lab)).await;
+    report.check("a test event arrives", endpoints::test_event(lab)).await;
+    report.check("an event published by HTTP arrives", publishing::by_http(lab)).await;
+    report.check("a batch of events arrives", publishing::by_batch(lab)).await;
+    report.check("an event sent to the events queue arrives", publishing::by_queue(lab)).await;
+    report.check("a published event is listed, read and its attempts shown", publishing::reads(lab)).await;
+    report.check("a 503 is retried after 5 s, give or take 20 percent", retries::after_a_503(lab)).await;
+    report.check("an attempt is made again by hand", retries::by_hand(lab)).await;
+    report.check("what an endpoint missed is recovered", recovery::of_failures(lab)).await;
+    if let Some(seconds) = arguments.dead_letter {
+        let limit = Duration::from_secs(seconds);
+        let name = "a message that nobody can read becomes a dead letter";
+        report.check(name, dead_letters::unreadable_message(lab, limit)).await;
+    }
+    if let (Some(text), Some(cure)) = (&arguments.panics_on, &arguments.cure) {
+        let name = "an event that panics costs its nine neighbours nothing, and arrives once redriven";
+        report.check(name, poison::in_a_batch(lab, text, cure)).await;
+    }
+    if let Some(begun) = swept {
+        report.check("a retry in the due table is sent when it is due", sweep::arrives(lab, begun)).await;
+    }
+    report.check("single events arrive, measured", latency::measure(lab, arguments.events)).await;
+}

@@ -1,0 +1,44 @@
+//! `posthorn-lab`: drives a deployed Posthorn and measures it.
+
+mod aws;
+mod percentiles;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Drives a deployed Posthorn and measures it.
+#[derive(Parser)]
+#[command(name = "posthorn-lab", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a deployed stack by HTTP and by queue, and print how long deliveries take. AWS credentials and region come
+    /// from where the AWS CLI takes them
+    Aws(aws::Arguments),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command. Returns whether all was as it should be.
+async fn run(arguments: Arguments) -> Result<bool> {
+    posthorn_local::install_tls();
+    match arguments.command {
+        Command::Aws(arguments) => aws::run(arguments).await,
+    }
+}
