@@ -38,6 +38,7 @@ fn crates_depend_downwards_only() {
     let below = ["posthorn-domain", "posthorn-storage", "posthorn-delivery", "posthorn-api"];
     check("posthorn-runtime", &below);
     check("posthorn-functions", &[&below[..], &["posthorn-runtime"]].concat());
+    check("posthorn-lab", &["posthorn-domain", "posthorn-local", "posthorn-runtime", "posthorn-storage"]);
 }
 
 #[test]
@@ -49,13 +50,19 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
             assert!(may || !all.contains(needed), "{name} must not depend on {needed}");
         }
     };
-    let aws =
-        ["posthorn-storage", "posthorn-runtime", "posthorn-admin", "posthorn-local", "posthorn-local-aws"];
+    let aws = [
+        "posthorn-storage",
+        "posthorn-runtime",
+        "posthorn-admin",
+        "posthorn-lab",
+        "posthorn-local",
+        "posthorn-local-aws",
+    ];
     check("aws-sdk-dynamodb", &aws);
     check("aws-sdk-sqs", &aws);
     check("aws-sdk-kms", &["posthorn-storage", "posthorn-runtime"]);
     check("ring", &["posthorn-storage"]);
-    check("reqwest", &["posthorn-delivery", "posthorn-runtime", "posthorn-local"]);
+    check("reqwest", &["posthorn-delivery", "posthorn-runtime", "posthorn-lab", "posthorn-local"]);
     check("dynoxide-rs", &["posthorn-local-aws"]);
     for io in ["tokio", "reqwest", "http", "lambda_http", "lambda_runtime", "tracing", "getrandom"] {
         assert!(!dependencies["posthorn-domain"].contains(io), "the domain must not depend on {io}");
