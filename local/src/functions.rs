@@ -13,10 +13,10 @@ use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
 use posthorn_storage::{KeyHash, Written};
 
 use crate::gateway::{Gateway, Target};
-use crate::install_tls;
 use crate::poller::Poller;
 use crate::scheduler::Scheduler;
 use crate::tasks::{Tasks, listen};
+use crate::{install_tls, laptop};
 
 /// The account that requests without an API key act for.
 pub const DEVELOPMENT_ACCOUNT: &str = "local";
@@ -52,7 +52,7 @@ impl Functions {
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         install_tls();
         let (listener, http) = listen(options.http_port, "--http-port").await?;
-        let template = Template::load(&options.template, &options.sqs)?;
+        let template = laptop::template(&options.template, &options.sqs)?;
         add_development_keys(&template, options).await?;
         let (mut gateway, mut tasks) =
             (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
@@ -117,7 +117,7 @@ fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
 
 /// The runtime of the function of this name.
 pub(crate) fn runtime_of(name: &str, options: &FunctionsOptions) -> Result<Runtime> {
-    let template = Template::load(&options.template, &options.sqs)?;
+    let template = laptop::template(&options.template, &options.sqs)?;
     let spec = template.functions.iter().find(|spec| spec.name == name);
     runtime(spec.with_context(|| format!("the template has no function {name}"))?, options)
 }
@@ -155,7 +155,7 @@ pub fn allow_this_machine(variables: &mut BTreeMap<String, String>) {
 
 /// The variables of each function of the template, by its name.
 pub(crate) fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-    let template = Template::load(&options.template, &options.sqs)?;
+    let template = laptop::template(&options.template, &options.sqs)?;
     let environments = template.functions.iter().map(|spec| (spec.name.clone(), environment(spec, options)));
     Ok(environments.collect())
 }

@@ -8,6 +8,7 @@ pub mod chaos;
 pub mod demo;
 mod functions;
 mod gateway;
+mod laptop;
 mod load;
 mod poller;
 mod proxy;

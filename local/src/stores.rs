@@ -6,10 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use posthorn_local_aws::dynamodb::Tables;
 use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
-use posthorn_local_aws::template::Template;
 
-use crate::install_tls;
 use crate::tasks::{Tasks, listen};
+use crate::{install_tls, laptop};
 
 /// Where the tables and queues are to be.
 #[derive(Debug, Clone, Default)]
@@ -45,7 +44,7 @@ impl Stores {
         install_tls();
         let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port").await?;
         let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port").await?;
-        let template = Template::load(&options.template, &sqs)?;
+        let template = laptop::template(&options.template, &sqs)?;
         let (tables, queues) = open(options)?;
         for table in &template.tables {
             tables.create(table)?;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use http::StatusCode;
 use posthorn_local_aws::clients;
-use posthorn_local_aws::template::{Template, queue_url};
+use posthorn_local_aws::template::queue_url;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
@@ -21,7 +21,7 @@ use super::report::{Bound, Goal, Report, Row};
 use super::rig;
 use crate::proxy::Proxy;
 use crate::runtime_api::RuntimeApi;
-use crate::{FunctionsOptions, Receiver, Stores, functions, load};
+use crate::{FunctionsOptions, Receiver, Stores, functions, laptop, load};
 
 /// How long an endpoint takes to answer.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
@@ -208,7 +208,7 @@ impl Cost {
 
     /// The memory of the function behind each queue, in MB.
     fn memory(&self) -> Result<BTreeMap<String, u32>> {
-        let template = Template::load(&self.template, "http://127.0.0.1:1")?;
+        let template = laptop::template(&self.template, "http://127.0.0.1:1")?;
         let sources = template
             .functions
             .into_iter()

@@ -71,7 +71,7 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
 
 #[test]
 fn binary_template_and_samples_name_the_same_functions() {
-    let template = Template::load(&template(), "http://127.0.0.1:9324").unwrap();
+    let template = Template::load(&template(), "http://127.0.0.1:9324", &[]).unwrap();
     let in_template: BTreeSet<String> = template.functions.iter().map(|spec| spec.name.clone()).collect();
     assert_eq!(in_template, names().map(str::to_owned).collect());
     for spec in &template.functions {

@@ -43,7 +43,10 @@ async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<S
 #[ignore = "needs what is deployed: cargo lambda build --release -p posthorn-functions -p empty-function"]
 async fn every_function_gets_ready_where_nothing_answers() {
     let starts = cold_starts(&template(), &binaries(), 1).await.unwrap();
-    assert_eq!(starts.len(), Template::load(&template(), "http://127.0.0.1:1").unwrap().functions.len() + 1);
+    assert_eq!(
+        starts.len(),
+        Template::load(&template(), "http://127.0.0.1:1", &[]).unwrap().functions.len() + 1
+    );
     assert!(starts.iter().all(|start| start.resident_mb > 0.0), "{starts:?}");
 }
 

@@ -58,7 +58,7 @@ impl TestStores {
     pub(crate) async fn with(options: StoresOptions) -> Self {
         let options = StoresOptions { template: template(), ..options };
         let stores = Stores::start(&options).await.unwrap();
-        let functions = Template::load(&template(), &stores.sqs).unwrap().functions;
+        let functions = Template::load(&template(), &stores.sqs, &[]).unwrap().functions;
         Self { stores, functions }
     }
 

@@ -25,7 +25,7 @@ fn walk<'v>(place: &str, part: &'v Value, visit: &mut impl FnMut(&str, &'v Value
 
 #[test]
 fn the_document_has_the_templates_routes_and_no_others() {
-    let template = Template::load(&template(), "http://127.0.0.1:9324").unwrap();
+    let template = Template::load(&template(), "http://127.0.0.1:9324", &[]).unwrap();
     let routes = template.functions.iter().flat_map(|function| &function.routes);
     let routes = routes.filter(|route| route.path != Route::DEFAULT);
     let routes: BTreeSet<_> = routes.map(|route| format!("{} {}", route.method, route.path)).collect();

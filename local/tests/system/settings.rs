@@ -21,7 +21,7 @@ fn of_its_own(spec: &FunctionSpec, all: &[FunctionSpec]) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_does_not_start_without_a_setting_that_the_template_gives_it() {
     let stores = TestStores::start().await;
-    let functions = Template::load(&template(), &stores.stores.sqs).unwrap().functions;
+    let functions = Template::load(&template(), &stores.stores.sqs, &[]).unwrap().functions;
     let mut checked = 0;
     for spec in &functions {
         for name in of_its_own(spec, &functions).iter().filter(|name| !OPTIONAL.contains(&name.as_str())) {

@@ -80,17 +80,13 @@ pub struct QueueSource {
     pub partial_failures: bool,
 }
 
-/// What a laptop gives Posthorn's parameters. Their start values fit a new AWS account, which runs ten functions at a
-/// time; a laptop is not one.
-const ON_A_LAPTOP: [(&str, &str); 2] = [("FanOutConcurrency", "32"), ("DeliverConcurrency", "50")];
-
 impl Template {
-    /// Reads a template with the parameters of a laptop. `sqs` is the address of the embedded SQS, such as
-    /// `http://127.0.0.1:9324`.
-    pub fn load(file: &Path, sqs: &str) -> Result<Self> {
+    /// Reads a template. `sqs` is the address of the embedded SQS, such as `http://127.0.0.1:9324`. Parameters that are not
+    /// given have their defaults.
+    pub fn load(file: &Path, sqs: &str, given: &[(&str, &str)]) -> Result<Self> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Self::parse(&text, sqs, &ON_A_LAPTOP).with_context(|| format!("cannot use {}", file.display()))
+        Self::parse(&text, sqs, given).with_context(|| format!("cannot use {}", file.display()))
     }
 
     /// Reads a template's text. Parameters that are not given have their defaults.
