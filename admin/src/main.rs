@@ -1,4 +1,4 @@
-//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` makes, lists and ends API keys; `events` and
+//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` creates, lists and revokes API keys; `events` and
 //! `deliveries` move dead letters back.
 
 mod aws;
@@ -51,11 +51,11 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Make a key. It is printed once, and kept nowhere
+    /// Create a key. It is printed once, and stored nowhere
     Create(Create),
     /// List an account's keys
     List(List),
-    /// End a key: it opens nothing any more after 30 seconds
+    /// Revoke a key. Functions refuse it within 30 seconds
     Revoke(Revoke),
 }
 

@@ -54,6 +54,16 @@ enum SetUp {
     Schedule(fn(&Runtime) -> Result<ScheduleFunction, SettingsError>),
 }
 
+impl SetUp {
+    fn with(self, runtime: &Runtime) -> Result<Function, SettingsError> {
+        Ok(match self {
+            Self::Http(function) => Function::Http(function(runtime)?),
+            Self::Sqs(function) => Function::Sqs(function(runtime)?),
+            Self::Schedule(function) => Function::Schedule(function(runtime)?),
+        })
+    }
+}
+
 /// Every function by its name: the `Handler` in `template.yaml`, and the name of its sample in `events/`.
 const FUNCTIONS: &[(&str, SetUp)] = &[
     ("create-endpoint", SetUp::Http(endpoints::create::function)),
@@ -107,22 +117,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, _)| *name)
 }
 
+fn find(name: &str) -> Result<SetUp, StartError> {
+    let found = FUNCTIONS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, set_up)| *set_up).ok_or_else(|| StartError::Unknown { name: name.to_owned() })
+}
+
 /// Sets up the function of this name, as its runtime's settings say.
 pub fn set_up(name: &str, runtime: &Runtime) -> Result<Function, StartError> {
-    let found = FUNCTIONS.iter().find(|(known, _)| *known == name);
-    let (_, set_up) = found.ok_or_else(|| StartError::Unknown { name: name.to_owned() })?;
-    Ok(match set_up {
-        SetUp::Http(function) => Function::Http(function(runtime)?),
-        SetUp::Sqs(function) => Function::Sqs(function(runtime)?),
-        SetUp::Schedule(function) => Function::Schedule(function(runtime)?),
-    })
+    Ok(find(name)?.with(runtime)?)
 }
 
 /// Runs the function of this name until Lambda ends the process.
 pub async fn start(name: Option<&str>) -> Result<(), Error> {
-    let name = name.ok_or(StartError::Unnamed)?;
+    let set_up = find(name.ok_or(StartError::Unnamed)?)?;
     let runtime = Runtime::start()?;
-    match set_up(name, &runtime)? {
+    match set_up.with(&runtime)? {
         Function::Http(function) => serve_http(function).await,
         Function::Sqs(function) => serve_sqs(function, runtime.metrics()?).await,
         Function::Schedule(function) => serve_schedule(function, runtime.metrics()?).await,
@@ -132,9 +141,6 @@ pub async fn start(name: Option<&str>) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::sync::Arc;
-
-    use posthorn_runtime::{Settings, SystemClock, SystemRandom};
 
     use super::*;
 
@@ -149,10 +155,8 @@ mod tests {
         let beginning =
             "the environment variable _HANDLER is not set; it names the function to run, one of: create-";
         assert!(error.starts_with(beginning) && error.ends_with("fan-out, deliver, sweep-due"), "{error}");
-        let environment = ["AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-        let settings = Settings::from_iter(environment.map(|name| (name.to_owned(), "any".to_owned())));
-        let runtime = Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom)).unwrap();
-        let error = set_up("fan_out", &runtime).err().unwrap().to_string();
+        // Neither needs an environment to be told so.
+        let error = start(Some("fan_out")).await.unwrap_err().to_string();
         assert!(
             error.starts_with("there is no function \"fan_out\"; _HANDLER names one of: create-"),
             "{error}"

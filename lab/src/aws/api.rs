@@ -25,11 +25,15 @@ pub(crate) struct Answer {
     body: String,
 }
 
+/// Returns what requests are sent with.
+pub(crate) fn client() -> Result<reqwest::Client> {
+    Ok(reqwest::Client::builder().timeout(TIMEOUT).build()?)
+}
+
 impl Api {
-    /// A client that has this key.
-    pub(crate) fn new(base: &str, key: String) -> Result<Self> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), key, client })
+    /// The API at this address, for whoever has this key.
+    pub(crate) fn new(client: reqwest::Client, base: &str, key: String) -> Self {
+        Self { base: base.trim_end_matches('/').to_owned(), key, client }
     }
 
     /// Sends a request with the key.

@@ -91,17 +91,27 @@ impl Lab {
 
     /// Waits until the event has a delivery of this status, and returns it.
     pub(crate) async fn delivery(&self, event_id: &str, status: &str) -> Result<Value> {
+        self.until(event_id, status, |delivery| delivery["status"] == status).await
+    }
+
+    /// Waits until the event's delivery is as it should be, and returns it. `what` it should be or have is for the error.
+    pub(crate) async fn until(
+        &self,
+        event_id: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let look = async {
             loop {
                 let event = self.api.get(&format!("/api/events/{event_id}")).await?;
-                if event["deliveries"][0]["status"] == status {
+                if is_so(&event["deliveries"][0]) {
                     return Ok(event["deliveries"][0].clone());
                 }
                 sleep(Duration::from_millis(300)).await;
             }
         };
         let found = tokio::time::timeout(self.patience, look).await;
-        found.with_context(|| format!("the delivery of {event_id} has not become {status}"))?
+        found.with_context(|| format!("the delivery of {event_id} has not come to be: {what}"))?
     }
 
     /// Deletes all endpoints of the account.

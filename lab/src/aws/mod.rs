@@ -11,7 +11,7 @@ mod stack;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use posthorn_storage::{ApiKeys, DueRetries};
 
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     dead_letter: Option<u64>,
     /// Also check that an event that makes fan-out panic costs its batch nothing. Fan-out has to have this text as
     /// POSTHORN_PANIC_ON
-    #[arg(long, value_name = "TEXT", requires = "cure")]
+    #[arg(long, value_name = "TEXT", requires_all = ["cure", "dead_letter"])]
     panics_on: Option<String>,
     /// The shell command to run when that event is a dead letter: it takes the text from fan-out and redrives the
     /// events' dead letters
@@ -64,22 +64,26 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     let clients = Clients::load().await;
     let outputs = Outputs::of_stack(&clients.cloudformation, &arguments.stack).await?;
+    let output = |name: &str| outputs.get(name).map(str::to_owned);
+    let api_url = arguments.api_url.clone().map_or_else(|| output("ApiUrl"), Ok)?;
+    require_reachable(&arguments, &api_url)?;
+    let keys = ApiKeys::new(clients.dynamodb.clone(), output("EndpointsTableName")?);
+    let due = DueRetries::new(clients.dynamodb, output("DueTableName")?);
+    let (events_queue, events_dead_letters) =
+        (output("EventsQueueUrl")?, output("EventsDeadLetterQueueUrl")?);
     let inbox = Inbox::open(arguments.receiver_port, arguments.receiver_url.clone()).await?;
-    let table = outputs.get("EndpointsTableName")?.to_owned();
-    let key = TemporaryKey::create(ApiKeys::new(clients.dynamodb.clone(), table)).await?;
-    let api_url = match &arguments.api_url {
-        Some(url) => url.clone(),
-        None => outputs.get("ApiUrl")?.to_owned(),
-    };
+    let http = api::client()?;
+    // From here on nothing returns before the key is revoked.
+    let key = TemporaryKey::create(keys).await?;
     println!("Checks {api_url} as the account {}; webhooks go to {}\n", key.account, inbox.url);
     let lab = Lab {
-        api: Api::new(&api_url, key.text.clone())?,
+        api: Api::new(http, &api_url, key.text.clone()),
         account: key.account.clone(),
         inbox,
         sqs: clients.sqs,
-        events_queue: outputs.get("EventsQueueUrl")?.to_owned(),
-        events_dead_letters: outputs.get("EventsDeadLetterQueueUrl")?.to_owned(),
-        due: DueRetries::new(clients.dynamodb, outputs.get("DueTableName")?.to_owned()),
+        events_queue,
+        events_dead_letters,
+        due,
         patience: Duration::from_secs(arguments.patience),
     };
     let mut report = Report::default();
@@ -89,6 +93,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     key.revoke().await?;
     deleted.context("what the checks made is not all deleted")?;
     Ok(report.all_held())
+}
+
+/// Errors if webhooks are to go to this machine's loopback, and the stack is elsewhere.
+fn require_reachable(arguments: &Arguments, api_url: &str) -> Result<()> {
+    let is_here = api_url.starts_with("http://127.0.0.1:") || api_url.starts_with("http://localhost:");
+    ensure!(
+        is_here || arguments.receiver_url.is_some(),
+        "{api_url} cannot reach 127.0.0.1: give --receiver-url, such as the address of a tunnel to --receiver-port"
+    );
+    Ok(())
 }
 
 async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
@@ -109,14 +123,14 @@ async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
     report.check("a 503 is retried after 5 s, give or take 20 percent", retries::after_a_503(lab)).await;
     report.check("an attempt is made again by hand", retries::by_hand(lab)).await;
     report.check("what an endpoint missed is recovered", recovery::of_failures(lab)).await;
-    if let Some(seconds) = arguments.dead_letter {
-        let limit = Duration::from_secs(seconds);
+    let limit = arguments.dead_letter.map(Duration::from_secs);
+    if let Some(limit) = limit {
         let name = "a message that nobody can read becomes a dead letter";
         report.check(name, dead_letters::unreadable_message(lab, limit)).await;
     }
-    if let (Some(text), Some(cure)) = (&arguments.panics_on, &arguments.cure) {
+    if let (Some(text), Some(cure), Some(limit)) = (&arguments.panics_on, &arguments.cure, limit) {
         let name = "an event that panics costs its nine neighbours nothing, and arrives once redriven";
-        report.check(name, poison::in_a_batch(lab, text, cure)).await;
+        report.check(name, poison::in_a_batch(lab, text, cure, limit)).await;
     }
     if let Some(begun) = swept {
         report.check("a retry in the due table is sent when it is due", sweep::arrives(lab, begun)).await;

@@ -7,15 +7,17 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use lambda_http::{Context, RequestExt as _};
 use matchit::Router;
+use posthorn_domain::Clock as _;
 use posthorn_local_aws::template::Route;
-use posthorn_runtime::HttpFunction;
+use posthorn_runtime::{HttpFunction, SystemClock};
 use tokio::net::TcpListener;
 use tracing::error;
 use url::form_urlencoded;
@@ -61,6 +63,7 @@ impl Gateway {
     pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
         for Route { method, path } in routes {
             if path == Route::DEFAULT {
+                ensure!(self.default.is_none(), "there are two routes {}", Route::DEFAULT);
                 self.default = Some(target.clone());
                 continue;
             }
@@ -91,7 +94,8 @@ impl Gateway {
 
     /// The key, the target and the path's parameters of the route that a request takes.
     fn find(&self, method: &str, path: &str) -> Option<(&str, &Target, BTreeMap<String, String>)> {
-        let found = self.routers.get(method).and_then(|router| router.at(path).ok());
+        let of_method = |method: &str| self.routers.get(method).and_then(|router| router.at(path).ok());
+        let found = of_method(method).or_else(|| of_method("ANY"));
         let Some(found) = found else {
             return self.default.as_ref().map(|target| (Route::DEFAULT, target, BTreeMap::new()));
         };
@@ -127,6 +131,10 @@ impl Target {
                 return message(StatusCode::BAD_REQUEST, "Bad Request");
             }
         };
+        let mut context = Context::default();
+        let deadline = SystemClock.now().plus(self.timeout);
+        context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
+        let request = request.with_lambda_context(context);
         match tokio::time::timeout(self.timeout, (self.function)(request)).await {
             Ok(answer) => answer.map(|body| match body {
                 lambda_http::Body::Text(text) => Body::from(text),

@@ -1,14 +1,14 @@
 //! Sending again what an endpoint has no success for.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, Weak};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::response::IntoResponse;
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use posthorn_domain::{
     DeliveryStatus, DisabledReason, Endpoint, EndpointEdit, EventDraft, EventId, EventMessage, Fields,
     Partition, Recovery, RecoveryMessage, Timestamp,
@@ -280,7 +280,7 @@ fn recoveries(machine: &TimeMachine) -> Recoveries {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_that_comes_no_further_for_an_hour_stops() {
     let (receiver, _) = changing_receiver(500).await;
-    let slow = Arc::new(SlowTable::default());
+    let slow = Arc::new(BadTable::default());
     let url = Arc::clone(&slow).serve().await;
     let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h")], |stores, function| {
         slow.service.set(stores.stores.dynamodb.clone()).ok();
@@ -302,15 +302,19 @@ async fn a_recovery_that_comes_no_further_for_an_hour_stops() {
     assert_eq!(values(&machine.told("deliver").unwrap())["ChainsStopped"], 1);
 }
 
-/// A DynamoDB that takes longer for a query than a slice has.
+/// A DynamoDB that takes longer for a query than a slice has, where there is a clock, or that loses its first answer to
+/// each write.
 #[derive(Default)]
-struct SlowTable {
+struct BadTable {
     client: OnceLock<reqwest::Client>,
     service: OnceLock<String>,
     clock: OnceLock<Weak<TimeMachine>>,
+    loses_answers: AtomicBool,
+    /// The writes whose answers were lost.
+    written: Mutex<HashSet<Bytes>>,
 }
 
-impl SlowTable {
+impl BadTable {
     async fn serve(self: Arc<Self>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -320,17 +324,53 @@ impl SlowTable {
     }
 
     async fn answer(self: Arc<Self>, mut headers: HeaderMap, body: Bytes) -> impl IntoResponse {
-        let is_query = headers["x-amz-target"].as_bytes().ends_with(b".Query");
+        let operation = headers["x-amz-target"].as_bytes();
+        let is_query = operation.ends_with(b".Query");
+        let is_write = operation.ends_with(b".PutItem") || operation.ends_with(b".UpdateItem");
         if let (true, Some(machine)) = (is_query, self.clock.get().and_then(Weak::upgrade)) {
             machine.sleep(Duration::from_secs(16));
         }
         headers.remove("host");
         headers.remove("content-length");
         let client = self.client.get_or_init(reqwest::Client::new);
-        let request = client.post(self.service.get().unwrap()).headers(headers).body(body);
+        let request = client.post(self.service.get().unwrap()).headers(headers).body(body.clone());
         let answer = request.send().await.unwrap();
+        if self.loses_answers.load(Ordering::SeqCst) && is_write && self.written.lock().unwrap().insert(body)
+        {
+            return (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), Bytes::new());
+        }
         (answer.status(), answer.headers().clone(), answer.bytes().await.unwrap())
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recovery_goes_on_although_the_answer_to_each_of_its_writes_is_lost() {
+    let (mut receiver, answer) = changing_receiver(500).await;
+    let lossy = Arc::new(BadTable::default());
+    let url = Arc::clone(&lossy).serve().await;
+    let variables = [("RECOVERIES_PER_SECOND", "1"), ("RETRY_SCHEDULE", "1h")];
+    let machine = TimeMachine::start_with(&variables, |stores, function| {
+        lossy.service.set(stores.stores.dynamodb.clone()).ok();
+        let variable = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
+        if function == "deliver" { vec![variable] } else { Vec::new() }
+    });
+    let machine = machine.await;
+    let endpoint = machine.register(&receiver.url, &["*"]).await;
+    let since = machine.now();
+    let mut events = Vec::new();
+    for _ in 0..12 {
+        events.push(machine.publish("order.paid").await.to_string());
+        machine.pass(Duration::from_millis(10)).await;
+    }
+    answer.store(200, Ordering::SeqCst);
+    acknowledged(&mut receiver).await;
+    lossy.loses_answers.store(true, Ordering::SeqCst);
+    let (_, recovery) = recover(&machine, &endpoint, json!({ "since": since })).await;
+    machine.pass(MINUTE).await;
+    assert!(!lossy.written.lock().unwrap().is_empty(), "answers were lost");
+    let recovered = progress(&machine, &endpoint, &recovery).await;
+    assert_eq!((text(&recovered, "status"), &recovered["deliveries_recovered"]), ("completed", &json!(12)));
+    assert_eq!(acknowledged(&mut receiver).await, events);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,10 +69,10 @@ impl Postman {
         let Some(endpoint) = self.snapshots.enabled(&key.tenant, delivery.endpoint_id).await? else {
             return self.cancel(key, delivery).await;
         };
+        self.require_time(message, self.sender.timeout())?;
         if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
-        self.require_time(message, self.sender.timeout())?;
         let accepted_at = accepted_at(key, &delivery);
         let answer = self.sender.post(&endpoint, key.event_id, &body).await;
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);

@@ -74,8 +74,14 @@ impl Recoverer {
             return Err(WorkError::OutOfTime);
         }
         let (recovery, took) = self.slice(tenant, recovery, message).await?;
-        if self.recoveries.advance(tenant, &recovery, *slice).await? == Written::Now {
+        let written = self.recoveries.advance(tenant, &recovery, *slice).await?;
+        // A call whose answer was lost is repeated by the SDK, and then finds what it has written itself.
+        let is_ours = written == Written::Now
+            || self.recoveries.get(tenant, recovery.id).await?.as_ref() == Some(&recovery);
+        if written == Written::Now {
             self.count_if_spent(&recovery);
+        }
+        if is_ours {
             self.go_on(tenant, &recovery, took).await?;
         }
         Ok(())
@@ -181,6 +187,8 @@ impl Recoverer {
         } else {
             self.log.add(&key, &delivery).await?
         };
-        Ok((written == Written::Now).then(|| next_message(&key, &delivery)))
+        let is_ours = written == Written::Now
+            || self.log.delivery(&key, endpoint.id).await?.as_ref() == Some(&delivery);
+        Ok(is_ours.then(|| next_message(&key, &delivery)))
     }
 }

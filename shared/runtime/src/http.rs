@@ -17,7 +17,7 @@ use crate::{Error, SystemClock, deadline};
 
 /// What is kept of an invocation's time to say that the rest was not enough.
 const RESERVE: Duration = Duration::from_millis(500);
-/// How long a request may take that nobody ends.
+/// How long a request may take that comes without a deadline, as those of tests do.
 const UNLIMITED: Duration = Duration::from_hours(1);
 
 /// A function behind a route: takes a request, always has an answer.

@@ -1,5 +1,7 @@
 //! An event that makes fan-out panic.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use tokio::process::Command;
@@ -12,7 +14,7 @@ use crate::aws::lab::{Lab, new_object};
 /// How many messages Lambda hands over at once.
 const BATCH: usize = 10;
 
-pub(crate) async fn in_a_batch(lab: &Lab, text: &str, cure: &str) -> Checked {
+pub(crate) async fn in_a_batch(lab: &Lab, text: &str, cure: &str, limit: Duration) -> Checked {
     let endpoint = lab.endpoint("poison").await?;
     // The first is the poison: its object has the text that fan-out panics on.
     let poison = format!("{}_{text}", new_object());
@@ -20,7 +22,7 @@ pub(crate) async fn in_a_batch(lab: &Lab, text: &str, cure: &str) -> Checked {
     let bodies = [&poison].into_iter().chain(&neighbours).map(|object| message(lab, &endpoint, object));
     send_at_once(lab, bodies).await?;
 
-    let dead = timeout(lab.patience, dead_letters::find(lab, &poison)).await;
+    let dead = timeout(limit, dead_letters::find(lab, &poison)).await;
     dead.context("the poison message has not become a dead letter")??;
     // It has been received as often as the queue allows, and its neighbours would have been received with it.
     for object in &neighbours {

@@ -11,6 +11,10 @@ use super::Checked;
 use crate::aws::api::text;
 use crate::aws::lab::{Lab, new_object};
 
+fn attempts(delivery: &Value) -> usize {
+    delivery["attempts"].as_array().map_or(0, Vec::len)
+}
+
 pub(crate) async fn of_failures(lab: &Lab) -> Checked {
     let (endpoint, object) = (lab.endpoint("recovery").await?, new_object());
     let since = SystemClock.now();
@@ -18,6 +22,7 @@ pub(crate) async fn of_failures(lab: &Lab) -> Checked {
     let event_id = lab.publish(&endpoint, &object).await?;
     // After two attempts the schedule waits for five minutes: what arrives now is the recovery's.
     lab.arrivals(&endpoint, &object, &event_id, 2).await?;
+    lab.until(&event_id, "two attempts on record", |delivery| attempts(delivery) == 2).await?;
     lab.answer(&endpoint, StatusCode::OK);
     let path = format!("/api/webhook-endpoints/{}/recover", endpoint.id);
     let recovery = lab.api.post(&path, &json!({ "since": since.to_string() }), 202).await?;
