@@ -13,12 +13,10 @@ use posthorn_domain::Clock as _;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::{Error, SystemClock, deadline};
+use crate::{Error, SystemClock, UNLIMITED, deadline};
 
 /// What is kept of an invocation's time to say that the rest was not enough.
 const RESERVE: Duration = Duration::from_millis(500);
-/// How long a request may take that comes without a deadline, as those of tests do.
-const UNLIMITED: Duration = Duration::from_hours(1);
 
 /// A function behind a route: takes a request, always has an answer.
 pub type HttpFunction = Arc<dyn Fn(lambda_http::Request) -> BoxFuture<'static, Response> + Send + Sync>;
