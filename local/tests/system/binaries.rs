@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, TestStores, template};
 use crate::metrics::values;
-use crate::samples::{sample, stores_for_samples};
+use crate::samples::{ANSWERS, sample, stores_for_samples};
 
 fn binaries() -> Binaries {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
@@ -55,23 +55,7 @@ async fn every_function_gets_ready_where_nothing_answers() {
 async fn every_function_answers_its_sample() {
     let receiver = Receiver::start(0, |_, _| StatusCode::SERVICE_UNAVAILABLE).await.unwrap();
     let stores = stores_for_samples(&receiver.url).await;
-    for (function, status) in [
-        ("create-endpoint", 201),
-        ("list-endpoints", 200),
-        ("get-endpoint", 200),
-        ("update-endpoint", 200),
-        ("get-secret", 200),
-        ("rotate-secret", 200),
-        ("test-endpoint", 202),
-        ("recover-endpoint", 202),
-        ("get-recovery", 404),
-        ("list-events", 200),
-        ("list-attempts", 200),
-        ("list-event-types", 200),
-        ("get-openapi", 200),
-        ("not-found", 404),
-        ("publish-event", 202),
-    ] {
+    for (function, status) in ANSWERS {
         let answer = invoke(&stores, function).await;
         assert_eq!(answer["statusCode"], status, "{function}: {answer}");
     }
