@@ -6,7 +6,7 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
 /// What clients are made of. An address on this machine's loopback needs no credentials and no region.
-pub(crate) async fn config(endpoint_url: Option<String>) -> SdkConfig {
+pub async fn config(endpoint_url: Option<String>) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http);
     if let Some(url) = endpoint_url {

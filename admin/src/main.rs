@@ -1,14 +1,12 @@
 //! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` creates, lists and revokes API keys; `events` and
 //! `deliveries` move dead letters back.
 
-mod aws;
 mod contents;
 mod dead_letters;
 mod keys;
 mod redrive;
 mod report;
 mod resend;
-mod stack;
 mod tables;
 
 use std::process::ExitCode;

@@ -6,13 +6,13 @@ use anyhow::{Result, bail, ensure};
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use clap::Args;
+use posthorn_admin::aws;
+use posthorn_admin::stack::StackOutputs;
 
-use crate::aws;
 use crate::contents::Contents;
 use crate::dead_letters::{DeadLetter, DeadLetterQueue};
 use crate::report::Report;
 use crate::resend::{Parcel, resend};
-use crate::stack::StackOutputs;
 
 #[derive(Args)]
 pub(crate) struct Redrive {
@@ -68,7 +68,7 @@ impl Redrive {
         if let (Some(from), Some(to)) = (&self.dead_letter_queue_url, &self.queue_url) {
             return Ok([from.clone(), to.clone()]);
         }
-        let outputs = StackOutputs::read(self.stack.clone().unwrap_or_default(), config).await?;
+        let outputs = StackOutputs::read(self.stack.as_deref().unwrap_or_default(), config).await?;
         let [from, to] = contents.outputs();
         Ok([outputs.get(from)?, outputs.get(to)?])
     }

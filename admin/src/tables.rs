@@ -1,10 +1,11 @@
 //! The tables.
 
 use anyhow::Result;
+use posthorn_admin::aws;
+use posthorn_admin::stack::StackOutputs;
 use posthorn_storage::ApiKeys;
 
-use crate::stack::StackOutputs;
-use crate::{TableArguments, aws};
+use crate::TableArguments;
 
 /// The API keys in a table. Errors if the stack that is to name the table can't be read.
 pub(crate) async fn api_keys(
@@ -12,7 +13,7 @@ pub(crate) async fn api_keys(
 ) -> Result<ApiKeys> {
     let config = aws::config(endpoint_url).await;
     let table = match stack {
-        Some(stack) => StackOutputs::read(stack, &config).await?.get("EndpointsTableName")?,
+        Some(stack) => StackOutputs::read(&stack, &config).await?.get("EndpointsTableName")?,
         None => table,
     };
     Ok(ApiKeys::new(aws_sdk_dynamodb::Client::new(&config), table))

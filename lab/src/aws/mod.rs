@@ -7,12 +7,12 @@ mod inbox;
 mod key;
 mod lab;
 mod report;
-mod stack;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use posthorn_admin::stack::StackOutputs;
 use posthorn_storage::{ApiKeys, DueRetries};
 
 use api::Api;
@@ -21,7 +21,6 @@ use inbox::Inbox;
 use key::TemporaryKey;
 use lab::Lab;
 use report::Report;
-use stack::Outputs;
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -62,9 +61,11 @@ pub(crate) struct Arguments {
 
 /// Checks the stack. Returns whether all checks held.
 pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
-    let clients = Clients::load().await;
-    let outputs = Outputs::of_stack(&clients.cloudformation, &arguments.stack).await?;
-    let output = |name: &str| outputs.get(name).map(str::to_owned);
+    // Credentials, region and addresses (`AWS_ENDPOINT_URL`) come from where the AWS CLI takes them.
+    let config = posthorn_admin::aws::config(None).await;
+    let clients = Clients::new(&config);
+    let outputs = StackOutputs::read(&arguments.stack, &config).await?;
+    let output = |name: &str| outputs.get(name);
     let api_url = arguments.api_url.clone().map_or_else(|| output("ApiUrl"), Ok)?;
     require_reachable(&arguments, &api_url)?;
     let keys = ApiKeys::new(clients.dynamodb.clone(), output("EndpointsTableName")?);

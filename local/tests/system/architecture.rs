@@ -38,7 +38,10 @@ fn crates_depend_downwards_only() {
     let below = ["posthorn-domain", "posthorn-storage", "posthorn-delivery", "posthorn-api"];
     check("posthorn-runtime", &below);
     check("posthorn-functions", &[&below[..], &["posthorn-runtime"]].concat());
-    check("posthorn-lab", &["posthorn-domain", "posthorn-local", "posthorn-runtime", "posthorn-storage"]);
+    check(
+        "posthorn-lab",
+        &["posthorn-admin", "posthorn-domain", "posthorn-local", "posthorn-runtime", "posthorn-storage"],
+    );
 }
 
 #[test]
