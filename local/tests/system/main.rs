@@ -26,6 +26,7 @@ mod openapi;
 mod publishing;
 mod recorded;
 mod recovery;
+mod regressions;
 mod resuming;
 mod retries;
 mod rights;
