@@ -34,6 +34,7 @@ mod samples;
 mod sealed_secrets;
 mod secrets;
 mod settings;
+mod strangers;
 mod template;
 mod test_events;
 mod time_machine;

@@ -59,12 +59,6 @@ pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
     delivery
 }
 
-/// What fan-out makes of an attempt that has not been answered within its second.
-pub(crate) fn cut_short(attempt: Attempt) -> Answer {
-    let attempt = Attempt { code: None, error: Some(AttemptError::Slow), ..attempt };
-    Answer { attempt, body: String::new(), retry_after: None }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -106,11 +100,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_2xx_answer_ends_a_delivery_before_its_attempts_are_used_up() {
+    fn only_a_2xx_answer_ends_a_delivery_before_its_attempts_are_used_up() {
         use DeliveryStatus::{Failed, Pending, Succeeded};
         check(0, Some(200), None, None, (Succeeded, None));
         check(0, Some(204), None, None, (Succeeded, None));
         check(2, Some(299), None, None, (Succeeded, None));
+        check(0, Some(200), Some(AttemptError::BodyIncomplete), None, (Succeeded, None));
+        check(0, Some(500), Some(AttemptError::BodyIncomplete), None, (Pending, Some(10_000)));
         check(0, Some(199), None, None, (Pending, Some(10_000)));
         check(0, Some(301), None, None, (Pending, Some(10_000)));
         check(0, Some(410), None, None, (Pending, Some(10_000)));
@@ -135,7 +131,8 @@ mod tests {
 
     #[test]
     fn an_attempt_cut_short_is_made_again_at_once_and_costs_no_step() {
-        let cut = cut_short(attempt(None, None));
+        let cut = attempt(None, Some(AttemptError::Slow));
+        let cut = Answer { attempt: cut, body: String::new(), retry_after: None };
         let delivery = decide(&[], cut.clone(), 0.5);
         assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED));
         let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), retry_after: None };

@@ -6,19 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
-use posthorn_domain::{Attempt, Delivery, Endpoint, Timestamp};
+use posthorn_domain::{AttemptError, Delivery, Endpoint, Timestamp};
 use posthorn_storage::RecordKey;
-use tokio::time::timeout;
 
+use crate::Postman;
 use crate::postman::Outcome;
-use crate::{Postman, decision};
 
 /// How long one event's endpoints may hold up the function, and with it the other events of its batch and its
 /// container: an attempt that is not answered by then is cut short and made again from the deliveries queue.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Postman {
-    /// Makes the first attempt at each endpoint. It is over within a second. `accepted_at` is when the event was accepted.
+    /// Makes the first attempt at each endpoint. It is over within a second, and half of one for answers whose bodies do not
+    /// end. `accepted_at` is when the event was accepted.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
@@ -27,17 +27,10 @@ impl Postman {
         accepted_at: Timestamp,
     ) -> Vec<Outcome> {
         let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
-            let at = self.clock.now();
-            let answer = match timeout(PATIENCE, self.sender.post(&endpoint, key.event_id, body)).await {
-                Ok(answer) => answer,
-                Err(_) => decision::cut_short(Attempt {
-                    at,
-                    duration: PATIENCE,
-                    code: None,
-                    error: None,
-                    resend: None,
-                }),
-            };
+            let mut answer = self.sender.post_within(PATIENCE, &endpoint, key.event_id, body).await;
+            if answer.attempt.error == Some(AttemptError::Timeout) {
+                answer.attempt.error = Some(AttemptError::Slow);
+            }
             self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.

@@ -1,10 +1,18 @@
 //! Finds the addresses that are dialled, and lets nobody be dialled who may not be.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use posthorn_domain::{Guard, Invalid};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use posthorn_domain::{AttemptError, Guard};
+
+/// Finds a name's addresses.
+pub(crate) trait Resolve: Send + Sync {
+    /// The addresses, in the order in which they are to be tried.
+    fn resolve<'n>(&'n self, name: &'n str) -> BoxFuture<'n, io::Result<Vec<IpAddr>>>;
+}
 
 /// Resolves names as another resolver does, and refuses those of which an address may not be sent to. The connection
 /// goes to one of the very addresses looked at here, so a name cannot change its mind in between.
@@ -13,38 +21,23 @@ pub(crate) struct GuardedResolver {
     pub(crate) names: Arc<dyn Resolve>,
 }
 
-/// A name with an address that may not be sent to.
-#[derive(Debug, thiserror::Error)]
-#[error("the name is blocked: it {0}")]
-pub(crate) struct BlockedError(Invalid);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (guard, resolving) = (Arc::clone(&self.guard), self.names.resolve(name));
-        Box::pin(async move {
-            let addresses: Vec<SocketAddr> = resolving.await?.collect();
-            for address in &addresses {
-                guard.check_address(address.ip()).map_err(BlockedError)?;
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+impl GuardedResolver {
+    /// The name's addresses, one at least.
+    pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, AttemptError> {
+        let addresses = self.names.resolve(name).await.map_err(|_| AttemptError::Dns)?;
+        if addresses.iter().any(|address| self.guard.check_address(*address).is_err()) {
+            return Err(AttemptError::Blocked);
+        }
+        if addresses.is_empty() { Err(AttemptError::Dns) } else { Ok(addresses) }
     }
 }
 
 /// Resolves names as the system does.
 pub(crate) struct SystemResolver;
 
-/// A name that has no address.
-#[derive(Debug, thiserror::Error)]
-#[error("the name cannot be resolved")]
-pub(crate) struct ResolveError(#[source] std::io::Error);
-
 impl Resolve for SystemResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveError)?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+    fn resolve<'n>(&'n self, name: &'n str) -> BoxFuture<'n, io::Result<Vec<IpAddr>>> {
+        async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) }
+            .boxed()
     }
 }

@@ -1,24 +1,18 @@
 //! POSTs to strangers, on their best and their worst behaviour.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Timestamp};
-use reqwest::dns::Resolve;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use reqwest::{Client, Method, Request, Response, redirect, retry};
 use rustls::ClientConfig;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::resolver::{BlockedError, GuardedResolver, ResolveError, SystemResolver};
+use crate::http::{Client, Dialer, Post, Reply};
+use crate::resolver::{GuardedResolver, Resolve, SystemResolver};
 use crate::{retry_after, sign};
-
-/// The most bytes of an answer's body that are read.
-const MAX_ANSWER_BYTES: u32 = 64 * 1024;
-/// The most bytes of an answer's body that are kept.
-const KEPT_ANSWER_BYTES: usize = 1024;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -27,8 +21,8 @@ const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature
 /// How many headers most requests have, with those that the HTTP client adds.
 const COMMON_HEADERS: usize = 8;
 
-/// Sends signed events over pooled connections, to where the guard lets it. Redirects are not followed, no proxy is
-/// used, and nothing is sent twice.
+/// Sends signed events over pooled connections, to where the guard lets it. Redirects are not followed, and no proxy is
+/// used.
 pub struct Sender {
     client: Client,
     guard: Arc<Guard>,
@@ -47,7 +41,7 @@ pub(crate) struct Answer {
 }
 
 impl Sender {
-    /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's body.
+    /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's headers.
     /// `tls` says whom it trusts.
     pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard, tls: ClientConfig) -> Self {
         Self::resolving(clock, timeout, guard, tls, Arc::new(SystemResolver))
@@ -58,31 +52,29 @@ impl Sender {
         clock: Arc<dyn Clock>,
         timeout: Duration,
         guard: Guard,
-        mut tls: ClientConfig,
+        tls: ClientConfig,
         names: Arc<dyn Resolve>,
     ) -> Self {
-        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let guard = Arc::new(guard);
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(GuardedResolver { guard: Arc::clone(&guard), names })
-            .pool_idle_timeout(Duration::from_mins(1))
-            // HTTP/2 sends this much ahead of being read; HTTP/1 stops by itself.
-            .http2_initial_stream_window_size(MAX_ANSWER_BYTES)
-            .build()
-            .expect("the settings agree with each other");
-        Self { client, guard, clock, timeout }
+        let names = GuardedResolver { guard: Arc::clone(&guard), names };
+        Self { client: Client::new(Dialer::new(names, tls), Arc::clone(&clock)), guard, clock, timeout }
     }
 
     /// POSTs an event to an endpoint. What goes wrong is part of the answer.
     pub(crate) async fn post(&self, endpoint: &Endpoint, event_id: EventId, body: &Bytes) -> Answer {
+        self.post_within(self.timeout, endpoint, event_id, body).await
+    }
+
+    /// The same, where the answer's status and headers have to arrive within `time`.
+    pub(crate) async fn post_within(
+        &self,
+        time: Duration,
+        endpoint: &Endpoint,
+        event_id: EventId,
+        body: &Bytes,
+    ) -> Answer {
         let at = self.clock.now();
         let started = Instant::now();
-        let deadline = started + self.timeout;
         let mut answer = Answer {
             attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
             body: String::new(),
@@ -93,25 +85,21 @@ impl Sender {
             answer.attempt.error = Some(AttemptError::Blocked);
             return answer;
         };
-        let mut request = Request::new(Method::POST, url.clone());
-        *request.headers_mut() = headers(endpoint, event_id, at, body);
-        *request.body_mut() = Some(body.clone().into());
-        match timeout_at(deadline, self.client.execute(request)).await {
-            Err(_) => answer.attempt.error = Some(AttemptError::Timeout),
-            Ok(Err(error)) => answer.attempt.error = Some(classify(&error)),
-            Ok(Ok(mut response)) => {
-                answer.attempt.code = Some(response.status().as_u16());
-                answer.retry_after = self.retry_after(&response);
-                (answer.body, answer.attempt.error) = read_body(&mut response, deadline).await;
-            }
+        let post = Post { url, headers: headers(endpoint, event_id, at, body), body: body.clone() };
+        match self.client.post(&post, started + time).await {
+            Err(error) => answer.attempt.error = Some(error),
+            Ok(reply) => self.take(reply, &mut answer),
         }
         answer.attempt.duration = started.elapsed();
         answer
     }
 
-    fn retry_after(&self, response: &Response) -> Option<Duration> {
-        let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
-        retry_after::parse(header, self.clock.now())
+    fn take(&self, reply: Reply, answer: &mut Answer) {
+        answer.attempt.code = Some(reply.code);
+        answer.attempt.error = (!reply.is_whole).then_some(AttemptError::BodyIncomplete);
+        answer.retry_after =
+            reply.retry_after.and_then(|header| retry_after::parse(&header, self.clock.now()));
+        answer.body = text(&reply.body);
     }
 
     /// The time that an attempt may take.
@@ -125,6 +113,7 @@ impl Sender {
 fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) -> HeaderMap {
     let value = |text: String| HeaderValue::try_from(text).expect("it is visible ASCII");
     let mut headers = HeaderMap::with_capacity(COMMON_HEADERS);
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Posthorn/", env!("CARGO_PKG_VERSION"))));
     headers.insert(WEBHOOK_ID, value(event_id.to_string()));
@@ -139,29 +128,6 @@ fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) 
     headers
 }
 
-/// Reads the beginning of a body, and what kept it from being read whole. A body longer than
-/// [`MAX_ANSWER_BYTES`] is no error; its rest is left unread and the connection is dropped.
-async fn read_body(response: &mut Response, deadline: Instant) -> (String, Option<AttemptError>) {
-    let mut kept = Vec::new();
-    let mut read = 0;
-    let error = loop {
-        match timeout_at(deadline, response.chunk()).await {
-            Err(_) => break Some(AttemptError::Timeout),
-            Ok(Err(_)) => break Some(AttemptError::Protocol),
-            Ok(Ok(None)) => break None,
-            Ok(Ok(Some(chunk))) => {
-                let room = KEPT_ANSWER_BYTES - kept.len();
-                kept.extend_from_slice(&chunk[..chunk.len().min(room)]);
-                read += chunk.len();
-                if read > MAX_ANSWER_BYTES as usize {
-                    break None;
-                }
-            }
-        }
-    };
-    (text(&kept), error)
-}
-
 /// The bytes as text. A character cut in two at the end is dropped; other bytes that are no UTF-8 become U+FFFD.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
@@ -169,26 +135,6 @@ fn text(bytes: &[u8]) -> String {
         _ => String::from_utf8_lossy(bytes),
     }
     .into_owned()
-}
-
-/// Finds out from an error's chain of causes what went wrong.
-fn classify(error: &reqwest::Error) -> AttemptError {
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if error.is::<ResolveError>() {
-            return AttemptError::Dns;
-        }
-        if error.is::<BlockedError>() {
-            return AttemptError::Blocked;
-        }
-        if error.is::<rustls::Error>() {
-            return AttemptError::Tls;
-        }
-        // An I/O error shows what it wraps through `get_ref`, and only that thing's cause through `source`.
-        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        cause = wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
-    }
-    if error.is_connect() { AttemptError::Connection } else { AttemptError::Protocol }
 }
 
 #[cfg(test)]

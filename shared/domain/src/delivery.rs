@@ -106,7 +106,7 @@ pub enum DeliveryStatus {
 pub struct Attempt {
     /// When it began.
     pub at: Timestamp,
-    /// How long it took, to the end of the answer's body.
+    /// How long it took, to the end of what was read of the answer's body.
     pub duration: Duration,
     /// The answer's status code, if there was an answer.
     pub code: Option<u16>,
@@ -117,9 +117,10 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the endpoint acknowledged the event: a whole answer with a 2xx status.
+    /// Whether the endpoint acknowledged the event: an answer with a 2xx status, whatever became of its body.
     pub fn succeeded(&self) -> bool {
-        self.error.is_none() && self.code.is_some_and(|code| (200..300).contains(&code))
+        let is_answered = matches!(self.error, None | Some(AttemptError::BodyIncomplete));
+        is_answered && self.code.is_some_and(|code| (200..300).contains(&code))
     }
 
     /// Whether the endpoint had all its time and did not acknowledge the event.
@@ -133,7 +134,7 @@ impl Attempt {
     }
 }
 
-/// Why an attempt brought no whole answer.
+/// What went wrong with an attempt besides its status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AttemptError {
@@ -143,20 +144,37 @@ pub enum AttemptError {
     Blocked,
     /// No connection could be opened.
     Connection,
-    /// The TLS handshake failed.
+    /// The TLS handshake broke off.
     Tls,
-    /// The whole answer did not arrive in time.
+    /// The certificate has expired, is for another name, or is from nobody who is trusted.
+    TlsCertificate,
+    /// There is no TLS version, cipher, or type of key that both sides have. Certificates may have RSA keys of 2,048 to 8,192
+    /// bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on P-521 cannot be verified.
+    TlsUnsupported,
+    /// The answer's status line and headers did not arrive in time.
     Timeout,
     /// The connection broke, or what came was not HTTP.
     Protocol,
+    /// The answer's body ended early, made no sense, or did not end in time. Its status counts all the same.
+    BodyIncomplete,
     /// There was no answer within the second that fan-out has; the attempt is made again at once, with all the time
     /// that an endpoint may take. It does not count as a step of the retry schedule.
     Slow,
 }
 
 impl AttemptError {
-    const ALL: [Self; 7] =
-        [Self::Dns, Self::Blocked, Self::Connection, Self::Tls, Self::Timeout, Self::Protocol, Self::Slow];
+    const ALL: [Self; 10] = [
+        Self::Dns,
+        Self::Blocked,
+        Self::Connection,
+        Self::Tls,
+        Self::TlsCertificate,
+        Self::TlsUnsupported,
+        Self::Timeout,
+        Self::Protocol,
+        Self::BodyIncomplete,
+        Self::Slow,
+    ];
 
     /// The error as one word, for records and answers.
     pub fn as_str(self) -> &'static str {
@@ -165,8 +183,11 @@ impl AttemptError {
             Self::Blocked => "blocked",
             Self::Connection => "connection",
             Self::Tls => "tls",
+            Self::TlsCertificate => "tls_certificate",
+            Self::TlsUnsupported => "tls_unsupported",
             Self::Timeout => "timeout",
             Self::Protocol => "protocol",
+            Self::BodyIncomplete => "body_incomplete",
             Self::Slow => "slow",
         }
     }

@@ -1,1 +1,54 @@
 //! Faults that users of webhook senders have met, each told and held by a test: one file for each.
+
+mod a_200_cut_off_without_close_notify_is_a_success;
+mod a_200_that_ends_early_is_a_success;
+mod a_200_that_streams_and_stays_silent_is_a_success;
+mod a_certificate_that_cannot_be_verified_is_told_from_a_wrong_one;
+mod a_connection_closed_between_requests_is_no_attempt;
+mod a_new_connection_that_dies_is_an_attempt;
+mod a_receiver_that_answers_before_it_has_read_is_heard;
+mod a_thawed_function_does_not_blame_endpoints;
+mod an_http_2_receiver_gone_silent_costs_one_attempt;
+mod an_http_2_receiver_that_did_nothing_gets_the_request_again;
+mod large_headers_are_as_welcome_over_http_2;
+mod untidy_headers_behind_a_200_are_a_success;
+
+use posthorn_domain::Endpoint;
+use serde_json::{Value, json};
+
+use crate::strangers::{Authority, SHORT};
+use crate::time_machine::TimeMachine;
+
+/// Posthorn, which trusts an authority and gives an attempt a second.
+async fn trusting(authority: &Authority) -> TimeMachine {
+    let seconds = SHORT.as_secs().to_string();
+    TimeMachine::start(&[("SSL_CERT_FILE", &authority.file()), ("DELIVERY_TIMEOUT_SECONDS", &seconds)]).await
+}
+
+/// An endpoint at a receiver with this URL, which fan-out itself sends to.
+async fn proven(machine: &TimeMachine, url: &str) -> Endpoint {
+    let endpoint = machine.register(url, &["*"]).await;
+    machine.prove(std::slice::from_ref(&endpoint)).await;
+    endpoint
+}
+
+/// The attempts of one event at an endpoint, as the API shows them. They are made now; retries are not.
+async fn attempts(machine: &TimeMachine, endpoint: &Endpoint) -> Vec<Value> {
+    let event = machine.publish("order.paid").await.to_string();
+    machine.work().await;
+    machine.attempts(&[("webhook_endpoint_id", &endpoint.id.to_string()), ("event_id", &event)]).await
+}
+
+/// The only attempt of one event at a receiver with this URL.
+async fn attempt_at(machine: &TimeMachine, url: &str) -> Value {
+    let endpoint = machine.register(url, &["*"]).await;
+    let [attempt] = <[Value; 1]>::try_from(attempts(machine, &endpoint).await).unwrap();
+    attempt
+}
+
+/// Checks what became of an attempt: its status, the answer's, and what went wrong besides.
+#[track_caller]
+fn check(attempt: &Value, status: &str, response_status: Option<u16>, error: Option<&str>) {
+    let seen = json!([attempt["status"], attempt["response_status"], attempt["error"]]);
+    assert_eq!(seen, json!([status, response_status, error]), "{attempt}");
+}

@@ -1,0 +1,54 @@
+//! A firewall forgot a connection without a word. HTTP/2 sends every request over that one connection, so each event timed
+//! out until traffic stopped for long enough, and only then did the sender open another.
+
+use posthorn_domain::EventId;
+use serde_json::Value;
+
+use super::{check, trusting};
+use crate::strangers::{Authority, Frames, Relay, Stranger};
+use crate::time_machine::TimeMachine;
+
+/// A receiver behind a relay that falls silent after the first event.
+async fn silenced(machine: &TimeMachine, authority: &Authority) -> (Stranger, EventId) {
+    let receiver = Stranger::start_tls(authority.tls(&["h2"]), |_, connection| async move {
+        Frames::open(connection).await.unwrap().answer_all().await;
+    })
+    .await;
+    let relay = Relay::to(&receiver).await;
+    machine.register(&relay.url, &["*"]).await;
+    let event = machine.publish("order.paid").await;
+    machine.work().await;
+    relay.fall_silent();
+    (receiver, event)
+}
+
+/// Has the event sent again, by the function that sent it before. Answers that attempt.
+async fn resent(machine: &TimeMachine, event: EventId) -> Value {
+    let made = machine.attempts(&[("event_id", &event.to_string())]).await;
+    let (status, answer) =
+        machine.call("retry-attempt", &[("id", made[0]["id"].as_str().unwrap())], None).await;
+    assert_eq!(status, 202, "{answer}");
+    machine.work().await;
+    let mut after = machine.attempts(&[("event_id", &event.to_string())]).await;
+    assert_eq!(after.len(), made.len() + 1, "{after:?}");
+    after.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_http_2_receiver_gone_silent_costs_one_attempt() {
+    let authority = Authority::new();
+    let machine = trusting(&authority).await;
+    let (_receiver, event) = silenced(&machine, &authority).await;
+    check(&resent(&machine, event).await, "failed", None, Some("timeout"));
+    check(&resent(&machine, event).await, "succeeded", Some(200), None);
+}
+
+/// An attempt has 15 seconds as a rule. Six are enough to notice that nobody is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_costs_none_where_an_attempt_has_time_enough() {
+    let authority = Authority::new();
+    let machine = TimeMachine::start(&[("SSL_CERT_FILE", &authority.file())]).await;
+    let (receiver, event) = silenced(&machine, &authority).await;
+    check(&resent(&machine, event).await, "succeeded", Some(200), None);
+    assert_eq!(receiver.connections(), 2);
+}

@@ -1,0 +1,146 @@
+//! Opens connections: names, addresses, TLS.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use posthorn_domain::AttemptError;
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, CertificateError, ClientConfig};
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+use super::http1::Http1;
+use super::{Connection, http2};
+use crate::resolver::GuardedResolver;
+
+/// How long connecting to one address may take.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
+/// How long an address has before the next one is tried beside it (RFC 8305 §5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+const HTTP_2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
+
+/// What a connection may speak. Without TLS, it is always HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocols {
+    /// HTTP/2 where the receiver can, else HTTP/1.1.
+    All,
+    /// HTTP/1.1, as the receiver has asked for.
+    Http1,
+}
+
+/// Opens connections to where the guard lets it.
+pub(crate) struct Dialer {
+    names: GuardedResolver,
+    tls: TlsConnector,
+    tls_http1: TlsConnector,
+}
+
+impl Dialer {
+    /// `tls` says whom it trusts.
+    pub(crate) fn new(names: GuardedResolver, tls: ClientConfig) -> Self {
+        let speaking = |protocols: &[&[u8]]| {
+            let mut tls = tls.clone();
+            tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            TlsConnector::from(Arc::new(tls))
+        };
+        Self { names, tls: speaking(&[HTTP_2, HTTP_1_1]), tls_http1: speaking(&[HTTP_1_1]) }
+    }
+
+    /// Opens a connection to the URL's host. An address that stands in the URL itself has been looked at by
+    /// [`Guard::admit`](posthorn_domain::Guard::admit).
+    pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, AttemptError> {
+        let port = url.port_or_known_default().expect("the guard admits schemes that have a port");
+        let host = url.host().expect("the guard admits URLs with a host");
+        let (addresses, name) = match &host {
+            Host::Ipv4(address) => (vec![IpAddr::from(*address)], ServerName::from(IpAddr::from(*address))),
+            Host::Ipv6(address) => (vec![IpAddr::from(*address)], ServerName::from(IpAddr::from(*address))),
+            Host::Domain(name) => {
+                let server = ServerName::try_from((*name).to_owned()).map_err(|_| AttemptError::Tls)?;
+                (self.names.addresses(name).await?, server)
+            }
+        };
+        let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
+        let stream = connect(&addresses).await.map_err(|_| AttemptError::Connection)?;
+        if url.scheme() == "http" {
+            return Ok(Connection::Http1(Http1::new(Box::new(stream))));
+        }
+        self.shake_hands(name, stream, protocols).await
+    }
+
+    async fn shake_hands(
+        &self,
+        name: ServerName<'static>,
+        stream: TcpStream,
+        protocols: Protocols,
+    ) -> Result<Connection, AttemptError> {
+        let tls = match protocols {
+            Protocols::All => &self.tls,
+            Protocols::Http1 => &self.tls_http1,
+        };
+        let stream = tls.connect(name, stream).await.map_err(|error| why_no_tls(&error))?;
+        if stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+            let connection = http2::open(Box::new(stream)).await.map_err(|_| AttemptError::Protocol)?;
+            return Ok(Connection::Http2(connection));
+        }
+        Ok(Connection::Http1(Http1::new(Box::new(stream))))
+    }
+}
+
+/// Connects to the first address that answers. Each gets a head start before the next one, so that a dead one hides none
+/// that is alive; one that refuses makes way at once.
+async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter();
+    let mut under_way = FuturesUnordered::new();
+    let mut last_error = None;
+    loop {
+        if let Some(address) = waiting.next() {
+            under_way.push(connect_to(*address));
+        }
+        let head_start = async {
+            match waiting.len() {
+                0 => std::future::pending().await,
+                _ => sleep(HEAD_START).await,
+            }
+        };
+        tokio::select! {
+            ended = under_way.next() => match ended {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => last_error = Some(error),
+                None => return Err(last_error.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
+            },
+            () = head_start => {}
+        }
+    }
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = timeout(ADDRESS_PATIENCE, TcpStream::connect(address)).await??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// What a handshake failed at.
+fn why_no_tls(error: &io::Error) -> AttemptError {
+    use AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
+    use rustls::Error::{AlertReceived, InvalidCertificate, PeerIncompatible};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(
+            PeerIncompatible(_)
+            | AlertReceived(HandshakeFailure | InsufficientSecurity | ProtocolVersion)
+            | InvalidCertificate(
+                CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+                | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+            ),
+        ) => AttemptError::TlsUnsupported,
+        Some(InvalidCertificate(_)) => AttemptError::TlsCertificate,
+        _ => AttemptError::Tls,
+    }
+}

@@ -1,0 +1,217 @@
+//! An HTTP client for receivers as they are: whatever `curl` would report as an answer's status is its status.
+//!
+//! HTTP/2 is hyper's. HTTP/1.1 is our own ([`http1`]), because hyper refuses answers for what is wrong behind their status
+//! line, and does not say whether a byte of an answer arrived before a connection broke. Whether a request may be sent once
+//! more depends on just that.
+
+mod dial;
+mod head;
+mod http1;
+mod http2;
+mod pool;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use posthorn_domain::{AttemptError, Clock};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
+use url::{Position, Url};
+
+pub(crate) use self::dial::Dialer;
+use self::dial::Protocols;
+use self::head::Head;
+use self::http1::{Http1, Unread};
+use self::http2::Http2;
+use self::pool::Pool;
+
+/// How long the body of an answer may take after its headers. Nothing depends on the body, and nothing waits for it longer.
+const BODY_PATIENCE: Duration = Duration::from_millis(500);
+/// The most bytes of an answer before its body: what curl takes is 300 KB.
+const MAX_HEAD_BYTES: usize = 256 * 1024;
+/// The most bytes of an answer's body that are read, with what frames it. Beyond them the connection is closed.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The most bytes of an answer's body that are kept.
+const KEPT_BODY_BYTES: usize = 1024;
+
+/// Bytes to and from a receiver, in the clear or through TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A client with a pool of connections.
+pub(crate) struct Client {
+    dialer: Dialer,
+    pool: Pool,
+}
+
+/// What is to be POSTed.
+pub(crate) struct Post<'p> {
+    /// Where to.
+    pub(crate) url: &'p Url,
+    /// All headers but `host` and `content-length`.
+    pub(crate) headers: HeaderMap,
+    /// What is sent.
+    pub(crate) body: Bytes,
+}
+
+impl Post<'_> {
+    /// Scheme, host and port: requests that have them in common may share a connection.
+    fn origin(&self) -> &str {
+        &self.url[..Position::BeforePath]
+    }
+}
+
+/// An answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// Its status code.
+    pub(crate) code: u16,
+    /// Its header `Retry-After`.
+    pub(crate) retry_after: Option<String>,
+    /// The first bytes of its body, [`KEPT_BODY_BYTES`] at most.
+    pub(crate) body: Vec<u8>,
+    /// Whether the body ended as its headers said, or was longer than what is read of it.
+    pub(crate) is_whole: bool,
+}
+
+/// Why a request brought no status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// The receiver has not seen the request, or vouches that it did nothing with it.
+    Untouched(Protocols),
+    /// The connection ended before a byte of an answer.
+    Unanswered,
+    /// What came is no answer.
+    Garbled,
+}
+
+impl Failed {
+    /// With which protocols the request may be sent once more, on a new connection. A receiver that closes an idle
+    /// connection cannot know that a request is on its way; one that closes a new connection may have handled the request.
+    fn once_more(self, was_reused: bool) -> Option<Protocols> {
+        match self {
+            Self::Untouched(protocols) => Some(protocols),
+            Self::Unanswered if was_reused => Some(Protocols::All),
+            Self::Unanswered | Self::Garbled => None,
+        }
+    }
+}
+
+/// An open connection.
+enum Connection {
+    Http1(Http1),
+    Http2(Http2),
+}
+
+/// The body of an answer whose head has arrived.
+enum Body {
+    Http1(Unread),
+    Http2(hyper::body::Incoming),
+}
+
+impl Body {
+    /// Waits until the request is sent whole: some receivers acknowledge before they have read it. Over HTTP/2, its
+    /// connection sees to that.
+    async fn let_request_arrive(&mut self, deadline: Instant) {
+        if let Self::Http1(body) = self {
+            // A receiver that takes no more of it has acknowledged it all the same.
+            let _ = timeout_at(deadline, body.sent()).await;
+        }
+    }
+}
+
+impl Connection {
+    async fn send(self, post: &Post<'_>) -> Result<(Head, Body), Failed> {
+        match self {
+            Self::Http1(connection) => {
+                let (head, body) = connection.send(post).await?;
+                Ok((head, Body::Http1(body)))
+            }
+            Self::Http2(connection) => {
+                let (head, body) = http2::send(connection, post).await?;
+                Ok((head, Body::Http2(body)))
+            }
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(dialer: Dialer, clock: Arc<dyn Clock>) -> Self {
+        Self { dialer, pool: Pool::new(clock) }
+    }
+
+    /// POSTs, and brings the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen, or
+    /// that went over a connection which had died in the pool, is sent once more.
+    pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, AttemptError> {
+        let answered = timeout_at(deadline, self.send(post)).await.unwrap_or(Err(AttemptError::Timeout));
+        let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin()))?;
+        if head.is_success() {
+            body.let_request_arrive(deadline).await;
+        }
+        let mut kept = Kept::default();
+        let is_whole = self.read(post, body, &mut kept, deadline.min(Instant::now() + BODY_PATIENCE)).await;
+        Ok(Reply { code: head.code, retry_after: head.retry_after, body: kept.bytes, is_whole })
+    }
+
+    async fn send(&self, post: &Post<'_>) -> Result<(Head, Body), AttemptError> {
+        let pooled = self.pool.take(post.origin());
+        let was_reused = pooled.is_some();
+        let connection = match pooled {
+            Some(connection) => connection,
+            None => self.connect(post, self.pool.protocols(post.origin())).await?,
+        };
+        let failed = match connection.send(post).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        self.pool.forget(post.origin());
+        let protocols = failed.once_more(was_reused).ok_or(AttemptError::Protocol)?;
+        if protocols == Protocols::Http1 {
+            self.pool.note_http1(post.origin());
+        }
+        let connection = self.connect(post, protocols).await?;
+        connection.send(post).await.map_err(|_| AttemptError::Protocol)
+    }
+
+    async fn connect(&self, post: &Post<'_>, protocols: Protocols) -> Result<Connection, AttemptError> {
+        let connection = self.dialer.dial(post.url, protocols).await?;
+        if let Connection::Http2(connection) = &connection {
+            self.pool.share(post.origin(), connection);
+        }
+        Ok(connection)
+    }
+
+    /// Reads a body, as far as it is read. Says whether it came to its end.
+    async fn read(&self, post: &Post<'_>, body: Body, kept: &mut Kept, deadline: Instant) -> bool {
+        match body {
+            Body::Http2(body) => timeout_at(deadline, http2::read(body, kept)).await.unwrap_or(false),
+            Body::Http1(mut body) => {
+                let is_whole = timeout_at(deadline, body.read(kept)).await.unwrap_or(false);
+                if let Some(connection) = body.reusable() {
+                    self.pool.put(post.origin(), connection);
+                }
+                is_whole
+            }
+        }
+    }
+}
+
+/// The beginning of a body.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Kept {
+    /// Takes more of the body. Says whether that was as much as is read.
+    fn add(&mut self, more: &[u8]) -> bool {
+        let room = KEPT_BODY_BYTES - self.bytes.len();
+        self.bytes.extend_from_slice(&more[..more.len().min(room)]);
+        self.read += more.len();
+        self.read > MAX_BODY_BYTES
+    }
+}

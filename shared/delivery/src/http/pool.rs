@@ -1,0 +1,143 @@
+//! Connections that wait for the next request.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use posthorn_domain::{Clock, Timestamp};
+
+use super::Connection;
+use super::dial::Protocols;
+use super::http1::Http1;
+use super::http2::Http2;
+
+/// How long a connection may wait. Most receivers close one only later, and a request that meets a closed one costs a
+/// second connection.
+const MAX_WAIT: Duration = Duration::from_secs(15);
+/// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and what
+/// the network did to them then is told to nobody.
+const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How many connections to one origin wait: as many as a batch of messages uses.
+const MAX_PER_ORIGIN: usize = 10;
+/// How many origins are remembered; the least recently used are forgotten. A process on Lambda may open 1,024 files.
+const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
+
+/// Connections by origin. Time is told by the clock that is passed in: a process that was frozen cannot trust its own.
+pub(super) struct Pool {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    origins: LruCache<String, Origin>,
+    /// Origins that want HTTP/1.1 although they offer HTTP/2.
+    http1_only: LruCache<String, ()>,
+    last_used: Timestamp,
+    last_swept: Timestamp,
+}
+
+#[derive(Default)]
+struct Origin {
+    http1: Vec<(Http1, Timestamp)>,
+    http2: Option<(Http2, Timestamp)>,
+}
+
+impl Pool {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let now = clock.now();
+        let state = State {
+            origins: LruCache::new(MAX_ORIGINS),
+            http1_only: LruCache::new(MAX_ORIGINS),
+            last_used: now,
+            last_swept: now,
+        };
+        Self { clock, state: Mutex::new(state) }
+    }
+
+    /// An open connection to the origin, if there is one. One that speaks HTTP/2 stays in the pool.
+    pub(super) fn take(&self, origin: &str) -> Option<Connection> {
+        let now = self.clock.now();
+        let mut state = self.state(now);
+        let origin = state.origins.get_mut(origin)?;
+        if let Some((connection, used)) = &mut origin.http2
+            && now.since(*used) <= MAX_WAIT
+            && !connection.is_closed()
+        {
+            *used = now;
+            return Some(Connection::Http2(connection.clone()));
+        }
+        while let Some((mut connection, since)) = origin.http1.pop() {
+            if now.since(since) <= MAX_WAIT && connection.is_quiet() {
+                return Some(Connection::Http1(connection));
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request to the origin.
+    pub(super) fn put(&self, origin: &str, connection: Http1) {
+        let now = self.clock.now();
+        let mut state = self.state(now);
+        let waiting = &mut state.origins.get_or_insert_mut_ref(origin, Origin::default).http1;
+        if waiting.len() < MAX_PER_ORIGIN {
+            waiting.push((connection, now));
+        }
+    }
+
+    /// Has other requests to the origin use this connection, too.
+    pub(super) fn share(&self, origin: &str, connection: &Http2) {
+        let now = self.clock.now();
+        let mut state = self.state(now);
+        state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some((connection.clone(), now));
+    }
+
+    /// Gives up all connections to the origin: what has happened to one may have happened to all.
+    pub(super) fn forget(&self, origin: &str) {
+        self.lock().origins.pop(origin);
+    }
+
+    /// What a new connection to the origin is to speak.
+    pub(super) fn protocols(&self, origin: &str) -> Protocols {
+        if self.lock().http1_only.get(origin).is_some() { Protocols::Http1 } else { Protocols::All }
+    }
+
+    /// Remembers that the origin wants HTTP/1.1.
+    pub(super) fn note_http1(&self, origin: &str) {
+        self.lock().http1_only.put(origin.to_owned(), ());
+    }
+
+    /// The connections, without those that have waited too long.
+    fn state(&self, now: Timestamp) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        if now.since(state.last_used) > MAX_PAUSE {
+            state.origins.clear();
+        }
+        state.last_used = now;
+        if now.since(state.last_swept) > MAX_PAUSE {
+            state.last_swept = now;
+            state.sweep(now);
+        }
+        state
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn sweep(&mut self, now: Timestamp) {
+        let mut empty = Vec::new();
+        for (name, origin) in &mut self.origins {
+            origin.http1.retain(|(_, since)| now.since(*since) <= MAX_WAIT);
+            origin.http2.take_if(|(connection, used)| connection.is_closed() || now.since(*used) > MAX_WAIT);
+            if origin.http1.is_empty() && origin.http2.is_none() {
+                empty.push(name.clone());
+            }
+        }
+        for name in empty {
+            self.origins.pop(&name);
+        }
+    }
+}
