@@ -11,6 +11,7 @@ mod bench;
 mod binaries;
 mod catalogue;
 mod contract;
+mod curl;
 mod deliveries;
 mod endpoints_api;
 mod event_lists;

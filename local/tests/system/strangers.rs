@@ -161,7 +161,8 @@ pub(crate) async fn read_request(connection: &mut Connection) -> Option<String> 
     loop {
         if let Some(head) = request.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
             let text = String::from_utf8(request.clone()).unwrap();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let lower = text.to_ascii_lowercase();
+            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
             if request.len() == head + 4 + length.parse::<usize>().unwrap() {
                 return Some(text);
             }

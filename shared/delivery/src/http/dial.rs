@@ -144,3 +144,52 @@ fn why_no_tls(error: &io::Error) -> AttemptError {
         _ => AttemptError::Tls,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A listener that lets nobody in any more: its queue is full, and what comes to it is dropped without a word.
+    async fn dead() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            queue.push(stream.unwrap());
+        }
+        (address, queue, listener)
+    }
+
+    async fn refusing() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    }
+
+    /// A name had an IPv6 address that a firewall swallowed, and an IPv4 address that worked. Browsers never noticed; the
+    /// sender waited for the first until its time was up, for three days.
+    #[tokio::test]
+    async fn a_dead_first_address_does_not_hide_a_live_second() {
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let alive = live.local_addr().unwrap();
+        let (dead, _queue, _listener) = dead().await;
+        let check = async |addresses: &[SocketAddr]| {
+            let started = Instant::now();
+            assert_eq!(connect(addresses).await.unwrap().peer_addr().unwrap(), alive);
+            started.elapsed()
+        };
+        assert!(check(&[dead, alive]).await < ADDRESS_PATIENCE, "the dead one had all its time");
+        assert!(check(&[refusing().await, alive]).await < HEAD_START, "the refusal was not heeded at once");
+        check(&[dead, refusing().await, dead, alive]).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn addresses_of_which_none_lives_are_given_up_after_a_limit_for_each() {
+        assert_eq!(connect(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+        let refused = connect(&[refusing().await, refusing().await]).await;
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}

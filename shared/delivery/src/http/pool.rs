@@ -20,7 +20,7 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How many connections to one origin wait: as many as a batch of messages uses.
 const MAX_PER_ORIGIN: usize = 10;
-/// How many origins are remembered; the least recently used are forgotten. A process on Lambda may open 1,024 files.
+/// How many origins are remembered; the least recently used are forgotten, and their connections closed.
 const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
 
 /// Connections by origin. Time is told by the clock that is passed in: a process that was frozen cannot trust its own.
