@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use posthorn_local::bench::{self, Benchmark};
-use posthorn_local::chaos::{self, Bench};
+use posthorn_local::chaos::{self, Bench, Experiment};
 use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
 use tracing::level_filters::LevelFilter;
 
@@ -34,6 +34,8 @@ enum Command {
     },
     /// Break the system on purpose, and count what is lost, doubled and delayed
     Chaos {
+        /// What to do to it; everything unless you say
+        experiments: Vec<Experiment>,
         /// What chance is drawn from
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -143,10 +145,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let as_expected = demo::run(&shared.template).await?;
             return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(Command::Chaos { seed, shared }) => {
+        Some(Command::Chaos { experiments, seed, shared }) => {
             posthorn_runtime::log_text(shared.log_level.min(LevelFilter::ERROR));
             let bench = Bench { template: shared.template, program: std::env::current_exe()?, seed };
-            let nothing_lost = chaos::run(&bench).await?;
+            let nothing_lost = chaos::run(&bench, &experiments).await?;
             return Ok(if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Bench { benchmark, json, shared }) => {

@@ -38,3 +38,4 @@ mod template;
 mod test_events;
 mod time_machine;
 mod unknown_routes;
+mod version_reads;

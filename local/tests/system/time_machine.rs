@@ -194,7 +194,6 @@ impl TimeMachine {
             let written = self.endpoints.set_health(&local_tenant(), &endpoint, health).await.unwrap();
             assert_eq!(written, Written::Now);
         }
-        self.pass(2 * SECOND).await;
     }
 
     /// Puts an event on the events queue.

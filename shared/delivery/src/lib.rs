@@ -10,6 +10,7 @@ mod dispatch;
 mod fan_out;
 #[cfg(test)]
 mod hostile_names;
+mod moment;
 mod notices;
 mod postman;
 mod put_off;
@@ -25,6 +26,7 @@ mod sweep;
 mod tally;
 mod watch;
 
+pub use moment::Moment;
 pub use postman::{LoggedAttempts, Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
 pub use recoverer::Recoverer;
