@@ -15,6 +15,7 @@ mod deliveries;
 mod endpoints_api;
 mod event_lists;
 mod events_api;
+mod examples;
 mod faults;
 mod guard;
 mod harness;
