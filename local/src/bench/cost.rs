@@ -258,6 +258,11 @@ impl Bill {
         self.units(|operation| !is_read(operation))
     }
 
+    /// Read units per million deliveries.
+    pub fn read_units(&self) -> f64 {
+        self.units(is_read)
+    }
+
     /// The requests to SQS that are paid for by delivery, per million.
     pub fn sqs_requests(&self) -> f64 {
         let paid = self.queues.iter().filter(|((_, operation), _)| operation != Meter::EMPTY);
@@ -299,7 +304,7 @@ impl Bill {
             ),
             line(
                 "DynamoDB read units",
-                self.units(is_read),
+                self.read_units(),
                 prices.dynamodb_read_units_per_million / MILLION,
             ),
             line("SQS requests", self.sqs_requests(), prices.sqs_requests_per_million / MILLION),
