@@ -302,11 +302,7 @@ impl Bill {
                 self.write_units(),
                 prices.dynamodb_write_units_per_million / MILLION,
             ),
-            line(
-                "DynamoDB read units",
-                self.read_units(),
-                prices.dynamodb_read_units_per_million / MILLION,
-            ),
+            line("DynamoDB read units", self.read_units(), prices.dynamodb_read_units_per_million / MILLION),
             line("SQS requests", self.sqs_requests(), prices.sqs_requests_per_million / MILLION),
             line("Lambda invocations", self.invocations(), prices.lambda_requests_per_million / MILLION),
             line("Lambda GB-seconds", self.gigabyte_seconds(), prices.lambda_arm64_gb_second),

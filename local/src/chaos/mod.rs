@@ -95,7 +95,7 @@ async fn refusals(bench: &Bench) -> Result<bool> {
 
 async fn own_writes(bench: &Bench) -> Result<bool> {
     println!("Publishing 10,000 events, each right after a change to an endpoint that wants it:");
-    let kept = OwnWrites { events: 10_000, owners: 16, processes: 2 }.run(bench).await?;
+    let kept = OwnWrites { events: 10_000, owners: 50, processes: 2 }.run(bench).await?;
     println!("  {kept}\n");
     Ok(kept.is_good())
 }

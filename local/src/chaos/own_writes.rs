@@ -17,7 +17,7 @@ use crate::load;
 use crate::{Arrival, DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
 /// How long an event may take to arrive before it counts as missed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The most endpoints that an owner has, beside the one that never changes.
 const MOST: usize = 3;
 
@@ -252,13 +252,9 @@ impl Owner {
     /// Notes what has arrived. Tells whether it belongs there, signed as it is; what comes twice does.
     fn take(&mut self, arrival: &Arrival) -> bool {
         let expected = load::number(arrival).ok().and_then(|number| self.events.get(&number));
-        match expected.and_then(|paths| paths.get(&arrival.path)) {
-            Some(secret) => arrival.verify(secret).is_ok(),
-            None => {
-                self.kept.astray += 1;
-                false
-            }
-        }
+        let secret = expected.and_then(|paths| paths.get(&arrival.path));
+        self.kept.astray += usize::from(secret.is_none());
+        secret.is_some_and(|secret| arrival.verify(secret).is_ok())
     }
 
     /// Looks at what has arrived late.
