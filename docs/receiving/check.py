@@ -91,9 +91,8 @@ def cases(secret, first, second, refused):
     ]
 
 
-def post(port, headers, body):
+def post(connection, headers, body):
     """The status of the answer, or what came instead of one."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
         connection.request("POST", "/", body, headers)
         return connection.getresponse().status
@@ -144,7 +143,8 @@ def check(command):
         receiver = start(command, port, secret, output)
         try:
             for name, headers, body, status in cases(secret, first, second, refused):
-                yield name, post(port, headers, body), status
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+                yield name, post(connection, headers, body), status
         finally:
             end(receiver)
         output.seek(0)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use posthorn_local::bench::{self, Benchmark};
-use posthorn_local::chaos::{self, Bench};
+use posthorn_local::chaos::{self, Bench, Experiment};
 use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
 use tracing::level_filters::LevelFilter;
 
@@ -34,6 +34,8 @@ enum Command {
     },
     /// Break the system on purpose, and count what is lost, doubled and delayed
     Chaos {
+        /// What to do to it; everything unless you say
+        experiments: Vec<Experiment>,
         /// What chance is drawn from
         #[arg(long, default_value_t = 1)]
         seed: u64,
@@ -102,6 +104,9 @@ struct HttpArguments {
     /// The HTTP API's port; 0 for any
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     http_port: u16,
+    /// Trust the certificates in this PEM file, too, when webhooks are sent over https
+    #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE", hide_env_values = true)]
+    trust: Option<String>,
 }
 
 #[derive(Args)]
@@ -143,10 +148,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode> {
             let as_expected = demo::run(&shared.template).await?;
             return Ok(if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        Some(Command::Chaos { seed, shared }) => {
+        Some(Command::Chaos { experiments, seed, shared }) => {
             posthorn_runtime::log_text(shared.log_level.min(LevelFilter::ERROR));
             let bench = Bench { template: shared.template, program: std::env::current_exe()?, seed };
-            let nothing_lost = chaos::run(&bench).await?;
+            let nothing_lost = chaos::run(&bench, &experiments).await?;
             return Ok(if nothing_lost { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Bench { benchmark, json, shared }) => {
@@ -165,7 +170,7 @@ async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &Sha
     posthorn_runtime::log_text(shared.log_level);
     let mut running = Stores::start(&stores.options(shared)).await?;
     let on = AddressArguments { dynamodb: running.dynamodb.clone(), sqs: running.sqs.clone() };
-    let mut functions = Functions::start(&on.options(http.http_port, shared)).await?;
+    let mut functions = Functions::start(&http.options(on, shared)).await?;
     println!("Posthorn is running. Ctrl-C stops it.\n");
     print_stores(&running, stores);
     print_try_it(&functions.http);
@@ -194,7 +199,7 @@ async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) -> Res
 
 async fn functions_alone(http: &HttpArguments, on: AddressArguments, shared: &SharedArguments) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
-    let mut functions = Functions::start(&on.options(http.http_port, shared)).await?;
+    let mut functions = Functions::start(&http.options(on, shared)).await?;
     println!("The functions are running. Ctrl-C stops them.");
     print_try_it(&functions.http);
     tokio::select! {
@@ -243,6 +248,15 @@ impl StoresArguments {
             visibility_timeout: None,
             clock: None,
         }
+    }
+}
+
+impl HttpArguments {
+    fn options(&self, on: AddressArguments, shared: &SharedArguments) -> FunctionsOptions {
+        let mut options = on.options(self.http_port, shared);
+        let trust = self.trust.iter().map(|file| ("SSL_CERT_FILE".to_owned(), file.clone()));
+        options.environment.extend(trust);
+        options
     }
 }
 

@@ -14,10 +14,6 @@ use tokio::time::sleep;
 use super::api::{Api, text};
 use super::inbox::Inbox;
 
-/// How long it takes at most until fan-out knows of a change to an endpoint (SnapshotMaxAgeMilliseconds), and a
-/// little more. Nothing tells when all of its containers do.
-const CHANGES_APPLY: Duration = Duration::from_millis(1_500);
-
 /// The stack, seen from outside.
 pub(crate) struct Lab {
     pub(crate) api: Api,
@@ -44,20 +40,13 @@ pub(crate) struct Endpoint {
 }
 
 impl Lab {
-    /// Registers an endpoint and waits until events published from now on reach it. The name is in its path and in
-    /// the type of its events.
+    /// Registers an endpoint. The name is in its path and in the type of its events.
     pub(crate) async fn endpoint(&self, name: &str) -> Result<Endpoint> {
         let (event_type, path) = (format!("lab.{name}"), format!("/{name}"));
         let endpoint = json!({ "url": format!("{}{path}", self.inbox.url), "enabled_events": [event_type] });
         let created = self.api.post("/api/webhook-endpoints", &endpoint, 201).await?;
         let (id, secret) = (text(&created, "id")?.to_owned(), text(&created, "secret")?.to_owned());
-        self.changes_apply().await;
         Ok(Endpoint { id, secret, event_type, path })
-    }
-
-    /// Waits until a change to an endpoint applies to new events.
-    pub(crate) async fn changes_apply(&self) {
-        sleep(CHANGES_APPLY).await;
     }
 
     /// Publishes an event about an object. Returns the event's id.

@@ -258,6 +258,11 @@ impl Bill {
         self.units(|operation| !is_read(operation))
     }
 
+    /// Read units per million deliveries.
+    pub fn read_units(&self) -> f64 {
+        self.units(is_read)
+    }
+
     /// The requests to SQS that are paid for by delivery, per million.
     pub fn sqs_requests(&self) -> f64 {
         let paid = self.queues.iter().filter(|((_, operation), _)| operation != Meter::EMPTY);
@@ -297,11 +302,7 @@ impl Bill {
                 self.write_units(),
                 prices.dynamodb_write_units_per_million / MILLION,
             ),
-            line(
-                "DynamoDB read units",
-                self.units(is_read),
-                prices.dynamodb_read_units_per_million / MILLION,
-            ),
+            line("DynamoDB read units", self.read_units(), prices.dynamodb_read_units_per_million / MILLION),
             line("SQS requests", self.sqs_requests(), prices.sqs_requests_per_million / MILLION),
             line("Lambda invocations", self.invocations(), prices.lambda_requests_per_million / MILLION),
             line("Lambda GB-seconds", self.gigabyte_seconds(), prices.lambda_arm64_gb_second),

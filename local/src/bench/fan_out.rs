@@ -18,7 +18,9 @@ use posthorn_functions::set_up;
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{Runtime, SqsFunction, SystemClock, SystemRandom};
-use posthorn_storage::{Chunk, DeliveryOutbox, EventLog, EventRecord, Progress, RecordKey, Written};
+use posthorn_storage::{
+    Chunk, DeliveryOutbox, EndpointStore, EventLog, EventRecord, Progress, RecordKey, Written,
+};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle};
@@ -118,7 +120,11 @@ impl FanOut {
         let (endpoints, batches) = (endpoints.to_vec(), self.deliveries.div_ceil(BATCH * self.endpoints));
         let work = async move || {
             let posts = Loop { client: reqwest::Client::builder().no_proxy().build()?, endpoints };
-            let calls = Calls { log: deliver.event_log()?, outbox: deliver.deliveries_queue()? };
+            let calls = Calls {
+                endpoints: deliver.endpoints()?,
+                log: deliver.event_log()?,
+                outbox: deliver.deliveries_queue()?,
+            };
             let functions =
                 Functions { fan_out: worker("fan-out", &fan_out)?, deliver: worker("deliver", &deliver)? };
             let [mut bare, mut signed, mut floor, mut whole] = [Duration::ZERO; 4];
@@ -189,6 +195,7 @@ impl Loop {
 
     /// The bare loop, and the calls to tables and queues that the functions make for such events.
     async fn batch_with_calls(&self, batch: &Batch, calls: &Calls) -> Result<()> {
+        calls.of_batches(&self.endpoints).await?;
         let events = batch.events.iter().map(|(event, body)| async move {
             for part in self.endpoints.chunks(CHUNK) {
                 self.post(event, body, part, bare_headers).await?;
@@ -251,11 +258,21 @@ impl Queue {
 
 /// The calls that fan-out makes for an event, and `deliver` for its chunks.
 struct Calls {
+    endpoints: EndpointStore,
     log: EventLog,
     outbox: DeliveryOutbox,
 }
 
 impl Calls {
+    /// Those that are made once for each batch: fan-out's, and each of `deliver`'s that its chunks make.
+    async fn of_batches(&self, endpoints: &[Endpoint]) -> Result<()> {
+        let chunks = if endpoints.len() > CHUNK { endpoints.len().div_ceil(CHUNK) } else { 0 };
+        for _ in 0..=chunks {
+            self.endpoints.version(&rig::tenant()).await?;
+        }
+        Ok(())
+    }
+
     async fn of(&self, event: &Event, body: &Bytes, endpoints: &[Endpoint]) -> Result<()> {
         let now = SystemClock.now();
         let key = RecordKey { tenant: rig::tenant(), event_id: event.id, chunk: None };

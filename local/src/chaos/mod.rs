@@ -3,15 +3,18 @@
 mod crashes;
 mod events;
 mod isolation;
+mod own_writes;
 mod refusals;
 mod refusing_proxy;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 pub use crashes::Crashes;
 pub use isolation::Isolation;
+pub use own_writes::OwnWrites;
 pub use refusals::Refusals;
 
 /// Where the parts of a system under test come from.
@@ -23,6 +26,19 @@ pub struct Bench {
     pub program: PathBuf,
     /// What chance is drawn from: the same seed, the same choices.
     pub seed: u64,
+}
+
+/// What is done to the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Experiment {
+    /// The functions' process is killed again and again
+    Crashes,
+    /// Tables and queues refuse some of what they are asked
+    Refusals,
+    /// Endpoints are changed, and events are published right after
+    OwnWrites,
+    /// Some endpoints hang
+    Isolation,
 }
 
 /// What became of the events of one run.
@@ -45,17 +61,46 @@ impl Tally {
     }
 }
 
-/// Runs everything at full size. Tells whether nothing was lost.
-pub async fn run(bench: &Bench) -> Result<bool> {
+/// Runs experiments at full size, all of them where none is named. Tells whether nothing was lost.
+pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
     println!("seed {} (the same seed makes the same choices)\n", bench.seed);
+    let experiments = if experiments.is_empty() { Experiment::value_variants() } else { experiments };
+    let mut is_good = true;
+    for experiment in experiments {
+        is_good &= match experiment {
+            Experiment::Crashes => crashes(bench).await?,
+            Experiment::Refusals => refusals(bench).await?,
+            Experiment::OwnWrites => own_writes(bench).await?,
+            Experiment::Isolation => isolation(bench).await?,
+        };
+    }
+    Ok(is_good)
+}
+
+async fn crashes(bench: &Bench) -> Result<bool> {
     println!("Killing the functions' process 20 times during 5,000 events to 5 endpoints:");
-    let crashes = Crashes { events: 5_000, endpoints: 5, kills: 20 }.run(bench).await?;
-    report(&crashes);
+    let tally = Crashes { events: 5_000, endpoints: 5, kills: 20 }.run(bench).await?;
+    report(&tally);
+    Ok(tally.is_good())
+}
+
+async fn refusals(bench: &Bench) -> Result<bool> {
     println!(
         "Refusing 10 % of the calls to tables and queues, half of them after they were done, during 5,000 events:"
     );
-    let refusals = Refusals { events: 5_000, endpoints: 5, share: 0.1 }.run(bench).await?;
-    report(&refusals);
+    let tally = Refusals { events: 5_000, endpoints: 5, share: 0.1 }.run(bench).await?;
+    report(&tally);
+    Ok(tally.is_good())
+}
+
+async fn own_writes(bench: &Bench) -> Result<bool> {
+    println!("Publishing 10,000 events, each right after a change to an endpoint that wants it:");
+    let kept = OwnWrites { events: 10_000, owners: 50, processes: 2 }.run(bench).await?;
+    println!("  {kept}\n");
+    Ok(kept.is_good())
+}
+
+async fn isolation(bench: &Bench) -> Result<bool> {
     let few = Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false, rounds: 5 };
     let many = Isolation { events: 20_000, rounds: 1, ..few };
     for isolation in
@@ -64,7 +109,7 @@ pub async fn run(bench: &Bench) -> Result<bool> {
         println!("{isolation}:");
         println!("{}", isolation.run(bench).await?);
     }
-    Ok(crashes.is_good() && refusals.is_good())
+    Ok(true)
 }
 
 fn report(tally: &Tally) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthorn_local::chaos::{Bench, Crashes, Isolation, Refusals};
+use posthorn_local::chaos::{Bench, Crashes, Isolation, OwnWrites, Refusals};
 
 use crate::harness::template;
 
@@ -21,6 +21,12 @@ async fn twenty_killed_processes_lose_nothing_and_double_no_more_than_was_under_
 async fn refused_calls_to_tables_and_queues_lose_nothing() {
     let tally = Refusals { events: 1_000, endpoints: 5, share: 0.1 }.run(&bench()).await.unwrap();
     assert!(tally.is_good(), "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_to_an_endpoint_counts_for_the_event_that_is_published_right_after_it() {
+    let kept = OwnWrites { events: 400, owners: 8, processes: 2 }.run(&bench()).await.unwrap();
+    assert!(kept.is_good(), "{kept}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

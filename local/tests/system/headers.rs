@@ -4,7 +4,7 @@ use http::StatusCode;
 use posthorn_local::{Arrival, Receiver};
 use serde_json::{Value, json};
 
-use crate::harness::{TestStores, TestSystem, next, text};
+use crate::harness::{TestSystem, next, text};
 
 /// Publishes an event. Answers the webhook that arrives.
 async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
@@ -16,8 +16,7 @@ async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
 #[tokio::test(flavor = "multi_thread")]
 async fn headers_are_sent_with_each_delivery_until_their_owner_takes_them_away() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let at_once = [("SNAPSHOT_MAX_AGE_MS", "0")];
-    let system = TestSystem::with(TestStores::start().await, &at_once).await;
+    let system = TestSystem::start().await;
     let headers = json!({ "X-Tenant": "ten ant", "Authorization": "Bearer sesame" });
     let endpoint = json!({ "url": receiver.url, "enabled_events": ["*"], "headers": headers });
     let created = system.register(&endpoint).await;

@@ -19,10 +19,9 @@ use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// The system with a key, in which a change to an endpoint counts for the very next event.
+/// The system with a key.
 async fn system(stores: TestStores, kms: &Kms) -> TestSystem {
-    let environment = [&kms.environment()[..], &[("SNAPSHOT_MAX_AGE_MS", "0")]].concat();
-    TestSystem::with(stores, &environment).await
+    TestSystem::with(stores, &kms.environment()).await
 }
 
 /// Ends the functions.

@@ -4,12 +4,7 @@ use http::StatusCode;
 use posthorn_local::{Arrival, Receiver};
 use serde_json::{Value, json};
 
-use crate::harness::{TestStores, TestSystem, next, text};
-
-/// The system, in which a change to an endpoint counts for the very next event.
-async fn system() -> TestSystem {
-    TestSystem::with(TestStores::start().await, &[("SNAPSHOT_MAX_AGE_MS", "0")]).await
-}
+use crate::harness::{TestSystem, next, text};
 
 /// Publishes an event. Answers the webhook that arrives.
 async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
@@ -31,7 +26,7 @@ async fn secret(system: &TestSystem, method: &str, endpoint: &Value, body: Optio
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_is_replaced_and_its_receiver_never_sees_a_bad_signature() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let system = system().await;
+    let system = TestSystem::start().await;
     let endpoint = system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
     let old = text(&endpoint, "secret");
     webhook(&system, &mut receiver).await.verify(old).unwrap();
@@ -61,7 +56,7 @@ async fn a_secret_is_replaced_and_its_receiver_never_sees_a_bad_signature() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_may_bring_a_secret_of_their_own() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
-    let system = system().await;
+    let system = TestSystem::start().await;
     let endpoint = system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
     let own = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let (status, rotated) = secret(&system, "POST", &endpoint, Some(json!({ "secret": own }))).await;

@@ -90,7 +90,6 @@ impl TimeMachine {
             let mut variables: BTreeMap<String, String> = stores.environment(function);
             variables
                 .extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-            variables.insert("SNAPSHOT_MAX_AGE_MS".to_owned(), "0".to_owned());
             variables.extend(further(&stores, function));
             let settings = Settings::from_iter(variables);
             Runtime::new(settings, Arc::new(clock.clone()), Arc::clone(&random)).unwrap()
@@ -195,7 +194,6 @@ impl TimeMachine {
             let written = self.endpoints.set_health(&local_tenant(), &endpoint, health).await.unwrap();
             assert_eq!(written, Written::Now);
         }
-        self.pass(2 * SECOND).await;
     }
 
     /// Puts an event on the events queue.

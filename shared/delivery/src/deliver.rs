@@ -66,7 +66,8 @@ impl Postman {
         if self.until_due(&delivery) > EARLY {
             return Ok(self.queue_next(key, [&delivery]).await?);
         }
-        let Some(endpoint) = self.snapshots.enabled(&key.tenant, delivery.endpoint_id).await? else {
+        let subscriptions = self.snapshots.get(&key.tenant, message).await?;
+        let Some(endpoint) = subscriptions.enabled(delivery.endpoint_id) else {
             return self.cancel(key, delivery).await;
         };
         self.require_time(message, self.sender.timeout())?;
@@ -94,7 +95,8 @@ impl Postman {
         if delivery.attempts.iter().any(|attempt| attempt.resend == Some(resend)) {
             return Ok(());
         }
-        let Some(endpoint) = self.snapshots.enabled(&key.tenant, endpoint_id).await? else {
+        let subscriptions = self.snapshots.get(&key.tenant, message).await?;
+        let Some(endpoint) = subscriptions.enabled(endpoint_id) else {
             tracing::info!(event_id = %key.event_id, %endpoint_id, "not sent again: the endpoint is disabled or gone");
             return Ok(());
         };
@@ -139,7 +141,7 @@ impl Postman {
             // Whatever an earlier receipt has begun goes on singly.
             return Ok(self.queue_next(key, &deliveries).await?);
         }
-        let subscriptions = self.snapshots.get(&key.tenant).await?;
+        let subscriptions = self.snapshots.get(&key.tenant, message).await?;
         let (mut prompt, mut slow) = (Vec::new(), Vec::new());
         let now = self.clock.now();
         let untried =
@@ -149,7 +151,7 @@ impl Postman {
                 Some(endpoint) if self.watch.is_worth_a_second(&endpoint, now) => {
                     prompt.push((endpoint, delivery));
                 }
-                // One that is not in the snapshot may be new; on its own, it is looked up.
+                // On its own, one that is disabled or gone is canceled.
                 _ => slow.push(delivery),
             }
         }

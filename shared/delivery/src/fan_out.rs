@@ -43,7 +43,7 @@ impl Postman {
             return Ok(self.resume(&key, &record).await?);
         }
         let event_type = &event.draft.event_type;
-        let endpoints = self.recipients(&key.tenant, only, event_type).await?;
+        let endpoints = self.recipients(&key.tenant, only, event_type, message).await?;
         let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only };
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
@@ -58,11 +58,13 @@ impl Postman {
         tenant: &Tenant,
         only: Option<EndpointId>,
         event_type: &EventType,
+        message: &QueueMessage,
     ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
-        match only {
-            Some(id) => Ok(self.snapshots.enabled(tenant, id).await?.into_iter().collect()),
-            None => Ok(self.snapshots.get(tenant).await?.matching(event_type)),
-        }
+        let subscriptions = self.snapshots.get(tenant, message).await?;
+        Ok(match only {
+            Some(id) => subscriptions.enabled(id).into_iter().collect(),
+            None => subscriptions.matching(event_type),
+        })
     }
 
     /// Sends to the endpoints that are known to answer promptly; the others get the event from the deliveries queue,

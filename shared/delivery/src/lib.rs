@@ -11,6 +11,7 @@ mod fan_out;
 #[cfg(test)]
 mod hostile_names;
 mod http;
+mod moment;
 mod notices;
 mod postman;
 mod put_off;
@@ -26,6 +27,7 @@ mod sweep;
 mod tally;
 mod watch;
 
+pub use moment::Moment;
 pub use postman::{LoggedAttempts, Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
 pub use recoverer::Recoverer;

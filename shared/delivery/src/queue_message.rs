@@ -3,6 +3,8 @@
 use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
 use posthorn_storage::StorageError;
 
+use crate::Moment;
+
 /// A message received from a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
@@ -12,6 +14,8 @@ pub struct QueueMessage {
     pub body: String,
     /// When it was first sent.
     pub sent_at: Timestamp,
+    /// When the function got it, in the order of this process: the same for all messages of a batch.
+    pub received: Moment,
     /// How often it was received, this time included.
     pub receive_count: u32,
     /// When the function that handles it is ended.

@@ -95,8 +95,7 @@ impl Runtime {
 
     /// The endpoints as this process knows them.
     pub fn snapshots(&self) -> Result<Snapshots, SettingsError> {
-        let max_age = Duration::from_millis(self.setting("SNAPSHOT_MAX_AGE_MS")?);
-        Ok(Snapshots::new(self.endpoints()?, self.clock(), max_age))
+        Ok(Snapshots::new(self.endpoints()?, self.clock()))
     }
 
     /// Where the workers count what they do.

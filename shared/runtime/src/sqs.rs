@@ -7,7 +7,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
-use posthorn_delivery::{QueueMessage, WorkError};
+use posthorn_delivery::{Moment, QueueMessage, WorkError};
 use posthorn_domain::Timestamp;
 use tracing::{error, warn};
 
@@ -30,11 +30,15 @@ where
     let app = Arc::new(app);
     Arc::new(move |batch, deadline| {
         let app = Arc::clone(&app);
+        let received = Moment::now();
         Box::pin(async move {
             let work = batch.records.into_iter().map(|record| {
                 let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
                 let app = Arc::clone(&app);
-                Ok(async move { (id, contained(record, deadline, |message| handler(app, message)).await) })
+                Ok(async move {
+                    let message = queue_message(record, received, deadline);
+                    (id, contained(message, |message| handler(app, message)).await)
+                })
             });
             let work: Vec<_> = work.collect::<Result<_, Error>>()?;
             Ok(report(join_all(work).await))
@@ -44,11 +48,10 @@ where
 
 /// Handles a message; a panic becomes an error.
 async fn contained<Work: Future<Output = Result<(), WorkError>>>(
-    record: SqsMessage,
-    deadline: Timestamp,
+    message: Result<QueueMessage, WorkError>,
     handler: impl FnOnce(QueueMessage) -> Work,
 ) -> Result<(), WorkError> {
-    let message = queue_message(record, deadline)?;
+    let message = message?;
     let outcome = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(WorkError::Poison(describe(&*panic))))
 }
@@ -81,7 +84,11 @@ fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
     response
 }
 
-fn queue_message(record: SqsMessage, deadline: Timestamp) -> Result<QueueMessage, WorkError> {
+fn queue_message(
+    record: SqsMessage,
+    received: Moment,
+    deadline: Timestamp,
+) -> Result<QueueMessage, WorkError> {
     let missing = |what: &str| WorkError::Poison(format!("SQS sent no {what}"));
     let number = |name: &str| record.attributes.get(name).and_then(|number| number.parse::<i64>().ok());
     let sent_at = number("SentTimestamp").ok_or_else(|| missing("SentTimestamp"))?;
@@ -89,6 +96,7 @@ fn queue_message(record: SqsMessage, deadline: Timestamp) -> Result<QueueMessage
         number("ApproximateReceiveCount").ok_or_else(|| missing("ApproximateReceiveCount"))?;
     Ok(QueueMessage {
         sent_at: Timestamp::from_millis(sent_at),
+        received,
         receive_count: u32::try_from(receive_count).unwrap_or(u32::MAX),
         body: record.body.ok_or_else(|| missing("body"))?,
         deadline,
