@@ -208,7 +208,7 @@ async fn a_body_that_does_not_end_is_bounded_in_time_and_size() {
 
 #[tokio::test]
 async fn an_answer_that_comes_in_drops_is_cut_off_when_its_time_is_up() {
-    use Script::{Drip, Pour};
+    use Script::Drip;
     let timeout = Expected(None, Some("timeout"), Some(5));
     check(Drip("", b"H"), Expected(None, Some("protocol"), Some(5))).await;
     for head in ["HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\nx: "] {

@@ -1,6 +1,6 @@
 //! What follows an attempt.
 
-use posthorn_domain::{Attempt, AttemptError, Delivery, DeliveryStatus, RetrySchedule};
+use posthorn_domain::{AttemptError, Delivery, DeliveryStatus, RetrySchedule};
 
 use crate::sender::Answer;
 
@@ -63,7 +63,7 @@ pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
 mod tests {
     use std::time::Duration;
 
-    use posthorn_domain::Timestamp;
+    use posthorn_domain::{Attempt, Timestamp};
     use proptest::prelude::*;
 
     use super::*;

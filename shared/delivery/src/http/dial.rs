@@ -186,8 +186,8 @@ mod tests {
         check(&[dead, refusing().await, dead, alive]).await;
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn addresses_of_which_none_lives_are_given_up_after_a_limit_for_each() {
+    #[tokio::test]
+    async fn where_no_address_takes_the_connection_the_last_refusal_counts() {
         assert_eq!(connect(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
         let refused = connect(&[refusing().await, refusing().await]).await;
         assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
