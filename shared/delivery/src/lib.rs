@@ -10,6 +10,7 @@ mod dispatch;
 mod fan_out;
 #[cfg(test)]
 mod hostile_names;
+mod idempotency;
 mod notices;
 mod postman;
 mod put_off;
