@@ -8,7 +8,7 @@ use posthorn_domain::{
     Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
-use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries};
+use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
 use serde::Serialize;
 
 /// How long counting may take. API Gateway waits for 30 seconds.
@@ -87,7 +87,7 @@ async fn count(
     while app.clock.now() < end {
         match search.next(recovery.created_at).await? {
             None => return Ok(Counted { dry_run: true, count, complete: true }),
-            Some((_, is_wanted)) => count += u64::from(is_wanted),
+            Some((_, treatment)) => count += u64::from(treatment == Treatment::Send),
         }
     }
     Ok(Counted { dry_run: true, count, complete: false })

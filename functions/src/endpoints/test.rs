@@ -1,8 +1,9 @@
-//! `POST /api/webhook-endpoints/{id}/test`: sends a test event to a webhook endpoint, and to no other.
+//! `POST /api/webhook-endpoints/{id}/test`: sends a test event to a webhook endpoint, and to no other. A disabled one gets
+//! it, too: after an outage its owner mends it, tries it, and then enables it.
 
 use std::sync::Arc;
 
-use posthorn_api::{Access, Problem, Request, Response, accepted, require_enabled};
+use posthorn_api::{Access, Problem, Request, Response, accepted};
 use posthorn_domain::{
     Clock, Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventType, Fields, InvalidField,
     Partition, Random, Scope, Tenant,
@@ -34,22 +35,20 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
     let id = request.endpoint_id()?;
     let event_type = request.optional_fields(read_type)?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    require_enabled(&endpoint)?;
     let event_type = event_type.unwrap_or_else(|| endpoint.enabled_events.example());
     remember(&app, &tenant, &endpoint, &event_type).await?;
     let mut draft = EventDraft::test(&event_type);
     draft.request.id = request.id().parse().ok();
-    let now = app.clock.now();
-    let event_id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
+    let event_id = EventId::new(app.clock.now(), Partition::of(&draft.event_type), app.random.bits());
     let message = EventMessage {
         tenant,
         endpoint_id: Some(id),
+        claimed: false,
         id: Some(event_id),
-        created_at: Some(now),
         draft: draft.clone(),
     };
     app.outbox.send(&[message]).await.into_iter().collect::<Result<(), _>>()?;
-    Ok(accepted(&draft.accept(endpoint.mode, event_id, now)))
+    Ok(accepted(&draft.accept(endpoint.mode, event_id)))
 }
 
 /// Reads the `type` of the event, which may be any.

@@ -15,6 +15,7 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
         outbox: runtime.deliveries_queue()?,
         due: runtime.due_retries()?,
         notices: runtime.events_queue()?,
+        idempotency: runtime.idempotency_keys()?,
         sender: runtime.sender()?,
         schedule: runtime.setting("RETRY_SCHEDULE")?,
         logged: runtime.setting("LOG_ATTEMPTS")?,

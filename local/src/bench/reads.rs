@@ -154,7 +154,7 @@ async fn write(log: &EventLog, endpoint_id: EndpointId, number: u64, at: Timesta
     let status = if failed { DeliveryStatus::Failed } else { DeliveryStatus::Succeeded };
     let delivery =
         Delivery { status, next_attempt_at: None, attempts: vec![attempt], ..Delivery::due(endpoint_id, at) };
-    let body = draft.accept(Mode::Live, id, at).to_json();
+    let body = draft.accept(Mode::Live, id).to_json();
     let record = EventRecord { body, chunks: Vec::new(), deliveries: vec![delivery], only: None };
     let key = RecordKey { tenant, event_id: id, chunk: None };
     let written = log.create(&key, &event_type, &record, SystemClock.now()).await?;

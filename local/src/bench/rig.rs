@@ -64,7 +64,7 @@ pub(crate) fn healthy_endpoints(urls: impl IntoIterator<Item = String>) -> Resul
         let fields = json!({ "url": url, "enabled_events": ["*"] }).to_string();
         let new = NewEndpoint::read(&mut Fields::parse(&fields)?)?;
         let endpoint = new.register(&tenant(), SystemClock.now(), &SystemRandom);
-        let health = Health { state: HealthState::Healthy, since: Timestamp::from_millis(0), warned: false };
+        let health = Health::new(HealthState::Healthy, Timestamp::from_millis(0));
         Ok(Endpoint { health, ..endpoint })
     });
     endpoints.collect()

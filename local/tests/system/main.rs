@@ -5,6 +5,7 @@
 mod access;
 mod answers;
 mod any_body;
+mod any_endpoint;
 mod architecture;
 mod attempts_api;
 mod bench;

@@ -113,9 +113,9 @@ async fn a_function_that_has_counted_nothing_says_nothing() {
     // An event that comes twice is one.
     let draft = EventDraft::test(&"a.b".parse().unwrap());
     let id = EventId::new(machine.now(), Partition::of(&draft.event_type), machine.random.bits());
-    let created_at = Some(machine.now());
     let message =
-        EventMessage { tenant: local_tenant(), endpoint_id: None, id: Some(id), created_at, draft }.to_json();
+        EventMessage { tenant: local_tenant(), endpoint_id: None, claimed: false, id: Some(id), draft }
+            .to_json();
     for values in [expected([("Events", json!(1))]), expected([])] {
         machine.send("EventsQueue", message.clone()).await;
         machine.work().await;

@@ -139,6 +139,10 @@ async fn understand(file: &str) {
     assert_eq!(rows.iter().filter(is_data_key).count(), 1, "there is no other data key");
 }
 
+/// What is said in other words since: the end of the place, what stood there, what stands there now. An endpoint that has
+/// acknowledged nothing was called healthy.
+const RENAMED: [(&str, &str, &str); 1] = [(".health.status", "healthy", "unproven")];
+
 /// Checks that an answer says everything that it said before; it may say more.
 fn assert_says(now: &Value, before: &Value, place: &str) {
     match (now, before) {
@@ -154,7 +158,12 @@ fn assert_says(now: &Value, before: &Value, place: &str) {
                 assert_says(now, before, &format!("{place}.{number}"));
             }
         }
-        _ => assert_eq!(now, before, "{place}"),
+        _ => {
+            let renamed = RENAMED
+                .iter()
+                .any(|(end, before_it, now_it)| place.ends_with(end) && before == before_it && now == now_it);
+            assert!(now == before || renamed, "{place}: {now} instead of {before}");
+        }
     }
 }
 

@@ -169,8 +169,8 @@ async fn publish_test_event(machine: &TimeMachine, endpoint: &Endpoint) {
     let message = EventMessage {
         tenant: local_tenant(),
         endpoint_id: Some(endpoint.id),
+        claimed: false,
         id: Some(EventId::new(machine.now(), Partition::of(&draft.event_type), 7)),
-        created_at: Some(machine.now()),
         draft,
     };
     machine.send("EventsQueue", message.to_json()).await;

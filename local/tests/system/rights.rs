@@ -338,8 +338,8 @@ async fn publish_to(machine: &TimeMachine, endpoint_id: EndpointId) {
     let message = EventMessage {
         tenant: local_tenant(),
         endpoint_id: Some(endpoint_id),
+        claimed: false,
         id: Some(id),
-        created_at: Some(machine.now()),
         draft,
     };
     for _ in 0..2 {

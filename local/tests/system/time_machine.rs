@@ -146,6 +146,12 @@ impl TimeMachine {
         self.request(function, &json!({ "pathParameters": path, "body": body })).await
     }
 
+    /// The same with a body that is sent as it stands.
+    pub(crate) async fn call_with(&self, function: &str, path: &[(&str, &str)], body: &str) -> (u16, Value) {
+        let path: BTreeMap<_, _> = path.iter().copied().collect();
+        self.request(function, &json!({ "pathParameters": path, "body": body })).await
+    }
+
     /// Calls the function of a list, with its query.
     pub(crate) async fn list(&self, function: &str, query: &[(&str, &str)]) -> (u16, Value) {
         self.list_as(DEVELOPMENT_KEY, function, query).await

@@ -8,6 +8,7 @@ use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use posthorn_domain::{
     AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES, RecoveryId,
+    without_byte_order_mark,
 };
 
 use crate::Problem;
@@ -157,7 +158,8 @@ impl Request {
         read_all(if json.is_empty() { "{}" } else { json }, read)
     }
 
-    /// The body, which must be declared as JSON, be text, and have at most `limit` bytes.
+    /// The body, which must be declared as JSON, be text, and have at most `limit` bytes. A byte order mark before it is
+    /// skipped.
     pub fn json(&self, limit: usize) -> Result<&str, Problem> {
         self.require_json_type()?;
         let bytes: &[u8] = self.inner.body().as_ref();
@@ -167,10 +169,11 @@ impl Request {
                 bytes.len()
             )));
         }
-        std::str::from_utf8(bytes).map_err(|error| Problem::BadRequest {
+        let text = std::str::from_utf8(bytes).map_err(|error| Problem::BadRequest {
             param: None,
             error: format!("The body is not UTF-8 text: the byte at {} is wrong.", error.valid_up_to()),
-        })
+        })?;
+        Ok(without_byte_order_mark(text))
     }
 
     fn require_json_type(&self) -> Result<(), Problem> {

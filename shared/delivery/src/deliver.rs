@@ -1,12 +1,14 @@
 //! What the deliveries queue asks for: one more attempt at one endpoint, or the first attempts of a chunk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, Timestamp,
+    DeliveredEvent, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventType,
+    Tenant, Timestamp,
 };
-use posthorn_storage::{Progress, RecordKey, Written};
+use posthorn_storage::{Progress, RecordKey, StorageError, Written};
 
 use crate::dispatch::PATIENCE;
 use crate::postman::next_message;
@@ -25,7 +27,7 @@ impl Postman {
     pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let asked = DeliveryMessage::parse(&message.body)?;
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
-        let (body, deliveries) = self.recorded(&key).await?;
+        let (sent, deliveries) = self.recorded(&key).await?;
         let delivery_to = |endpoint_id, deliveries: Vec<Delivery>| {
             let mut deliveries = deliveries.into_iter();
             let delivery = deliveries.find(|delivery| delivery.endpoint_id == endpoint_id);
@@ -34,14 +36,14 @@ impl Postman {
             })
         };
         match asked.work {
-            DeliveryWork::Chunk => self.deliver_chunk(message, &key, body, deliveries).await,
+            DeliveryWork::Chunk => self.deliver_chunk(message, &key, sent, deliveries).await,
             DeliveryWork::Attempt { endpoint_id, attempt } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
-                self.deliver_one(message, &key, body, delivery, attempt).await
+                self.deliver_one(message, &key, sent, delivery, attempt).await
             }
             DeliveryWork::Resend { endpoint_id, resend } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
-                self.resend(message, &key, body, delivery, resend).await
+                self.resend(message, &key, sent.body, delivery, resend).await
             }
         }
     }
@@ -50,7 +52,7 @@ impl Postman {
         &self,
         message: &QueueMessage,
         key: &RecordKey,
-        body: Bytes,
+        sent: SentEvent,
         delivery: Delivery,
         attempt: u32,
     ) -> Result<(), WorkError> {
@@ -66,8 +68,7 @@ impl Postman {
         if self.until_due(&delivery) > EARLY {
             return Ok(self.queue_next(key, [&delivery]).await?);
         }
-        let subscriptions = self.snapshots.get(&key.tenant, message).await?;
-        let Some(endpoint) = subscriptions.enabled(delivery.endpoint_id) else {
+        let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
         self.require_time(message, self.sender.timeout())?;
@@ -75,11 +76,32 @@ impl Postman {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         let accepted_at = accepted_at(key, &delivery);
-        let answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        let answer = self.sender.post(&endpoint, key.event_id, &sent.body).await;
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
         self.settle(key, [&outcome.delivery]).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
+    }
+
+    /// The endpoint of a delivery that is due, if it still is to get the event: it is enabled, and wants the event's type.
+    /// A test event goes to whatever endpoint it was asked for, once even to one that is disabled: whoever has mended
+    /// their endpoint tries it before they enable it.
+    async fn recipient(
+        &self,
+        message: &QueueMessage,
+        tenant: &Tenant,
+        sent: &SentEvent,
+        delivery: &Delivery,
+    ) -> Result<Option<Arc<Endpoint>>, StorageError> {
+        let id = delivery.endpoint_id;
+        if sent.is_test && !delivery.was_tried() {
+            return Ok(self.snapshots.store().get(tenant, id).await?.map(Arc::new));
+        }
+        let is_wanted = |endpoint: &Endpoint| {
+            sent.is_test || delivery.insisted || endpoint.enabled_events.matches(&sent.event_type)
+        };
+        let endpoint = self.snapshots.get(tenant, message).await?.enabled(id);
+        Ok(endpoint.filter(|endpoint| is_wanted(endpoint)))
     }
 
     /// Makes the attempt that somebody asked for, unless it is on record: then this is a message received twice.
@@ -133,7 +155,7 @@ impl Postman {
         &self,
         message: &QueueMessage,
         key: &RecordKey,
-        body: Bytes,
+        sent: SentEvent,
         deliveries: Vec<Delivery>,
     ) -> Result<(), WorkError> {
         self.require_time(message, PATIENCE)?;
@@ -148,21 +170,24 @@ impl Postman {
             |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty();
         for delivery in deliveries.into_iter().filter(untried) {
             match subscriptions.enabled(delivery.endpoint_id) {
-                Some(endpoint) if self.watch.is_worth_a_second(&endpoint, now) => {
+                Some(endpoint)
+                    if endpoint.enabled_events.matches(&sent.event_type)
+                        && self.watch.is_worth_a_second(&endpoint, now) =>
+                {
                     prompt.push((endpoint, delivery));
                 }
-                // On its own, one that is disabled or gone is canceled.
+                // On its own, one that is disabled or gone, or does not want the event any more, is canceled.
                 _ => slow.push(delivery),
             }
         }
-        let outcomes = self.dispatch(key, prompt, &body, key.event_id.at()).await;
+        let outcomes = self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
         self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
         self.queue_next(key, &slow).await?;
         self.enforce(&key.tenant, &outcomes).await;
         Ok(())
     }
 
-    /// Ends a delivery whose endpoint is disabled or gone.
+    /// Ends a delivery whose endpoint is disabled or gone, or does not want the event any more.
     async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
         let (status_before, attempts_before) = (delivery.status, delivery.attempts.len());
         let delivery = decision::canceled(delivery);
@@ -175,16 +200,30 @@ impl Postman {
         Ok(())
     }
 
-    /// The body of an event, and the deliveries in the row of this key.
-    async fn recorded(&self, key: &RecordKey) -> Result<(Bytes, Vec<Delivery>), WorkError> {
+    /// The event, and the deliveries in the row of this key.
+    async fn recorded(&self, key: &RecordKey) -> Result<(SentEvent, Vec<Delivery>), WorkError> {
         let unknown = || WorkError::Poison(format!("{} is not on record", key.event_id));
         let record = self.log.get(&key.tenant, key.event_id).await?.ok_or_else(unknown)?;
+        let event_type = DeliveredEvent::read(&record.body).and_then(|event| event.event_type());
+        let event_type = event_type.map_err(|error| {
+            WorkError::Poison(format!("the record of {} has no event in it: {error}", key.event_id))
+        })?;
         let deliveries = match key.chunk {
             None => record.deliveries,
             Some(_) => self.log.get_chunk(key).await?.ok_or_else(unknown)?,
         };
-        Ok((Bytes::from(record.body), deliveries))
+        let sent = SentEvent { event_type, is_test: record.only.is_some(), body: Bytes::from(record.body) };
+        Ok((sent, deliveries))
     }
+}
+
+/// An event that is on record.
+struct SentEvent {
+    event_type: EventType,
+    /// Whether it is for one endpoint alone, which its owner tries with it.
+    is_test: bool,
+    /// The body of its deliveries.
+    body: Bytes,
 }
 
 /// When the event of a delivery was accepted; `None` where a recovery added the delivery later.

@@ -12,6 +12,7 @@ use posthorn_domain::{
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use crate::dispatch::PATIENCE;
+use crate::idempotency::Standing;
 use crate::postman::Outcome;
 use crate::{Metric, Postman, QueueMessage, WorkError};
 
@@ -22,7 +23,7 @@ const CHUNK_INDEX_BITS: u32 = 12;
 
 /// How old an event may be before it is looked up first: its message may be a duplicate of one that was handled, or
 /// its producer may have sent it twice.
-const FRESH: Duration = Duration::from_secs(30);
+pub(crate) const FRESH: Duration = Duration::from_secs(30);
 
 impl Postman {
     /// Carries the event in a message of the events queue to every endpoint that wants it, or to the one that the
@@ -31,14 +32,27 @@ impl Postman {
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
         self.require_time(message, PATIENCE)?;
         let sent = EventMessage::parse(&message.body)?;
-        let only = sent.endpoint_id;
-        let (tenant, event) = sent.into_event(&message.id, message.sent_at)?;
-        let body = event.to_json();
+        let (only, claimed) = (sent.endpoint_id, sent.claimed);
+        let (tenant, mut event) = sent.into_event(&message.id, message.sent_at)?;
+        let mut body = event.to_json();
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
         }
+        let mut is_known = false;
+        if !claimed && event.draft.request.idempotency_key.is_some() {
+            // Boxed, as hardly any message needs it, and each would make room for it.
+            match Box::pin(self.claim(&tenant, &mut event)).await? {
+                Standing::New => {}
+                Standing::Known => (body, is_known) = (event.to_json(), true),
+                Standing::Elsewhere(event_id) => {
+                    tracing::info!(message_id = message.id, %event_id, "event published before under the same key");
+                    return Ok(());
+                }
+            }
+        }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
-        let may_be_on_record = message.is_redelivered() || self.clock.now().since(event.created_at) > FRESH;
+        let may_be_on_record =
+            is_known || message.is_redelivered() || self.clock.now().since(event.created_at()) > FRESH;
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
@@ -52,7 +66,7 @@ impl Postman {
         }
     }
 
-    /// The endpoints that want the event, or the only one that it is for, if that is enabled.
+    /// The endpoints that want the event, or the only one that it is for: that is tried even where it is disabled.
     async fn recipients(
         &self,
         tenant: &Tenant,
@@ -60,11 +74,10 @@ impl Postman {
         event_type: &EventType,
         message: &QueueMessage,
     ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
-        let subscriptions = self.snapshots.get(tenant, message).await?;
-        Ok(match only {
-            Some(id) => subscriptions.enabled(id).into_iter().collect(),
-            None => subscriptions.matching(event_type),
-        })
+        match only {
+            Some(id) => Ok(self.snapshots.store().get(tenant, id).await?.map(Arc::new).into_iter().collect()),
+            None => Ok(self.snapshots.get(tenant, message).await?.matching(event_type)),
+        }
     }
 
     /// Sends to the endpoints that are known to answer promptly; the others get the event from the deliveries queue,

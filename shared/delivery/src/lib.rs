@@ -11,6 +11,7 @@ mod fan_out;
 #[cfg(test)]
 mod hostile_names;
 mod http;
+mod idempotency;
 mod moment;
 mod notices;
 mod postman;

@@ -3,13 +3,36 @@
 use std::time::Duration;
 
 use posthorn_domain::{
-    DisabledReason, Endpoint, EventDraft, EventId, EventMessage, Fields, InvalidField, ListedEndpoint,
-    Partition, Tenant, Timestamp,
+    DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, Fields, InvalidField,
+    ListedEndpoint, Partition, Tenant, Timestamp,
 };
-use serde_json::json;
+use serde::Serialize;
 
 /// Notices of the same kind about the same endpoint within this time are the same event.
 const SAME: Duration = Duration::from_mins(1);
+
+/// What a notice is, as a publisher would say it. It is written field by field, so that what an endpoint holds goes into
+/// it as it stands, whatever that is.
+#[derive(Serialize)]
+struct Notice<'a> {
+    r#type: &'a str,
+    data: Data,
+}
+
+#[derive(Serialize)]
+struct Data {
+    object: Object,
+}
+
+#[derive(Serialize)]
+struct Object {
+    #[serde(rename = "object")]
+    kind: &'static str,
+    #[serde(flatten)]
+    endpoint: ListedEndpoint,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_since: Option<Timestamp>,
+}
 
 /// `webhook_endpoint.failing`: it has acknowledged nothing for a day.
 pub(crate) fn failing(
@@ -17,8 +40,8 @@ pub(crate) fn failing(
     endpoint: &Endpoint,
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
-    let failing_since = endpoint.health.since.to_string();
-    notice("webhook_endpoint.failing", tenant, endpoint, &json!({ "failing_since": failing_since }), now)
+    let since = endpoint.health.since;
+    notice("webhook_endpoint.failing", tenant, endpoint.clone(), Some(since), now)
 }
 
 /// `webhook_endpoint.disabled`: Posthorn has disabled it.
@@ -28,36 +51,37 @@ pub(crate) fn disabled(
     reason: DisabledReason,
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
-    let change = json!({ "status": "disabled", "disabled_reason": reason });
-    notice("webhook_endpoint.disabled", tenant, endpoint, &change, now)
+    let (status, disabled_reason) = (EndpointStatus::Disabled, Some(reason));
+    let disabled = Endpoint { status, disabled_reason, ..endpoint.clone() };
+    notice("webhook_endpoint.disabled", tenant, disabled, None, now)
 }
 
-/// An event about an endpoint, whose object is the endpoint with `change` made. Its id follows from what it says and
-/// when, so that several functions that find out the same publish the same event.
+/// An event about an endpoint, whose object is the endpoint. Its id follows from what it says and when, so that several
+/// functions that find out the same publish the same event. Metadata that not everybody could read is left out: an
+/// earlier release has taken it, and the endpoints that get the notice may be others.
 fn notice(
     event_type: &str,
     tenant: &Tenant,
-    endpoint: &Endpoint,
-    change: &serde_json::Value,
+    mut endpoint: Endpoint,
+    failing_since: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
-    let mut object = json!(ListedEndpoint::from(endpoint.clone()));
-    object["object"] = json!("webhook_endpoint");
-    for (field, value) in change.as_object().into_iter().flatten() {
-        object[field] = value.clone();
-    }
-    let draft = json!({ "type": event_type, "data": { "object": object } }).to_string();
-    let draft = EventDraft::read(&mut Fields::parse(&draft)?)?;
+    let endpoint_id = endpoint.id;
+    endpoint.metadata = endpoint.metadata.plain();
+    let object = Object { kind: "webhook_endpoint", endpoint: endpoint.into(), failing_since };
+    let notice = Notice { r#type: event_type, data: Data { object } };
+    let notice = serde_json::to_string(&notice).expect("an endpoint holds nothing that JSON cannot");
+    let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
     let same = i64::try_from(SAME.as_millis()).expect("a minute is a small number");
     let at = Timestamp::from_millis(now.as_millis() / same * same);
     let id =
-        EventId::of_message(at, &format!("{event_type}/{}", endpoint.id), Partition::of(&draft.event_type));
-    Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, id: Some(id), created_at: Some(at), draft })
+        EventId::of_message(at, &format!("{event_type}/{endpoint_id}"), Partition::of(&draft.event_type));
+    Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, claimed: false, id: Some(id), draft })
 }
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Mode, NewEndpoint, Random};
+    use posthorn_domain::{MAX_EVENT_BYTES, Mode, NewEndpoint, Random};
 
     use super::*;
 
@@ -67,6 +91,34 @@ mod tests {
     impl Random for Same {
         fn fill(&self, buffer: &mut [u8]) {
             buffer.fill(7);
+        }
+    }
+
+    #[test]
+    fn a_notice_about_the_largest_endpoint_is_not_too_large_for_an_event() {
+        let entries = |character: &str, bytes: usize| {
+            let entries = (0..50).map(|n| (format!("{n:02}{}", character.repeat(38)), character.repeat(500)));
+            let entries = entries.map(|(key, value)| format!("\"{key}\":\"{value}\""));
+            let entries: Vec<String> = entries.collect();
+            let most = bytes / entries[0].len();
+            entries.into_iter().take(most).collect::<Vec<_>>().join(",")
+        };
+        let patterns: Vec<String> = (0..500).map(|n| format!("\"{n:03}{}.*\"", "x".repeat(125))).collect();
+        let patterns = patterns.join(",");
+        for character in ["\\u0001", "\\ud83d\\ude00", "\u{ffff}", "é"] {
+            let rest = MAX_EVENT_BYTES - patterns.len() - 100;
+            let metadata = entries(character, rest);
+            let json = format!(
+                r#"{{"url":"https://a.example","enabled_events":[{patterns}],"metadata":{{{metadata}}}}}"#
+            );
+            assert!(json.len() <= MAX_EVENT_BYTES, "a request may be as large");
+            let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+            let now = Timestamp::from_millis(0);
+            let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
+            let notice = disabled(&tenant, &new.register(&tenant, now, &Same), DisabledReason::Gone, now);
+            let (_, event) = notice.unwrap().into_event("m", now).unwrap();
+            let size = event.to_json().len();
+            assert!(size <= MAX_EVENT_BYTES, "{character}: {size}");
         }
     }
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures::future::{join_all, try_join};
 use posthorn_domain::{
-    Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EventMessage, Random,
-    RetrySchedule, Tenant, Timestamp,
+    Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointStatus,
+    EventMessage, Random, RetrySchedule, Tenant, Timestamp,
 };
 use posthorn_storage::{
-    DeliveryOutbox, DueRetries, EventLog, EventOutbox, Progress, RecordKey, StorageError, Written,
+    DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey, StorageError,
+    Written,
 };
 use tracing::{info, warn};
 
@@ -31,6 +32,7 @@ pub struct Postman {
     pub(crate) outbox: DeliveryOutbox,
     pub(crate) due: DueRetries,
     pub(crate) notices: EventOutbox,
+    pub(crate) idempotency: IdempotencyKeys,
     pub(crate) sender: Sender,
     pub(crate) schedule: RetrySchedule,
     pub(crate) logged: LoggedAttempts,
@@ -52,6 +54,8 @@ pub struct PostmanParts {
     pub due: DueRetries,
     /// Where events about endpoints themselves go.
     pub notices: EventOutbox,
+    /// What events' idempotency keys stand for.
+    pub idempotency: IdempotencyKeys,
     /// What makes the POSTs.
     pub sender: Sender,
     /// When failed deliveries are tried again.
@@ -109,6 +113,7 @@ impl Postman {
             outbox,
             due,
             notices,
+            idempotency,
             sender,
             schedule,
             logged,
@@ -117,7 +122,21 @@ impl Postman {
             tally,
         } = parts;
         let watch = Watch::default();
-        Self { snapshots, log, outbox, due, notices, sender, schedule, logged, clock, random, tally, watch }
+        Self {
+            snapshots,
+            log,
+            outbox,
+            due,
+            notices,
+            idempotency,
+            sender,
+            schedule,
+            logged,
+            clock,
+            random,
+            tally,
+            watch,
+        }
     }
 
     /// Refuses to begin what may not be finished before the function is ended.
@@ -142,7 +161,9 @@ impl Postman {
         if let Some(accepted_at) = accepted_at.filter(|_| delivery.attempts.is_empty()) {
             self.tally.note(Metric::FirstAttemptLatency, millis(attempt.at.since(accepted_at)));
         }
-        let verdict = self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
+        // A disabled endpoint that is tried has no health to be kept: it starts anew once it is enabled.
+        let observed = || self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
+        let verdict = if endpoint.status == EndpointStatus::Enabled { observed() } else { None };
         let delivery = decision::after(delivery, answer, &self.schedule, || self.random.unit());
         if self.logged.covers(&attempt) {
             log(key, &delivery, &attempt);

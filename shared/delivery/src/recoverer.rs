@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, Endpoint, EndpointStatus, EventId, Recovery, RecoveryMessage,
-    RecoveryStatus, Tenant, Timestamp,
+    Clock, Delivery, DeliveryMessage, Endpoint, EndpointId, EndpointStatus, EventId, Recovery,
+    RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
 };
 use posthorn_storage::{
-    DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError, Written,
+    DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError, Treatment,
+    Written,
 };
 
 use crate::postman::next_message;
-use crate::{Metric, QueueMessage, Tally, WorkError};
+use crate::{Metric, QueueMessage, Tally, WorkError, decision};
 
 /// How many seconds' worth of deliveries are recovered in one slice.
 const SLICE_SECONDS: u32 = 10;
@@ -49,6 +50,15 @@ pub struct Recoverer {
 struct Recovered {
     key: RecordKey,
     delivery: Option<Delivery>,
+}
+
+impl Recovered {
+    /// The delivery as it is to be made again.
+    fn due(&self, endpoint_id: EndpointId, at: Timestamp) -> Delivery {
+        self.delivery
+            .as_ref()
+            .map_or_else(|| Delivery::due(endpoint_id, at), |delivery| delivery.recovered(at))
+    }
 }
 
 impl Recoverer {
@@ -124,23 +134,26 @@ impl Recoverer {
         let most = u64::from(self.rate.get()) * u64::from(SLICE_SECONDS);
         let mut search = self.log.search(tenant, &endpoint, &recovery).await?;
         search.is_repeated = message.is_redelivered();
-        let mut recovered = Vec::new();
+        let (mut recovered, mut unwanted) = (Vec::new(), Vec::new());
         let mut looked_at = 0;
         let has_time = || message.deadline.since(self.clock.now()) >= RESERVE;
         while (recovered.len() as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
-            let Some((found, wanted)) = search.next(self.clock.now()).await? else {
+            let Some((found, treatment)) = search.next(self.clock.now()).await? else {
                 recovery.status = RecoveryStatus::Completed;
                 break;
             };
             looked_at += 1;
             recovery.position = Some(found.event_id());
-            if wanted {
-                recovered.push(Recovered { key: found.key, delivery: found.delivery });
+            match treatment {
+                Treatment::Send => recovered.push(Recovered { key: found.key, delivery: found.delivery }),
+                Treatment::Cancel => unwanted.extend(found.delivery.map(|delivery| (found.key, delivery))),
+                Treatment::Leave => {}
             }
         }
         recovery.events_examined += looked_at;
         recovery.reached = recovery.position.map(EventId::at);
-        let made = self.make_again(&endpoint, recovered).await?;
+        self.cancel(unwanted).await?;
+        let made = self.make_again(&endpoint, recovered, recovery.scope == RecoveryScope::All).await?;
         recovery.deliveries_recovered += made;
         let is_running = recovery.status == RecoveryStatus::Running;
         let is_stalled = is_running && recovery.position == position_before;
@@ -154,12 +167,18 @@ impl Recoverer {
 
     /// Puts deliveries on record as due again, and queues them at the recovery's rate. Answers how many there were: one
     /// that has just gone on by itself is left alone.
-    async fn make_again(&self, endpoint: &Endpoint, recovered: Vec<Recovered>) -> Result<u64, StorageError> {
+    async fn make_again(
+        &self,
+        endpoint: &Endpoint,
+        recovered: Vec<Recovered>,
+        insisted: bool,
+    ) -> Result<u64, StorageError> {
         let now = self.clock.now();
         let restarts = (0_u32..).zip(recovered).map(|(place, recovered)| {
             let wait = Duration::from_secs(u64::from(place)) / self.rate.get();
             async move {
-                let message = self.restart(endpoint, recovered, now.plus(wait)).await?;
+                let again = Delivery { insisted, ..recovered.due(endpoint.id, now.plus(wait)) };
+                let message = self.restart(recovered, again).await?;
                 Ok::<_, StorageError>(message.map(|message| (message, wait)))
             }
         });
@@ -170,16 +189,25 @@ impl Recoverer {
         Ok(messages.len() as u64)
     }
 
-    /// Puts one delivery on record as due at that time. `None` where somebody else has just written it.
+    /// Ends deliveries that their endpoint does not want any more. One that has just gone on by itself is left alone.
+    async fn cancel(&self, unwanted: Vec<(RecordKey, Delivery)>) -> Result<(), StorageError> {
+        let cancels = unwanted.into_iter().map(|(key, before)| async move {
+            let (status_before, attempts_before) = (before.status, before.attempts.len());
+            let delivery = decision::canceled(before);
+            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            self.log.advance(&key, &[step], self.clock.now()).await
+        });
+        let cancels: Vec<_> = cancels.collect();
+        stream::iter(cancels).buffered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await
+    }
+
+    /// Puts one delivery on record as it is to be made again. `None` where somebody else has just written it.
     async fn restart(
         &self,
-        endpoint: &Endpoint,
         recovered: Recovered,
-        at: Timestamp,
+        delivery: Delivery,
     ) -> Result<Option<DeliveryMessage>, StorageError> {
         let Recovered { key, delivery: before } = recovered;
-        let delivery =
-            before.as_ref().map_or_else(|| Delivery::due(endpoint.id, at), |before| before.recovered(at));
         let written = if let Some(before) = before {
             let (status_before, attempts_before) = (before.status, before.attempts.len());
             let step = Progress { delivery: &delivery, status_before, attempts_before };
@@ -188,7 +216,7 @@ impl Recoverer {
             self.log.add(&key, &delivery).await?
         };
         let is_ours = written == Written::Now
-            || self.log.delivery(&key, endpoint.id).await?.as_ref() == Some(&delivery);
+            || self.log.delivery(&key, delivery.endpoint_id).await?.as_ref() == Some(&delivery);
         Ok(is_ours.then(|| next_message(&key, &delivery)))
     }
 }

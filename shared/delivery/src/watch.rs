@@ -31,7 +31,7 @@ const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
 const SETTLING: Duration = Duration::from_secs(5);
 /// After how long of nothing but failures an endpoint's owner is told.
 const WARN_AFTER: Duration = Duration::from_hours(24);
-/// After how long of nothing but failures an endpoint is disabled.
+/// After how long of nothing but failures, on some of its days, an endpoint is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// What this process has seen of each endpoint lately.
@@ -144,8 +144,7 @@ impl Recent {
         answer: &Answer,
         now: Timestamp,
     ) -> Option<Verdict> {
-        let becomes =
-            |state| Some(Verdict::Health(Health { state, since: answer.attempt.at, warned: false }));
+        let becomes = |state| Some(Verdict::Health(Health::new(state, answer.attempt.at)));
         let slow = self.samples >= SAMPLES && self.latency >= SLOW;
         if answer.attempt.succeeded() {
             let quick = self.samples >= SAMPLES && self.latency < QUICK;
@@ -170,13 +169,22 @@ impl Recent {
             let telling = self.failures >= FAILURES_IN_A_ROW || delivery.failures() + 1 >= TELLING_ATTEMPT;
             return if telling { becomes(HealthState::Failing) } else { None };
         }
-        match now.since(health.since) {
-            failing if failing >= DISABLE_AFTER => Some(Verdict::Disable(DisabledReason::Failing)),
-            failing if failing >= WARN_AFTER && !health.warned => {
-                Some(Verdict::Warn(Health { warned: true, ..*health }))
-            }
-            _ => None,
+        still_failing(*health, answer.attempt.at, now)
+    }
+}
+
+/// What becomes of a failing endpoint that has failed again at `at`. Five days without a success say nothing of an
+/// endpoint that hardly anybody has tried meanwhile.
+fn still_failing(health: Health, at: Timestamp, now: Timestamp) -> Option<Verdict> {
+    let failed = health.failed_again(at);
+    match now.since(failed.since) {
+        failing if failing >= DISABLE_AFTER && failed.has_failed_on_telling_days() => {
+            Some(Verdict::Disable(DisabledReason::Failing))
         }
+        failing if failing >= WARN_AFTER && !failed.warned => {
+            Some(Verdict::Warn(Health { warned: true, ..failed }))
+        }
+        _ => (failed != health).then_some(Verdict::Health(failed)),
     }
 }
 
@@ -192,7 +200,7 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Attempt, Fields, Mode, NewEndpoint, Random, Tenant};
+    use posthorn_domain::{Attempt, FailedOn, Fields, Mode, NewEndpoint, Random, Tenant};
 
     use super::*;
 
@@ -211,7 +219,8 @@ mod tests {
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
         let endpoint = new.register(&tenant, Timestamp::from_millis(0), &Zero);
-        Endpoint { health: Health { state, since: Timestamp::from_millis(since), warned }, ..endpoint }
+        let health = Health { warned, ..Health::new(state, Timestamp::from_millis(since)) };
+        Endpoint { health, ..endpoint }
     }
 
     fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
@@ -236,7 +245,7 @@ mod tests {
     }
 
     fn health(state: HealthState, since: i64) -> Verdict {
-        Verdict::Health(Health { state, since: Timestamp::from_millis(since), warned: false })
+        Verdict::Health(Health::new(state, Timestamp::from_millis(since)))
     }
 
     #[test]
@@ -319,18 +328,32 @@ mod tests {
     }
 
     #[test]
-    fn a_day_of_failures_warns_once_and_five_days_disable() {
-        let check = |hours: i64, warned: bool, verdict: Option<Verdict>| {
-            let failing = endpoint(HealthState::Failing, 0, warned);
-            assert_eq!(observe(&Watch::default(), &failing, 0, &failed(hours * HOUR)), verdict, "{hours} h");
+    fn a_day_of_failures_warns_once_and_five_days_with_failures_on_three_of_them_disable() {
+        // What follows a failure at an hour, where there was one on each of so many days, the last one so many hours ago.
+        let check = |hours: i64, days: u32, ago: i64, warned: bool, verdict: Option<&str>| {
+            let mut failing = endpoint(HealthState::Failing, 0, warned);
+            failing.health.failed_on = FailedOn { days, last: (hours - ago) / 24 };
+            let found =
+                observe(&Watch::default(), &failing, 0, &failed(hours * HOUR)).map(|found| match found {
+                    Verdict::Warn(health) => format!("warn, {} days", health.failed_on.days),
+                    Verdict::Disable(reason) => reason.as_str().to_owned(),
+                    Verdict::Health(health) => {
+                        format!("{} days since {}", health.failed_on.days, health.since.as_millis() / HOUR)
+                    }
+                });
+            assert_eq!(found.as_deref(), verdict, "{hours} h, {days} days");
         };
-        let warned = Health { state: HealthState::Failing, since: Timestamp::from_millis(0), warned: true };
-        check(23, false, None);
-        check(24, false, Some(Verdict::Warn(warned)));
-        check(24, true, None);
-        check(119, true, None);
-        check(120, true, Some(Verdict::Disable(DisabledReason::Failing)));
-        check(120, false, Some(Verdict::Disable(DisabledReason::Failing)));
+        check(23, 1, 1, false, None);
+        check(24, 1, 24, false, Some("warn, 2 days"));
+        check(24, 1, 24, true, Some("2 days since 0"));
+        check(25, 2, 1, true, None);
+        check(119, 4, 24, true, Some("5 days since 0"));
+        check(119, 5, 1, true, None);
+        check(120, 2, 24, true, Some("failing"));
+        check(120, 3, 24, false, Some("failing"));
+        check(120, 1, 72, true, Some("2 days since 0"));
+        check(24 * 30, 1, 24 * 30, true, Some("1 days since 720"));
+        check(24 * 30, 3, 24 * 28, true, Some("failing"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{AttemptError, AttemptId, Delivery, EndpointId, EventId, Mode, Timestamp};
+use crate::{Attempt, AttemptError, AttemptId, Delivery, EndpointId, EventId, Mode, Timestamp};
 
 /// Bytes of an attempt's JSON besides the answer's body.
 const BYTES_BESIDE_BODY: usize = 512;
@@ -36,6 +36,34 @@ pub enum AttemptStatus {
     Succeeded,
     /// It did not.
     Failed,
+    /// Nobody knows: Posthorn ended the attempt after the second that a first attempt has, and makes it again with all
+    /// the time that an endpoint may take.
+    CutShort,
+}
+
+impl AttemptStatus {
+    const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::CutShort];
+
+    /// The status as one word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::CutShort => "cut_short",
+        }
+    }
+}
+
+impl From<&Attempt> for AttemptStatus {
+    fn from(attempt: &Attempt) -> Self {
+        if attempt.succeeded() {
+            Self::Succeeded
+        } else if attempt.failed() {
+            Self::Failed
+        } else {
+            Self::CutShort
+        }
+    }
 }
 
 impl AttemptObject {
@@ -49,7 +77,7 @@ impl AttemptObject {
                 livemode: mode,
                 event_id,
                 webhook_endpoint_id: delivery.endpoint_id,
-                status: if attempt.succeeded() { AttemptStatus::Succeeded } else { AttemptStatus::Failed },
+                status: attempt.into(),
                 response_status: attempt.code,
                 response_body: (usize::from(number) == last && attempt.code.is_some())
                     .then(|| delivery.last_answer.clone()),
@@ -72,10 +100,10 @@ impl std::str::FromStr for AttemptStatus {
     type Err = crate::Invalid;
 
     fn from_str(text: &str) -> Result<Self, crate::Invalid> {
-        match text {
-            "succeeded" => Ok(Self::Succeeded),
-            "failed" => Ok(Self::Failed),
-            _ => Err(crate::Invalid::because(format!("must be \"succeeded\" or \"failed\", not {text:?}"))),
-        }
+        let known = Self::ALL.into_iter().find(|status| status.as_str() == text);
+        known.ok_or_else(|| {
+            let reason = format!("must be \"succeeded\", \"failed\" or \"cut_short\", not {text:?}");
+            crate::Invalid::because(reason)
+        })
     }
 }

@@ -21,6 +21,8 @@ pub struct Delivery {
     pub attempts: Vec<Attempt>,
     /// How many attempts there were when it was last recovered: since then the retry schedule counts anew.
     pub recovered_after: usize,
+    /// Whether it was recovered whatever its endpoint wants: then nobody asks whether that still wants the event's type.
+    pub insisted: bool,
     /// The beginning of the last answer's body, at most 1 KiB; empty when there was none.
     pub last_answer: String,
 }
@@ -34,6 +36,7 @@ impl Delivery {
             next_attempt_at: Some(now),
             attempts: Vec::new(),
             recovered_after: 0,
+            insisted: false,
             last_answer: String::new(),
         }
     }
@@ -53,6 +56,11 @@ impl Delivery {
     /// How many attempts were asked for by hand.
     pub fn resends(&self) -> u32 {
         count(self.attempts.iter().filter(|attempt| !attempt.is_scheduled()))
+    }
+
+    /// Whether the endpoint has had all its time for it once, at least.
+    pub fn was_tried(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.error != Some(AttemptError::Slow))
     }
 
     /// Whether any attempt has failed, or it ended without one.
@@ -97,7 +105,7 @@ pub enum DeliveryStatus {
     Succeeded,
     /// Every attempt was used up.
     Failed,
-    /// The endpoint was deleted or disabled before it acknowledged.
+    /// The endpoint was deleted or disabled before it acknowledged, or no longer wanted the event's type.
     Canceled,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, EndpointId, EventId, Mode, Tenant};
+use crate::{AccountId, EndpointId, EventId, Mode, Tenant, without_byte_order_mark};
 
 /// A message on the deliveries queue. It carries ids alone; the event and its state are in the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -70,7 +70,7 @@ pub enum InvalidDeliveryMessage {
 impl DeliveryMessage {
     /// Reads a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
-        let wire: Wire = serde_json::from_str(body)?;
+        let wire: Wire = serde_json::from_str(without_byte_order_mark(body))?;
         let work = match (wire.endpoint_id, wire.attempt, wire.resend, wire.chunk) {
             (Some(endpoint_id), Some(attempt @ 1..), None, _) => {
                 DeliveryWork::Attempt { endpoint_id, attempt }

@@ -1,15 +1,20 @@
 //! Things that happened, as publishers tell them and endpoints hear of them.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
-use memchr::{memchr_iter, memchr2_iter};
-use serde::{Deserialize, Serialize, Serializer};
+use memchr::memchr2_iter;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
+use crate::described_object::DescribedObject;
 use crate::fields::require_object;
+use crate::json::{depth, escape_noncharacters, without_byte_order_mark};
+use crate::metadata::KeptMetadata;
 use crate::{
-    AccountId, ApiVersion, EndpointId, EventId, EventType, Fields, FromJson, Invalid, InvalidField, Metadata,
-    Mode, Partition, ShortText, Tenant, Timestamp,
+    AccountId, ApiVersion, EndpointId, EventId, EventType, Fields, Flag, FromJson, Invalid, InvalidField,
+    Metadata, Mode, Partition, ShortText, Tenant, Timestamp,
 };
 
 /// The most bytes that an event's JSON may have: 256 KiB.
@@ -19,7 +24,8 @@ pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 /// around it.
 const MAX_DEPTH: usize = 100;
 
-/// What the event is about: any JSON object, kept byte for byte as the publisher wrote it.
+/// What the event is about: any JSON object, kept byte for byte as the publisher wrote it, but for U+FFFE and U+FFFF: SQS
+/// does not take these two characters, so they become their escapes.
 #[derive(Debug, Clone)]
 pub struct EventData(Box<RawValue>);
 
@@ -28,25 +34,6 @@ impl EventData {
     pub fn as_json(&self) -> &str {
         self.0.get()
     }
-
-    /// What `data.object` says of itself, in its `object` and `id` fields, where they are strings.
-    fn described_object(&self) -> DescribedObject<'_> {
-        #[derive(Deserialize)]
-        struct Data<'a> {
-            #[serde(borrow)]
-            object: DescribedObject<'a>,
-        }
-        serde_json::from_str(self.as_json())
-            .map_or_else(|_| DescribedObject::default(), |data: Data<'_>| data.object)
-    }
-}
-
-#[derive(Default, Deserialize)]
-struct DescribedObject<'a> {
-    #[serde(borrow, default)]
-    object: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
 }
 
 impl PartialEq for EventData {
@@ -63,46 +50,16 @@ impl FromJson for EventData {
         if is_too_deep(json.get()) {
             return Err(Invalid::because(format!("must not be nested deeper than {MAX_DEPTH} levels")));
         }
-        // SQS does not take these two, and data is never rewritten.
-        if has_noncharacter(json.get()) {
-            return Err(Invalid::because(
-                "must not contain U+FFFE or U+FFFF; write them as \\ufffe, \\uffff",
-            ));
-        }
-        Ok(Self(json.to_owned()))
+        Ok(Self(match escape_noncharacters(json.get()) {
+            Cow::Borrowed(_) => json.to_owned(),
+            Cow::Owned(json) => RawValue::from_string(json).expect("JSON with other escapes is JSON"),
+        }))
     }
-}
-
-/// Whether U+FFFE or U+FFFF is in the text: EF BF BE and EF BF BF in UTF-8.
-fn has_noncharacter(json: &str) -> bool {
-    let json = json.as_bytes();
-    memchr_iter(0xEF, json).any(|at| matches!(json[at + 1..], [0xBF, 0xBE | 0xBF, ..]))
 }
 
 /// Whether objects and arrays are nested too deep for a receiver's parser. Where there are few of them they cannot be.
 fn is_too_deep(json: &str) -> bool {
     memchr2_iter(b'{', b'[', json.as_bytes()).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
-}
-
-/// How deep the objects and arrays of a JSON text are nested. What they hold is not looked at: receivers' parsers may
-/// break where ours does not.
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 impl Serialize for EventData {
@@ -121,6 +78,19 @@ pub struct EventRequest {
     /// Who made it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<ShortText>,
+}
+
+impl EventRequest {
+    /// Refuses an empty idempotency key: whoever sends one has forgotten to fill it in, and all of their events would
+    /// be the same one.
+    fn require_key(&self) -> Result<(), Invalid> {
+        if self.idempotency_key.as_ref().is_some_and(|key| key.as_str().is_empty()) {
+            return Err(Invalid::because(
+                "has an empty `idempotency_key`; give each event a key of its own, or leave the field out",
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl FromJson for EventRequest {
@@ -163,35 +133,59 @@ impl EventDraft {
     /// Reads the fields that a publisher gives: `type` and `data` are required. `object_type` and `object_id`
     /// default to what `data.object` says of itself in its `object` and `id` fields.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
+        let draft = Self::read_as::<Metadata>(fields)?;
+        draft.require_key()?;
+        Ok(draft)
+    }
+
+    /// The same, where `metadata` is read as `M`.
+    fn read_as<M: FromJson + Into<Metadata>>(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         let event_type = fields.required("type")?;
         let data: EventData = fields.required("data")?;
         let api_version = fields.optional("api_version")?.unwrap_or_default();
         let mut object_type = fields.nullable("object_type")?.flatten();
         let mut object_id = fields.nullable("object_id")?.flatten();
         if object_type.is_none() || object_id.is_none() {
-            let described = data.described_object();
-            let default = |text: Option<Cow<'_, str>>| text.and_then(|text| text.parse().ok());
-            object_type = object_type.or_else(|| default(described.object));
-            object_id = object_id.or_else(|| default(described.id));
+            let described = DescribedObject::of(data.as_json());
+            object_type = object_type.or_else(|| described.object_type());
+            object_id = object_id.or_else(|| described.id());
         }
+        let metadata = fields.nullable::<M>("metadata")?.flatten();
         Ok(Self {
             event_type,
             api_version,
             object_type,
             object_id,
             request: fields.nullable("request")?.flatten().unwrap_or_default(),
-            metadata: fields.nullable("metadata")?.flatten().unwrap_or_default(),
+            metadata: metadata.map(M::into).unwrap_or_default(),
             data,
         })
     }
 
+    fn require_key(&self) -> Result<(), InvalidField> {
+        let wrong = |reason| InvalidField::Field { param: "request".to_owned(), reason };
+        self.request.require_key().map_err(wrong)
+    }
+
+    /// The SHA-256 of what the publisher said, in hexadecimal. The request that said it does not count: the same event
+    /// said again has the same one.
+    pub fn fingerprint(&self) -> String {
+        let request = EventRequest { id: None, ..self.request.clone() };
+        let draft = Self { request, ..self.clone() };
+        let json = serde_json::to_string(&draft).expect("a draft holds nothing that JSON cannot");
+        Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
+            write!(hash, "{byte:02x}").expect("writing to a string does not fail");
+            hash
+        })
+    }
+
     /// The accepted event.
-    pub fn accept(self, mode: Mode, id: EventId, created_at: Timestamp) -> Event {
-        Event { id, mode, draft: self, created_at }
+    pub fn accept(self, mode: Mode, id: EventId) -> Event {
+        Event { id, mode, draft: self }
     }
 }
 
-/// An accepted event: what a publisher said, and the id and time that Posthorn gave it. It serializes as the
+/// An accepted event: what a publisher said, and the id that Posthorn gave it. It serializes as the
 /// API's event object. As that depends on nothing else, every attempt at every endpoint sends the same bytes;
 /// hence `pending_webhooks`, a live count in the API, reads 0 here: the state when the event was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,11 +196,14 @@ pub struct Event {
     pub mode: Mode,
     /// What the publisher said.
     pub draft: EventDraft,
-    /// When it was accepted.
-    pub created_at: Timestamp,
 }
 
 impl Event {
+    /// When it was accepted: its id's time, by which events are listed, filtered and recovered.
+    pub fn created_at(&self) -> Timestamp {
+        self.id.at()
+    }
+
     /// The event's JSON: the body of every delivery.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an event holds nothing that JSON cannot")
@@ -243,26 +240,29 @@ impl Serialize for Event {
             request,
             pending_webhooks: 0,
             metadata,
-            created_at: self.created_at,
-            updated_at: self.created_at,
+            created_at: self.created_at(),
+            updated_at: self.created_at(),
         }
         .serialize(serializer)
     }
 }
 
 /// A message on the events queue: `{"account": …, "livemode": …, "event": {…}}`. The event is what
-/// [`EventDraft::read`] takes, and may name its `id` and `created_at`, as `publish-event` does. With an `endpoint_id`
-/// beside `account` it goes to that endpoint alone, whatever the endpoint subscribed to, as `test-endpoint` wants.
+/// [`EventDraft::read`] takes, and may name its `id`, as `publish-event` does. With an `endpoint_id` beside `account` it
+/// goes to that endpoint alone, whatever the endpoint subscribed to, as `test-endpoint` wants.
+///
+/// What is on the queue was accepted, maybe by an earlier release: its `created_at` is overlooked, as the id says when it
+/// was accepted, and its metadata may be such as is refused today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventMessage {
     /// Whose event it is.
     pub tenant: Tenant,
     /// The only endpoint to send it to, where it is not for all that want it.
     pub endpoint_id: Option<EndpointId>,
+    /// Whether its idempotency key stands for it already: whoever sent the message has seen to that.
+    pub claimed: bool,
     /// The event's id, where the producer gave it one.
     pub id: Option<EventId>,
-    /// When it was accepted, where the producer said so.
-    pub created_at: Option<Timestamp>,
     /// What happened.
     pub draft: EventDraft,
 }
@@ -270,21 +270,23 @@ pub struct EventMessage {
 impl EventMessage {
     /// Reads a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
-        let mut message = Fields::parse(body)?;
+        let mut message = Fields::parse(without_byte_order_mark(body))?;
         let account: AccountId = message.required("account")?;
         let mode: Mode = message.required("livemode")?;
         let endpoint_id = message.optional("endpoint_id")?;
+        let Flag(claimed) = message.optional("claimed")?.unwrap_or_default();
         let mut fields = message.object("event")?;
         message.finish()?;
-        let read = Self {
-            tenant: Tenant { account, mode },
-            endpoint_id,
-            id: fields.optional("id")?,
-            created_at: fields.optional("created_at")?,
-            draft: EventDraft::read(&mut fields)?,
-        };
+        let id = fields.optional("id")?;
+        let had_created_at = fields.ignore(&["created_at"]);
+        let mut draft = EventDraft::read_as::<KeptMetadata>(&mut fields)?;
         fields.finish()?;
-        Ok(read)
+        // publish-event of 0.1.0, which names both id and time, takes an empty key: it stands for none.
+        if id.is_some() && had_created_at {
+            draft.request.idempotency_key.take_if(|key| key.as_str().is_empty());
+        }
+        draft.require_key()?;
+        Ok(Self { tenant: Tenant { account, mode }, endpoint_id, claimed, id, draft })
     }
 
     /// The message's body.
@@ -295,14 +297,14 @@ impl EventMessage {
             livemode: Mode,
             #[serde(skip_serializing_if = "Option::is_none")]
             endpoint_id: Option<EndpointId>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            claimed: bool,
             event: MessageEvent<'a>,
         }
         #[derive(Serialize)]
         struct MessageEvent<'a> {
             #[serde(skip_serializing_if = "Option::is_none")]
             id: Option<EventId>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            created_at: Option<Timestamp>,
             #[serde(flatten)]
             draft: &'a EventDraft,
         }
@@ -310,38 +312,36 @@ impl EventMessage {
             account: &self.tenant.account,
             livemode: self.tenant.mode,
             endpoint_id: self.endpoint_id,
-            event: MessageEvent { id: self.id, created_at: self.created_at, draft: &self.draft },
+            claimed: self.claimed,
+            event: MessageEvent { id: self.id, draft: &self.draft },
         };
         let json = serde_json::to_string(&message).expect("a message holds nothing that JSON cannot");
-        // The two characters that JSON allows and an SQS message does not can only stand in strings, where
-        // their escapes mean the same.
-        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+        escape_noncharacters(&json).into_owned()
     }
 
     /// The event, where the message that brought it was first sent at `sent_at` under `message_id`: an event
     /// without an id gets the one that follows from the message's. An id that lies elsewhere than its type's
     /// events is refused: nobody would find the event there.
     pub fn into_event(self, message_id: &str, sent_at: Timestamp) -> Result<(Tenant, Event), InvalidField> {
-        let (id, created_at) = self.identity(message_id, sent_at)?;
-        let event = self.draft.accept(self.tenant.mode, id, created_at);
+        let id = self.event_id(message_id, sent_at)?;
+        let event = self.draft.accept(self.tenant.mode, id);
         Ok((self.tenant, event))
     }
 
-    /// The message that names the id and the time which [`Self::into_event`] would give its event. Sent again under
-    /// another message id, it is still the same event, to the byte.
+    /// The message that names the id which [`Self::into_event`] would give its event. Sent again under another message
+    /// id, it is still the same event, to the byte.
     pub fn identified(self, message_id: &str, sent_at: Timestamp) -> Result<Self, InvalidField> {
-        let (id, created_at) = self.identity(message_id, sent_at)?;
-        Ok(Self { id: Some(id), created_at: Some(created_at), ..self })
+        Ok(Self { id: Some(self.event_id(message_id, sent_at)?), ..self })
     }
 
-    fn identity(&self, message_id: &str, sent_at: Timestamp) -> Result<(EventId, Timestamp), InvalidField> {
+    fn event_id(&self, message_id: &str, sent_at: Timestamp) -> Result<EventId, InvalidField> {
         let partition = Partition::of(&self.draft.event_type);
         let id = self.id.unwrap_or_else(|| EventId::of_message(sent_at, message_id, partition));
         if id.partition() != partition {
             let reason = Invalid::because("was not made for an event of this type; leave it out");
             return Err(InvalidField::Field { param: "id".to_owned(), reason });
         }
-        Ok((id, self.created_at.unwrap_or(sent_at)))
+        Ok(id)
     }
 }
 
@@ -376,24 +376,60 @@ mod tests {
     }
 
     #[test]
-    fn the_two_characters_that_a_queue_does_not_take_are_refused() {
-        let read =
-            |text: &str| EventMessage::parse(&message(&format!(r#"{{"type":"a","data":{{"t":"{text}"}}}}"#)));
-        for bad in ["\u{fffe}", "a\u{ffff}", "，\u{ffff}b"] {
-            let error = read(bad).unwrap_err().to_string();
-            assert!(error.starts_with("`data` must not contain U+FFFE or U+FFFF"), "{error}");
-        }
-        for good in ["\u{fffd}", "，", "\u{ffbe}", "\\ufffe"] {
-            assert!(read(good).is_ok(), "{good}");
-        }
+    fn the_two_characters_that_a_queue_does_not_take_travel_as_escapes() {
+        let event = "{\"type\":\"a\",\"data\":{\"\u{fffe}\":\"，\u{ffff}\"},\"object_id\":\"\u{ffff}\",\
+                     \"metadata\":{\"n\":\"\u{fffe}\"}}";
+        let read = EventMessage::parse(&message(event)).unwrap();
+        let sent = read.to_json();
+        assert!(!sent.contains(['\u{fffe}', '\u{ffff}']), "{sent}");
+        assert!(sent.contains("{\"\\ufffe\":\"，\\uffff\"}"), "{sent}");
+        assert_eq!(EventMessage::parse(&sent).unwrap(), read);
     }
 
     #[test]
-    fn depth_is_counted_outside_of_strings() {
-        for (json, levels) in [("{}", 1), (r#"{"a":[{}, "[[\"[[", "\\"], "b": {}}"#, 3), (r#"{"[": "}"}"#, 1)]
-        {
-            assert_eq!(depth(json), levels, "{json}");
-        }
+    fn what_an_earlier_release_put_on_the_queue_is_understood() {
+        let id = EventId::new(Timestamp::from_millis(1_000), Partition::of(&"a".parse().unwrap()), 1);
+        let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
+        let event = |request: &str| {
+            format!(
+                r#"{{"id":"{id}","created_at":"2026-01-01T00:00:00Z","type":"a","data":{{}},"request":{request},
+                "metadata":{{"n":"Ada \ud83d","m":1e999,"d":{deep}}}}}"#
+            )
+        };
+        let read = EventMessage::parse(&message(&event(r#"{"idempotency_key":""}"#))).unwrap();
+        assert_eq!(EventMessage::parse(&read.to_json()).unwrap(), read);
+        let (_, event) = read.into_event("m", Timestamp::from_millis(9)).unwrap();
+        assert_eq!(event.created_at(), Timestamp::from_millis(1_000));
+        assert!(event.to_json().contains(r#""n":"Ada \ud83d","m":1e999"#), "{}", event.to_json());
+    }
+
+    #[test]
+    fn a_message_may_begin_with_a_byte_order_mark() {
+        let body = message(r#"{"type":"a","data":{}}"#);
+        let marked = format!("\u{feff}{body}");
+        assert_eq!(EventMessage::parse(&marked).unwrap(), EventMessage::parse(&body).unwrap());
+    }
+
+    #[test]
+    fn an_empty_idempotency_key_is_an_error() {
+        let error =
+            EventMessage::parse(&message(r#"{"type":"a","data":{},"request":{"idempotency_key":""}}"#));
+        let error = error.unwrap_err().to_string();
+        assert!(error.starts_with("`request` has an empty `idempotency_key`"), "{error}");
+        let mut fields = Fields::parse(r#"{"type":"a","data":{},"request":{"idempotency_key":""}}"#).unwrap();
+        assert_eq!(EventDraft::read(&mut fields).unwrap_err().to_string(), error);
+    }
+
+    #[test]
+    fn the_request_that_published_an_event_does_not_count_in_its_fingerprint() {
+        let of = |event: &str| EventMessage::parse(&message(event)).unwrap().draft.fingerprint();
+        let plain = of(r#"{"type":"a","data":{"n":1},"request":{"idempotency_key":"k"}}"#);
+        assert_eq!(of(r#"{"data":{"n":1},"type":"a","request":{"id":"r","idempotency_key":"k"}}"#), plain);
+        assert_ne!(of(r#"{"type":"a","data":{"n":2},"request":{"idempotency_key":"k"}}"#), plain);
+        assert_ne!(
+            of(r#"{"type":"a","data":{"n":1},"request":{"idempotency_key":"k","requested_by":"r"}}"#),
+            plain
+        );
     }
 
     #[test]
@@ -416,6 +452,8 @@ mod tests {
         assert_eq!((draft.object_type, draft.object_id), (text("customer"), text("cus_1")));
         let draft = read(&format!(r#"{{"type":"a","data":{data},"object_id":"cus_2"}}"#));
         assert_eq!(draft.object_id, text("cus_2"));
+        let draft = read(r#"{"type":"a","data":{"object":{"object":"customer","id":42}}}"#);
+        assert_eq!((draft.object_type, draft.object_id), (text("customer"), text("42")));
         assert_eq!(read(r#"{"type":"a","data":{"object":[1]}}"#).object_id, None);
     }
 

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Invalid;
+use crate::json::require_unicode;
 
 /// Why a JSON object could not be read. Prints as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +41,10 @@ pub trait FromJson: Sized {
 
 impl<T: FromStr<Err = Invalid>> FromJson for T {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        if !json.get().starts_with('"') {
+            return Err(Invalid::because("must be a string"));
+        }
+        require_unicode(json.get())?;
         let text: Cow<'_, str> =
             serde_json::from_str(json.get()).map_err(|_| Invalid::because("must be a string"))?;
         text.parse()
@@ -111,9 +116,11 @@ impl<'a> Fields<'a> {
         Self::parse(json.get())
     }
 
-    /// Leaves fields aside that a client may send back but not change.
-    pub fn ignore(&mut self, names: &'static [&'static str]) {
+    /// Leaves fields aside that a client may send back but not change. Returns whether there were any.
+    pub fn ignore(&mut self, names: &'static [&'static str]) -> bool {
+        let given = self.unread.len();
         self.unread.retain(|(name, _)| !names.contains(&name.as_ref()));
+        self.unread.len() < given
     }
 
     /// Refuses whatever is left.
@@ -211,6 +218,10 @@ mod tests {
         check("[]", "not a JSON object ({…})");
         check("7", "not a JSON object ({…})");
         check(r#"{"description": 5}"#, "`description` must be a string");
+        check(
+            r#"{"description": "Ada \ud83d"}"#,
+            "`description` must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+        );
         check(r#"{"id": 1, "id": 2}"#, "`id` is given twice");
         check(
             r#"{"descripton": ""}"#,

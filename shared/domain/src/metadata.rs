@@ -1,15 +1,19 @@
 //! Notes that clients keep on an object.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::fields::require_object;
+use crate::json::{escape_noncharacters, require_portable};
 use crate::{FromJson, Invalid, fields};
 
 /// A client's own key–value notes: at most 50 keys of at most 40 characters, each with a value of at most
 /// 500 characters. A string counts its characters, any other value those of its JSON. Order, number digits and
-/// escapes are kept as they came.
+/// escapes are kept as they came. What is read from a client is Unicode text and numbers that fit a double, nested at most
+/// 32 levels deep; what an [earlier release](KeptMetadata) took may be otherwise.
 #[derive(Debug, Clone)]
 pub struct Metadata(Box<RawValue>);
 
@@ -25,6 +29,48 @@ impl Metadata {
     pub fn as_json(&self) -> &str {
         self.0.get()
     }
+
+    /// The notes such that anybody can read them, with no more escapes than JSON asks for. An entry that an earlier
+    /// release took and this one would refuse is left out.
+    #[must_use]
+    pub fn plain(&self) -> Self {
+        let entries = fields::pairs(&self.0).unwrap_or_default().into_iter();
+        let entries = entries.filter(|(_, value)| require_portable(value.get()).is_ok());
+        Self::join(entries.map(|(key, value)| {
+            let text: Result<Cow<'_, str>, _> = serde_json::from_str(value.get());
+            (key, text.map_or(Cow::Borrowed(value.get()), |text| Cow::Owned(quoted(&text))))
+        }))
+    }
+
+    fn read(json: &RawValue) -> Result<Self, Invalid> {
+        let pairs = fields::pairs(json)?;
+        if pairs.len() > Self::MAX_KEYS {
+            return Err(Invalid::because(format!(
+                "must have at most {} keys (this one has {})",
+                Self::MAX_KEYS,
+                pairs.len()
+            )));
+        }
+        pairs.iter().try_for_each(|(key, value)| check_entry(key, value))?;
+        Ok(Self::join(pairs.into_iter().map(|(key, value)| (key, Cow::Borrowed(value.get())))))
+    }
+
+    /// An object of these keys and the JSON of their values.
+    fn join<'a>(entries: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Self {
+        let mut json = String::from("{");
+        for (key, value) in entries {
+            let comma = if json.len() == 1 { "" } else { "," };
+            write!(json, "{comma}{}:{value}", quoted(&key)).expect("writing to a string does not fail");
+        }
+        json.push('}');
+        let json = escape_noncharacters(&json).into_owned();
+        Self(RawValue::from_string(json).expect("pairs of JSON joined again are JSON"))
+    }
+}
+
+/// The text as a JSON string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 impl Default for Metadata {
@@ -43,24 +89,25 @@ impl Eq for Metadata {}
 
 impl FromJson for Metadata {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        let pairs = fields::pairs(json)?;
-        if pairs.len() > Self::MAX_KEYS {
-            return Err(Invalid::because(format!(
-                "must have at most {} keys (this one has {})",
-                Self::MAX_KEYS,
-                pairs.len()
-            )));
-        }
-        let mut compact = String::from("{");
-        for (index, (key, value)) in pairs.iter().enumerate() {
-            check_entry(key, value)?;
-            let comma = if index == 0 { "" } else { "," };
-            let key = serde_json::Value::from(key.as_ref());
-            write!(compact, "{comma}{key}:{}", value.get()).expect("writing to a string does not fail");
-        }
-        compact.push('}');
-        let json = RawValue::from_string(compact).expect("pairs of JSON joined again are JSON");
-        Ok(Self(json))
+        require_object(json)?;
+        require_portable(json.get())?;
+        Self::read(json)
+    }
+}
+
+/// Notes as they were kept, by whichever release: they are read whatever is refused of clients today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptMetadata(Metadata);
+
+impl FromJson for KeptMetadata {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        Metadata::read(json).map(Self)
+    }
+}
+
+impl From<KeptMetadata> for Metadata {
+    fn from(KeptMetadata(metadata): KeptMetadata) -> Self {
+        metadata
     }
 }
 
@@ -102,6 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_release_took_is_kept_and_left_out_where_everybody_reads() {
+        let deep = format!("{}{}", "[".repeat(33), "]".repeat(33));
+        let json =
+            format!(r#"{{"a":"\u00e9","b":"Ada \ud83d","c":1e999,"d":{deep},"e":12345678901234567890}}"#);
+        let raw = RawValue::from_string(json.clone()).unwrap();
+        let kept: Metadata = KeptMetadata::from_json(&raw).unwrap().into();
+        assert_eq!(kept.as_json(), json);
+        assert_eq!(kept.plain().as_json(), r#"{"a":"é","e":12345678901234567890}"#);
+        assert_eq!(Metadata::from_json(&raw).unwrap_err().0, "must not be nested deeper than 32 levels");
+    }
+
+    #[test]
     fn limits_are_kept_and_named() {
         let check = |json: &str, reason: &str| assert_eq!(read(json).unwrap_err().0, reason);
         let long_key = "k".repeat(41);
@@ -115,6 +174,14 @@ mod tests {
         );
         check(r#"{"a": 1, "a": 2}"#, "has the key \"a\" twice");
         check("[]", "must be an object");
+        check(
+            r#"{"note": "Ada \ud83d"}"#,
+            "must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+        );
+        check(
+            r#"{"a": -1e999}"#,
+            "must have numbers that fit a double, up to about 1.8e308, not -1e999; write it as a string",
+        );
         let many: Vec<String> = (0..51).map(|n| format!("\"{n}\":0")).collect();
         check(&format!("{{{}}}", many.join(",")), "must have at most 50 keys (this one has 51)");
         assert!(read(&format!(r#"{{"{}": "{}"}}"#, "é".repeat(40), "é".repeat(500))).is_ok());

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::json::require_unicode;
 use crate::{EventType, FromJson, Invalid};
 
 /// One entry of an endpoint's `enabled_events`.
@@ -120,6 +121,7 @@ impl EnabledEvents {
 
 impl FromJson for EnabledEvents {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        require_unicode(json.get())?;
         let patterns: Vec<String> = serde_json::from_str(json.get())
             .map_err(|_| Invalid::because("must be a list of strings, such as [\"customer.created\"]"))?;
         Self::parse(patterns.iter().map(String::as_str))

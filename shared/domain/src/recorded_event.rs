@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{Attempt, Delivery, DeliveryStatus, EndpointId, EventType, Timestamp};
+use crate::{Attempt, AttemptStatus, Delivery, DeliveryStatus, EndpointId, EventType, Timestamp};
 
 /// The most deliveries that are shown with an event. As an answer is read and written whole, this bounds it: each has
 /// up to 1 KiB of its last answer.
@@ -58,7 +58,7 @@ struct ShownDelivery {
 
 #[derive(Debug, Serialize)]
 struct ShownAttempt {
-    status: &'static str,
+    status: AttemptStatus,
     response_status: Option<u16>,
     error: Option<&'static str>,
     duration_ms: u64,
@@ -127,7 +127,7 @@ impl From<Delivery> for ShownDelivery {
 impl From<&Attempt> for ShownAttempt {
     fn from(attempt: &Attempt) -> Self {
         Self {
-            status: if attempt.succeeded() { "succeeded" } else { "failed" },
+            status: attempt.into(),
             response_status: attempt.code,
             error: attempt.error.map(crate::AttemptError::as_str),
             duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),

@@ -173,6 +173,11 @@ impl RecoveryScope {
         self.takes_missing() && delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty()
     }
 
+    /// Whether it sends events of this type again: `all` asks nobody what the endpoint wants by now.
+    pub fn sends(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
+        self == Self::All || endpoint.enabled_events.matches(event_type)
+    }
+
     /// Whether an event is to be sent to an endpoint that it was not sent to.
     pub fn takes_event(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
         self.takes_missing() && endpoint.enabled_events.matches(event_type)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, Mode, RecoveryId, Tenant};
+use crate::{AccountId, Mode, RecoveryId, Tenant, without_byte_order_mark};
 
 /// A message on the deliveries queue that asks for the next slice of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ struct Wire {
 impl RecoveryMessage {
     /// Reads a message body; `None` where it is no such message, but maybe another.
     pub fn parse(body: &str) -> Option<Self> {
-        let wire: Wire = serde_json::from_str(body).ok()?;
+        let wire: Wire = serde_json::from_str(without_byte_order_mark(body)).ok()?;
         let tenant = Tenant { account: wire.account, mode: wire.livemode };
         Some(Self { tenant, recovery_id: wire.recovery_id, slice: wire.slice })
     }

@@ -6,12 +6,13 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use posthorn_domain::{
-    AttemptId, DeliveryMessage, EndpointEdit, EndpointId, EventDraft, EventId, EventMessage, EventPattern,
-    EventType, Fields, KeyId, NewEndpoint, RecoveryId, RecoveryMessage, RecoveryRequest, RetrySchedule,
-    Scope, Timestamp,
+    AttemptId, DeliveredEvent, DeliveryMessage, EndpointEdit, EndpointId, EventDraft, EventId, EventMessage,
+    EventPattern, EventType, Fields, KeyId, Mode, NewEndpoint, RecoveryId, RecoveryMessage, RecoveryRequest,
+    RetrySchedule, Scope, Tenant, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::string::string_regex;
+use serde_json::Value;
 
 /// Texts of any kind, and ones that are nearly an id.
 fn nearly_ids() -> impl Strategy<Value = String> {
@@ -34,6 +35,42 @@ fn nearly_messages() -> impl Strategy<Value = String> {
     let field = format!("\"{name}\":{value}");
     let nearly = string_regex(&format!("\\{{({field},){{0,6}}{field}\\}}")).unwrap();
     prop_oneof![any::<String>(), nearly]
+}
+
+/// Events whose texts and numbers are unusual.
+fn odd_events() -> impl Strategy<Value = String> {
+    let text = r#""([a-zé😀\u{fffe}\u{ffff}]|\\(ud83d|ude00|ufffe|u0000|n|"|\\)){0,4}""#;
+    let value =
+        format!(r"({text}|-?[1-9][0-9]{{0,30}}|-?1(\.5)?e[0-9]{{1,3}}|\[{text}(,{text})?\]|\[{{1,40}})");
+    let object = format!(r"\{{(({text}:{value},){{0,2}}{text}:{value})?\}}");
+    let event = format!(
+        r#"\{{"type":"a\.b","data":\{{"object":\{{"id":{value},"object":{value}\}}\}}(,"object_id":{text})?(,"metadata":{object})?(,"request":\{{"id":{text}\}})?\}}"#
+    );
+    string_regex(&event).unwrap().prop_map(|json| close_brackets(&json))
+}
+
+/// Closes each run of opening brackets that nothing closes.
+fn close_brackets(json: &str) -> String {
+    let mut closed = String::new();
+    let (mut open, mut in_string, mut escaped) = (0, false, false);
+    for character in json.chars() {
+        let opens = character == '[' && !in_string;
+        if open > 0 && !opens {
+            if matches!(character, ',' | '}') {
+                closed.push_str(&"]".repeat(open));
+            }
+            open = 0;
+        }
+        open += usize::from(opens);
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_string,
+            '"' => in_string = !in_string,
+            _ => {}
+        }
+        closed.push(character);
+    }
+    closed
 }
 
 /// A text has one meaning, and a meaning one text.
@@ -70,6 +107,23 @@ proptest! {
         }
         if let Some(message) = RecoveryMessage::parse(&body) {
             prop_assert_eq!(RecoveryMessage::parse(&message.to_json()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_of_an_event_its_message_and_its_body_carry(event in odd_events()) {
+        let read = || EventDraft::read(&mut Fields::parse(&event).ok()?).ok();
+        if let Some(draft) = read() {
+            let tenant = Tenant { account: "a".parse().unwrap(), mode: Mode::Live };
+            let message = EventMessage { tenant, endpoint_id: None, claimed: true, id: None, draft };
+            let sent = message.to_json();
+            prop_assert!(!sent.contains(['\u{fffe}', '\u{ffff}']), "SQS refuses {sent:?}");
+            prop_assert_eq!(EventMessage::parse(&sent).unwrap(), message.clone());
+            let (_, event) = message.into_event("m", Timestamp::from_millis(1)).unwrap();
+            let body = event.to_json();
+            prop_assert!(DeliveredEvent::read(&body).is_ok());
+            let metadata: Result<Value, _> = serde_json::from_str(event.draft.metadata.as_json());
+            prop_assert!(metadata.is_ok(), "every parser reads the metadata of {body}");
         }
     }
 

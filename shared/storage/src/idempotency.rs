@@ -41,6 +41,8 @@ pub struct Claim {
 pub enum Claimed {
     /// Nobody had used it within the last 24 hours; now it stands for this claim.
     Now,
+    /// It stood for this very claim: an earlier try to make it whose answer was lost, or the same message received again.
+    Again,
     /// It stood for something already.
     Before(Claim),
 }
@@ -78,8 +80,7 @@ impl IdempotencyKeys {
                     let row = taken.item().cloned().unwrap_or_default();
                     let theirs: Claim =
                         serde_dynamo::from_item(row).map_err(|error| StorageError::corrupt(key, error))?;
-                    // A try of ours whose answer was lost counts as ours.
-                    Ok(if theirs == *claim { Claimed::Now } else { Claimed::Before(theirs) })
+                    Ok(if theirs == *claim { Claimed::Again } else { Claimed::Before(theirs) })
                 }
                 error => Err(StorageError::from_call("PutItem")(error)),
             },

@@ -24,6 +24,7 @@ pub use endpoints::EndpointStore;
 pub use error::StorageError;
 pub use event_log::{
     Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey, RecoverySearch,
+    Treatment,
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};

@@ -1,13 +1,11 @@
 //! Publishing that is safe to repeat: within 24 hours, the same key stands for the same event.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
 use posthorn_api::Problem;
-use posthorn_domain::{Event, EventRequest, Tenant};
+use posthorn_domain::{Event, Tenant};
 use posthorn_storage::{Claim, Claimed};
-use sha2::{Digest as _, Sha256};
 
 use super::App;
 
@@ -32,11 +30,11 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
     let claim = Claim {
         event_id: event.id,
         request_id: event.draft.request.id.as_ref().map(|id| id.as_str().to_owned()),
-        body_hash: body_hash(&event),
+        body_hash: event.draft.fingerprint(),
         sent: false,
     };
     match app.idempotency.claim(tenant, key.as_str(), &claim, app.clock.now()).await? {
-        Claimed::Now => Ok(Standing { event, sent: false, replayed: false }),
+        Claimed::Now | Claimed::Again => Ok(Standing { event, sent: false, replayed: false }),
         Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(Problem::Conflict(format!(
             "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new \
              event, and repeat a request exactly as it was.",
@@ -44,7 +42,6 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
         ))),
         Claimed::Before(theirs) => {
             event.id = theirs.event_id;
-            event.created_at = theirs.event_id.at();
             event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
             // The first request may still be about to send the event; if it ended before it could, this one does.
             let sent = theirs.sent || is_sent_soon(app, tenant, key.as_str()).await?;
@@ -74,15 +71,4 @@ async fn is_sent_soon(app: &App, tenant: &Tenant, key: &str) -> Result<bool, Pro
     };
     let looks = ConstantBuilder::default().with_delay(INTERVAL).with_max_times(LOOKS);
     Ok(look.retry(looks).await.unwrap_or(Ok(false))?)
-}
-
-/// The SHA-256 of what the publisher said, which names no request.
-fn body_hash(event: &Event) -> String {
-    let mut draft = event.draft.clone();
-    draft.request = EventRequest { id: None, ..draft.request };
-    let json = serde_json::to_string(&draft).expect("a draft holds nothing that JSON cannot");
-    Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
-        write!(hash, "{byte:02x}").expect("writing to a string does not fail");
-        hash
-    })
 }

@@ -45,15 +45,14 @@ pub(crate) async fn publish(
     .await
 }
 
-/// Makes an event of a draft: it gets its id and its time, and names the request that brought it unless the
+/// Makes an event of a draft: it gets its id, and names the request that brought it unless the
 /// publisher names another.
 fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) -> Result<Event, Problem> {
     if draft.request.id.is_none() {
         draft.request.id = request.id().parse().ok();
     }
-    let now = app.clock.now();
-    let id = EventId::new(now, Partition::of(&draft.event_type), app.random.bits());
-    let event = draft.accept(tenant.mode, id, now);
+    let id = EventId::new(app.clock.now(), Partition::of(&draft.event_type), app.random.bits());
+    let event = draft.accept(tenant.mode, id);
     let size = event.to_json().len();
     if size > MAX_EVENT_BYTES {
         return Err(Problem::TooLarge(format!(
@@ -63,13 +62,13 @@ fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) 
     Ok(event)
 }
 
-/// What goes to the events queue.
+/// What goes to the events queue. By now the event's idempotency key, if it has one, stands for it.
 fn message(tenant: &Tenant, event: &Event) -> EventMessage {
     EventMessage {
         tenant: tenant.clone(),
         endpoint_id: None,
+        claimed: event.draft.request.idempotency_key.is_some(),
         id: Some(event.id),
-        created_at: Some(event.created_at),
         draft: event.draft.clone(),
     }
 }

@@ -142,7 +142,8 @@ impl EndpointStore {
         self.amend(
             tenant,
             before,
-            "SET health = :health, health_since = :since, health_warned = :warned",
+            "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
+             failed_last = :last",
             |update| {
                 update
                     .expression_attribute_values(
@@ -154,6 +155,14 @@ impl EndpointStore {
                         AttributeValue::N(health.since.as_millis().to_string()),
                     )
                     .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
+                    .expression_attribute_values(
+                        ":days",
+                        AttributeValue::N(health.failed_on.days.to_string()),
+                    )
+                    .expression_attribute_values(
+                        ":last",
+                        AttributeValue::N(health.failed_on.last.to_string()),
+                    )
             },
         )
         .await
@@ -183,20 +192,22 @@ impl EndpointStore {
         set: &str,
         values: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<Written, StorageError> {
-        let Health { state, since, warned } = before.health;
+        let Health { state, since, warned, failed_on } = before.health;
         let update = Update::builder()
             .table_name(&self.table)
             .set_key(Some(key(tenant, &sort_key(before.id))))
             .update_expression(format!("{set} ADD version :one"))
             .condition_expression(
-                "#status = :status AND health = :was AND health_since = :was_since AND health_warned = :was_warned",
+                "#status = :status AND health = :was AND health_since = :was_since AND health_warned = :was_warned \
+                 AND (failed_days = :was_days OR attribute_not_exists(failed_days))",
             )
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":status", AttributeValue::S(before.status.to_string()))
             .expression_attribute_values(":was", AttributeValue::S(state.as_str().to_owned()))
             .expression_attribute_values(":was_since", AttributeValue::N(since.as_millis().to_string()))
-            .expression_attribute_values(":was_warned", AttributeValue::Bool(warned));
+            .expression_attribute_values(":was_warned", AttributeValue::Bool(warned))
+            .expression_attribute_values(":was_days", AttributeValue::N(failed_on.days.to_string()));
         let update = values(update).build().expect("table, key and expression are set");
         let update = TransactWriteItem::builder().update(update).build();
         match self.write(update, self.touch_meta(tenant, 0)).await {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FromJson, Health, Invalid, Reach, RetiredSecret,
-    Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FailedOn, FromJson, Health, Invalid, KeptMetadata,
+    Reach, RetiredSecret, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,12 @@ pub(super) struct EndpointRow {
     health: String,
     health_since: i64,
     health_warned: bool,
+    /// Missing in rows of 0.1.0, as is the last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed_days: Option<u32>,
+    /// In days since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed_last: Option<i64>,
     /// JSON, so that their order is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     headers: Option<String>,
@@ -87,6 +93,8 @@ impl EndpointRow {
             health: endpoint.health.state.as_str().to_owned(),
             health_since: endpoint.health.since.as_millis(),
             health_warned: endpoint.health.warned,
+            failed_days: Some(endpoint.health.failed_on.days),
+            failed_last: Some(endpoint.health.failed_on.last),
             headers,
             secret: endpoint.secret.reveal(),
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
@@ -114,17 +122,13 @@ impl EndpointRow {
             url: self.url.parse()?,
             description: self.description.parse()?,
             enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
-            metadata: read_json(&self.metadata)?,
+            metadata: read_json::<KeptMetadata>(&self.metadata)?.into(),
             status: self.status.parse()?,
             created_at: Timestamp::from_millis(self.created_at),
             created_via: self.created_via.parse()?,
             updated_at: Timestamp::from_millis(self.updated_at),
             disabled_reason: self.disabled_reason.as_deref().map(str::parse).transpose()?,
-            health: Health {
-                state: self.health.parse()?,
-                since: Timestamp::from_millis(self.health_since),
-                warned: self.health_warned,
-            },
+            health: self.health()?,
             headers: self.headers.as_deref().map(read_json::<CustomHeaders>).transpose()?.unwrap_or_default(),
             secret: self.secret.parse()?,
             retired_secrets: self
@@ -137,6 +141,17 @@ impl EndpointRow {
                 former: self.reach_former.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
             },
         })
+    }
+}
+
+impl EndpointRow {
+    fn health(&self) -> Result<Health, Invalid> {
+        let health = Health::new(self.health.parse()?, Timestamp::from_millis(self.health_since));
+        let failed_on = match (self.failed_days, self.failed_last) {
+            (Some(days), Some(last)) => FailedOn { days, last },
+            _ => health.failed_on,
+        };
+        Ok(Health { warned: self.health_warned, failed_on, ..health })
     }
 }
 

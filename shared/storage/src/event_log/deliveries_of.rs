@@ -35,7 +35,7 @@ pub struct Found {
     pub key: RecordKey,
     /// The delivery, if there is one.
     pub delivery: Option<Delivery>,
-    /// The event's type, if it is one that any endpoint may get; known where the log itself is read.
+    /// The event's type, if it is one that any endpoint may get.
     pub open_type: Option<EventType>,
 }
 
@@ -126,8 +126,10 @@ impl EventLog {
         let rows = std::iter::from_fn(|| run.take()).take(AT_ONCE).collect::<Vec<_>>();
         try_join_all(rows.into_iter().map(|(_, item)| async move {
             let key = failures::record_key(tenant, &item)?;
-            let delivery = self.delivery(&key, endpoint_id).await?;
-            Ok(Found { key, delivery, open_type: None })
+            match self.get(tenant, key.event_id).await? {
+                Some(record) => self.found(tenant, key.event_id, record, endpoint_id).await,
+                None => Ok(Found { key, delivery: None, open_type: None }),
+            }
         }))
         .await
     }

@@ -20,7 +20,7 @@ use posthorn_domain::{Delivery, DeliveryStatus, EndpointId, EventId, EventType, 
 use crate::{StorageError, Written};
 pub use deliveries_of::{DeliveriesOf, Found};
 pub use scan::EventScan;
-pub use search::RecoverySearch;
+pub use search::{RecoverySearch, Treatment};
 use types::NotedTypes;
 
 /// The events table. An event whose deliveries are too many for one row keeps them in chunks, rows of their

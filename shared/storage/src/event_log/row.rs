@@ -26,8 +26,8 @@ pub(super) const DELIVERIES: &str = "d";
 /// When DynamoDB may delete the row: seconds since the Unix epoch.
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
-/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, last answe`r`. Times are
-/// milliseconds since the Unix epoch.
+/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, whether it is made `w`hatever
+/// its endpoint wants, last answe`r`. Times are milliseconds since the Unix epoch.
 #[derive(Serialize, Deserialize)]
 struct DeliveryRow {
     s: Status,
@@ -36,6 +36,8 @@ struct DeliveryRow {
     a: Vec<AttemptRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     y: Option<usize>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    w: bool,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     r: String,
 }
@@ -182,6 +184,7 @@ pub(super) fn delivery(delivery: &Delivery) -> Result<AttributeValue, StorageErr
         n: delivery.next_attempt_at.map(Timestamp::as_millis),
         a: delivery.attempts.iter().map(AttemptRow::from).collect(),
         y: (delivery.recovered_after > 0).then_some(delivery.recovered_after),
+        w: delivery.insisted,
         r: delivery.last_answer.clone(),
     };
     serde_dynamo::to_attribute_value(row)
@@ -206,6 +209,7 @@ pub(super) fn deliveries(
                 next_attempt_at: row.n.map(Timestamp::from_millis),
                 attempts: row.a.iter().map(Attempt::from).collect(),
                 recovered_after: row.y.unwrap_or_default(),
+                insisted: row.w,
                 last_answer: row.r,
             })
         })

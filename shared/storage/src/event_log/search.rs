@@ -1,12 +1,23 @@
 //! Looking for what a recovery is to send.
 
-use posthorn_domain::{Age, Endpoint, Recovery, RecoveryScope, Tenant, Timestamp};
+use posthorn_domain::{Age, Delivery, DeliveryStatus, Endpoint, Recovery, RecoveryScope, Tenant, Timestamp};
 
 use super::{DeliveriesOf, EventLog, Found};
 use crate::StorageError;
 
 /// About how many events are looked at from one place on.
 const EXPECTED: usize = 500;
+
+/// What a recovery makes of an event that it looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Treatment {
+    /// It sends it.
+    Send,
+    /// It ends the delivery: its endpoint does not want the event's type any more.
+    Cancel,
+    /// It leaves it as it is.
+    Leave,
+}
 
 /// The events that a recovery looks at, the oldest first, from where it stands.
 pub struct RecoverySearch<'a> {
@@ -37,16 +48,26 @@ impl EventLog {
 }
 
 impl RecoverySearch<'_> {
-    /// The next event, and whether the recovery is to send it.
-    pub async fn next(&mut self, now: Timestamp) -> Result<Option<(Found, bool)>, StorageError> {
+    /// The next event, and what the recovery makes of it.
+    pub async fn next(&mut self, now: Timestamp) -> Result<Option<(Found, Treatment)>, StorageError> {
         let Some(found) = self.deliveries.next().await? else { return Ok(None) };
-        let is_wanted = match (&found.delivery, &found.open_type) {
-            (Some(delivery), _) => {
-                self.scope.takes(delivery, now) || (self.is_repeated && self.scope.takes_untried(delivery))
-            }
-            (None, Some(event_type)) => self.scope.takes_event(event_type, self.endpoint),
-            (None, None) => false,
+        let treatment = self.treatment(&found, now);
+        Ok(Some((found, treatment)))
+    }
+
+    fn treatment(&self, found: &Found, now: Timestamp) -> Treatment {
+        let takes = |delivery: &Delivery| {
+            self.scope.takes(delivery, now) || (self.is_repeated && self.scope.takes_untried(delivery))
         };
-        Ok(Some((found, is_wanted)))
+        match (&found.delivery, &found.open_type) {
+            (Some(delivery), _) if !takes(delivery) => Treatment::Leave,
+            (Some(delivery), Some(event_type)) if !self.scope.sends(event_type, self.endpoint) => {
+                let is_over = delivery.status == DeliveryStatus::Canceled;
+                if is_over { Treatment::Leave } else { Treatment::Cancel }
+            }
+            (Some(_), _) => Treatment::Send,
+            (None, Some(event_type)) if self.scope.takes_event(event_type, self.endpoint) => Treatment::Send,
+            (None, _) => Treatment::Leave,
+        }
     }
 }
