@@ -128,9 +128,9 @@ impl FromJson for EventRequest {
         let read = || {
             let mut fields = Fields::parse(json.get())?;
             let request = Self {
-                id: fields.nullable("id")?.flatten(),
-                idempotency_key: fields.nullable("idempotency_key")?.flatten(),
-                requested_by: fields.nullable("requested_by")?.flatten(),
+                id: fields.optional("id")?,
+                idempotency_key: fields.optional("idempotency_key")?,
+                requested_by: fields.optional("requested_by")?,
             };
             fields.finish()?;
             Ok(request)
@@ -166,8 +166,8 @@ impl EventDraft {
         let event_type = fields.required("type")?;
         let data: EventData = fields.required("data")?;
         let api_version = fields.optional("api_version")?.unwrap_or_default();
-        let mut object_type = fields.nullable("object_type")?.flatten();
-        let mut object_id = fields.nullable("object_id")?.flatten();
+        let mut object_type = fields.optional("object_type")?;
+        let mut object_id = fields.optional("object_id")?;
         if object_type.is_none() || object_id.is_none() {
             let described = data.described_object();
             let default = |text: Option<Cow<'_, str>>| text.and_then(|text| text.parse().ok());
@@ -179,8 +179,8 @@ impl EventDraft {
             api_version,
             object_type,
             object_id,
-            request: fields.nullable("request")?.flatten().unwrap_or_default(),
-            metadata: fields.nullable("metadata")?.flatten().unwrap_or_default(),
+            request: fields.optional("request")?.unwrap_or_default(),
+            metadata: fields.optional("metadata")?.unwrap_or_default(),
             data,
         })
     }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
-use posthorn_api::Problem;
-use posthorn_domain::{Event, EventRequest, Tenant};
+use posthorn_api::{Code, Problem};
+use posthorn_domain::{Event, EventDraft, EventRequest, ShortText, Tenant};
 use posthorn_storage::{Claim, Claimed};
 use sha2::{Digest as _, Sha256};
 
@@ -37,11 +37,7 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
     };
     match app.idempotency.claim(tenant, key.as_str(), &claim, app.clock.now()).await? {
         Claimed::Now => Ok(Standing { event, sent: false, replayed: false }),
-        Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(Problem::Conflict(format!(
-            "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new \
-             event, and repeat a request exactly as it was.",
-            key.as_str()
-        ))),
+        Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(reused(&key)),
         Claimed::Before(theirs) => {
             event.id = theirs.event_id;
             event.created_at = theirs.event_id.at();
@@ -51,6 +47,25 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
             Ok(Standing { event, sent, replayed: true })
         }
     }
+}
+
+/// The key stands for another event.
+pub(crate) fn reused(key: &ShortText) -> Problem {
+    let detail = format!(
+        "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new event, \
+         and repeat a request exactly as it was.",
+        key.as_str()
+    );
+    Problem::new(Code::IdempotencyKeyReused, detail)
+}
+
+/// Whether two drafts under the same key are one event: all but the request that brought them is the same.
+pub(crate) fn is_same_event(one: &EventDraft, other: &EventDraft) -> bool {
+    let compared = |draft: &EventDraft| {
+        let request = EventRequest { id: None, ..draft.request.clone() };
+        EventDraft { request, ..draft.clone() }
+    };
+    compared(one) == compared(other)
 }
 
 /// Remembers that the event of a key is on its queue. Where that fails, a repeated request sends the event again, under
