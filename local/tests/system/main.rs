@@ -13,6 +13,7 @@ mod catalogue;
 mod contract;
 mod deliveries;
 mod endpoints_api;
+mod error_codes;
 mod event_lists;
 mod events_api;
 mod faults;

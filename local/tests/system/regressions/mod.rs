@@ -1,1 +1,19 @@
 //! Faults that users of webhook senders have met, each told and held by a test: one file for each.
+
+mod a_body_for_the_other_mode_is_refused;
+mod a_compressed_body_is_named_as_such;
+mod a_disabled_endpoint_that_is_sent_back_keeps_its_reason;
+mod a_host_that_tls_cannot_name_is_refused_at_registration;
+mod a_key_sees_no_more_than_its_scopes_say;
+mod a_list_can_be_emptied_while_it_is_read;
+mod a_plus_in_a_time_need_not_be_escaped;
+mod a_program_can_tell_errors_apart;
+mod a_receiver_that_validates_survives_a_new_field;
+mod a_refusal_does_not_end_in_nothing;
+mod a_secret_brought_from_another_provider_signs;
+mod a_web_page_cannot_use_a_laptops_api;
+mod an_answer_always_fits_what_lambda_can_answer;
+mod an_empty_idempotency_key_is_refused;
+mod an_object_with_a_broken_key_is_not_called_none;
+mod null_is_not_given;
+mod the_same_event_twice_in_a_batch_is_a_replay;
