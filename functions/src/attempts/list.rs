@@ -55,10 +55,10 @@ async fn of_event(
     let mut page = LogPageBuilder::new(listing.window, usize::MAX);
     for attempt in attempts {
         if listing.status.is_none_or(|status| attempt.status == status) {
-            page.offer(attempt.id, attempt.json_bytes(), || attempt);
+            page.offer(attempt.id, attempt.bytes_in_answer(), || attempt);
         }
     }
-    Ok(page.finish())
+    Ok(page.finish()?)
 }
 
 /// Those beyond the cursor, in the direction in which the list is read.
@@ -68,10 +68,10 @@ fn beyond_cursor(
 ) -> Result<Vec<AttemptObject>, Problem> {
     let place = |param: &str, id: AttemptId| {
         let place = attempts.iter().position(|attempt| attempt.id == id);
-        place.ok_or_else(|| Problem::param(param, "names no attempt of this list"))
+        place.ok_or_else(|| Problem::unknown_cursor(param, "names no attempt of this list"))
     };
     match window {
-        Window::Page { .. } => {}
+        Window::First { .. } | Window::Page { .. } => {}
         Window::After { id, .. } => drop(attempts.drain(..=place("starting_after", id)?)),
         Window::Before { id, .. } => {
             attempts.truncate(place("ending_before", id)?);

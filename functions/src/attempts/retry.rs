@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::{Access, Problem, Request, Response, accepted, require_enabled};
+use posthorn_api::{Access, Code, Problem, Request, Response, accepted, require_enabled};
 use posthorn_domain::{
     Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Mode, Random, Scope,
     Tenant,
@@ -63,13 +63,13 @@ async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Prob
 /// The delivery that the request names: by an attempt at it in the path, or by event and endpoint in the body.
 async fn find(app: &App, tenant: &Tenant, request: &Request) -> Result<(RecordKey, Delivery), Problem> {
     let Some(id) = request.attempt_id()? else {
-        let (event_id, endpoint_id) = request.fields(read_delivery)?;
+        let (event_id, endpoint_id) = request.fields(tenant.mode, read_delivery)?;
         let found = app.log.find(tenant, event_id, endpoint_id).await?;
         let (key, delivery) = found.ok_or_else(|| Problem::no_event(event_id))?;
         let delivery = delivery.ok_or_else(|| Problem::no_delivery(event_id, endpoint_id))?;
         return Ok((key, delivery));
     };
-    request.optional_fields(|_| Ok(()))?;
+    request.optional_fields(tenant.mode, |_| Ok(()))?;
     match app.log.find(tenant, id.event_id, id.endpoint_id).await? {
         Some((key, Some(delivery))) if (1..=delivery.attempts.len()).contains(&usize::from(id.number)) => {
             Ok((key, delivery))
@@ -86,12 +86,16 @@ fn read_delivery(fields: &mut Fields<'_>) -> Result<(EventId, EndpointId), Inval
 async fn require_retryable(app: &App, tenant: &Tenant, delivery: &Delivery) -> Result<(), Problem> {
     let id = delivery.endpoint_id;
     let endpoint = app.endpoints.get(tenant, id).await?;
-    let deleted = || Problem::Conflict(format!("The webhook endpoint {id} gets no events: it was deleted."));
+    let deleted = || {
+        let detail = format!("The webhook endpoint {id} gets no events: it was deleted.");
+        Problem::new(Code::EndpointDeleted, detail)
+    };
     require_enabled(&endpoint.ok_or_else(deleted)?)?;
     if delivery.resends() >= MAX_RESENDS {
-        return Err(Problem::Conflict(format!(
+        let detail = format!(
             "This event was sent to the webhook endpoint {id} by hand {MAX_RESENDS} times, which is the most."
-        )));
+        );
+        return Err(Problem::new(Code::RetryLimitReached, detail));
     }
     Ok(())
 }

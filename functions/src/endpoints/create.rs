@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, created};
-use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope, WholeEndpoint};
+use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope, ShownEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 use serde::Serialize;
@@ -33,15 +33,18 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 #[derive(Serialize)]
 struct CreatedEndpoint {
     #[serde(flatten)]
-    endpoint: WholeEndpoint,
+    endpoint: ShownEndpoint,
     secret: String,
 }
 
 async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
-    let new = request.fields(NewEndpoint::read)?;
-    let endpoint = new.register(&tenant, app.clock.now(), app.random.as_ref());
-    app.guard.admit(&endpoint.url).map_err(|reason| Problem::param("url", reason))?;
-    app.endpoints.create(&tenant, &endpoint, app.max_endpoints).await?;
-    Ok(created(&CreatedEndpoint { secret: endpoint.secret.reveal(), endpoint: endpoint.into() }))
+    let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = &caller.tenant;
+    let new = request.fields(tenant.mode, NewEndpoint::read)?;
+    let endpoint = new.register(tenant, app.clock.now(), app.random.as_ref());
+    app.guard.admit(&endpoint.url).map_err(|reason| Problem::field("url", reason))?;
+    app.endpoints.create(tenant, &endpoint, app.max_endpoints).await?;
+    let secret = endpoint.secret.reveal();
+    let endpoint = ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint);
+    Ok(created(&CreatedEndpoint { endpoint, secret }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Scope, WholeEndpoint};
+use posthorn_domain::{Scope, ShownEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -18,8 +18,9 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn delete_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
-    let endpoint = app.endpoints.delete(&tenant, id).await?;
-    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
+    let endpoint = app.endpoints.delete(&caller.tenant, id).await?;
+    let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
+    Ok(ok(&ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint)))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, attempts_at, ok};
-use posthorn_domain::{AttemptObject, Scope, WholeEndpoint, Window};
+use posthorn_domain::{AttemptObject, Endpoint, Scope, ShownEndpoint, Tenant, Window};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventLog};
 use serde::Serialize;
@@ -24,20 +24,33 @@ const ATTEMPTS: usize = 5;
 /// How many events are looked at for them: an endpoint that has got none lately shows none.
 const LOOK_AT_MOST: usize = 25;
 
-/// The endpoint, what kind of thing it is, and the last attempts at it.
+/// The endpoint, what kind of thing it is, and the last attempts at it, for those who may read events.
 #[derive(Serialize)]
 struct ReadEndpoint {
     #[serde(flatten)]
-    endpoint: WholeEndpoint,
+    endpoint: ShownEndpoint,
     object: &'static str,
     attempts: Vec<AttemptObject>,
 }
 
 async fn get_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsRead]).await?;
+    let caller = app.access.caller(&request, &[Scope::EndpointsRead]).await?;
     let id = request.endpoint_id()?;
-    let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    let window = Window::Page { number: 1, size: ATTEMPTS };
-    let attempts = attempts_at(&app.log, &tenant, &endpoint, None, window, LOOK_AT_MOST).await?.list;
-    Ok(ok(&ReadEndpoint { endpoint: endpoint.into(), object: "webhook_endpoint", attempts }))
+    let endpoint = app.endpoints.get(&caller.tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    let attempts = if caller.may(Scope::EventsRead) {
+        last_attempts(&app, &caller.tenant, &endpoint).await?
+    } else {
+        Vec::new()
+    };
+    let endpoint = ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint);
+    Ok(ok(&ReadEndpoint { endpoint, object: "webhook_endpoint", attempts }))
+}
+
+async fn last_attempts(
+    app: &App,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+) -> Result<Vec<AttemptObject>, Problem> {
+    let window = Window::First { limit: ATTEMPTS };
+    Ok(attempts_at(&app.log, tenant, endpoint, None, window, LOOK_AT_MOST).await?.list)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, endpoint_listing, ok, unknown_cursor};
-use posthorn_domain::{ListedEndpoint, Page, Scope};
+use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -20,8 +20,13 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 async fn list_endpoints(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant_for_list(&request, &[Scope::EndpointsRead]).await?;
     let listing = endpoint_listing(&request)?;
-    let endpoints = app.endpoints.list(&tenant).await?;
-    let page = listing.select(endpoints).map_err(|cursor| unknown_cursor(&listing, cursor))?;
-    let list = page.list.into_iter().map(ListedEndpoint::from).collect();
-    Ok(ok(&Page { count: page.count, list }))
+    let outlines = app.endpoints.outlines(&tenant).await?;
+    let mut page = listing.begin(outlines).map_err(|cursor| unknown_cursor(&listing, cursor))?;
+    loop {
+        let wanted = page.wanted();
+        if wanted.is_empty() {
+            return Ok(ok(&page.finish()));
+        }
+        page.take(app.endpoints.get_all(&tenant, &wanted).await?)?;
+    }
 }

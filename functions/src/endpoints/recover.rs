@@ -49,7 +49,7 @@ async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, P
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
     let now = app.clock.now();
-    let asked = request.fields(|fields| RecoveryRequest::read(fields, now))?;
+    let asked = request.fields(tenant.mode, |fields| RecoveryRequest::read(fields, now))?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     require_enabled(&endpoint)?;
     let recovery = asked.begin(RecoveryId::new(now, app.random.as_ref()), &endpoint, now);

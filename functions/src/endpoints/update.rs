@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Clock, EndpointEdit, Guard, Scope, WholeEndpoint};
+use posthorn_domain::{Clock, EndpointEdit, Guard, Scope, ShownEndpoint};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -25,14 +25,21 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = &caller.tenant;
     let id = request.endpoint_id()?;
-    let edit = request.fields(EndpointEdit::read)?;
+    let edit = request.fields(tenant.mode, EndpointEdit::read)?;
     if let Some(url) = edit.url() {
-        app.guard.admit(url).map_err(|reason| Problem::param("url", reason))?;
+        app.guard.admit(url).map_err(|reason| Problem::field("url", reason))?;
     }
     let now = app.clock.now();
-    let edited = |endpoint| Ok::<_, Problem>(edit.apply(endpoint, now));
-    let endpoint = app.endpoints.update(&tenant, id, edited).await?;
-    Ok(ok(&WholeEndpoint::from(endpoint.ok_or_else(|| Problem::no_endpoint(id))?)))
+    let edited = |endpoint| {
+        if edit.asks_for_another_secret(&endpoint) {
+            return Err(Problem::secret_not_editable());
+        }
+        Ok(edit.apply(endpoint, now))
+    };
+    let endpoint = app.endpoints.update(tenant, id, edited).await?;
+    let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
+    Ok(ok(&ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint)))
 }

@@ -22,5 +22,5 @@ async fn get_event(app: Arc<App>, request: Request) -> Result<Response, Problem>
     let id = request.event_id()?;
     let record = app.log.get_whole(&tenant, id).await?.ok_or_else(|| Problem::no_event(id))?;
     let event = RecordedEvent::read(&record.body, record.deliveries);
-    Ok(ok(&event.map_err(|error| Problem::Internal(Box::new(error)))?))
+    Ok(ok(&event.map_err(Problem::internal)?))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, event_listing, ok};
-use posthorn_domain::{DeliveredEvent, EventId, LogPageBuilder, MAX_LOOKED_AT, Scope};
+use posthorn_domain::{DeliveredEvent, EventId, LogPageBuilder, MAX_LOOKED_AT, Scope, bytes_in_answer};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EventLog;
 use serde_json::value::RawValue;
@@ -34,13 +34,13 @@ async fn list_events(app: Arc<App>, request: Request) -> Result<Response, Proble
                 if page.shows_next() { app.log.with_chunks(&tenant, id, record).await? } else { record };
             let event = DeliveredEvent::read(&record.body).map_err(unreadable)?.counting(&record.deliveries);
             let json = serde_json::value::to_raw_value(&event).map_err(unreadable)?;
-            page.offer(id, json.get().len(), || json);
+            page.offer(id, bytes_in_answer(json.get()), || json);
         }
         page.pass(id);
     }
-    Ok(ok(&page.finish()))
+    Ok(ok(&page.finish()?))
 }
 
 fn unreadable(error: serde_json::Error) -> Problem {
-    Problem::Internal(Box::new(error))
+    Problem::internal(error)
 }

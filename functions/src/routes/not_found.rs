@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use posthorn_api::{Problem, Request, Response};
+use posthorn_api::{Code, Problem, Request, Response};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -36,15 +36,17 @@ pub(crate) fn function(_: &Runtime) -> Result<HttpFunction, SettingsError> {
 
 async fn not_found(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let (method, path) = (request.method(), request.path());
-    let known = app.paths.iter().find(|(known, _)| is_an_instance(path, known));
-    Err(match known {
-        Some((_, methods)) => {
-            Problem::MethodNotAllowed { method: method.to_owned(), allowed: methods.join(", ") }
-        }
-        None => Problem::NotFound(format!(
-            "There is no route {method} {path}. GET /api/openapi.json describes the routes that there are."
-        )),
-    })
+    let known = |path: &str| app.paths.iter().find(|(known, _)| is_an_instance(path, known));
+    if let Some((_, methods)) = known(path) {
+        return Err(Problem::method_not_allowed(method, methods.join(", ")));
+    }
+    let without_slash = path.trim_end_matches('/');
+    let advice = if without_slash != path && known(without_slash).is_some() {
+        format!("Leave out the slash at its end: {without_slash}")
+    } else {
+        "GET /api/openapi.json describes the routes that there are.".to_owned()
+    };
+    Err(Problem::new(Code::UnknownRoute, format!("There is no route {method} {path}. {advice}")))
 }
 
 /// Whether a path is one that this template describes: `/a/7` is one of `/a/{id}`.

@@ -35,7 +35,8 @@ struct RotatedSecret {
 async fn rotate_secret(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite, Scope::SecretsRead]).await?;
     let id = request.endpoint_id()?;
-    let rotation = request.optional_fields(|fields| SecretRotation::read(fields, app.random.as_ref()))?;
+    let rotation =
+        request.optional_fields(tenant.mode, |fields| SecretRotation::read(fields, app.random.as_ref()))?;
     let now = app.clock.now();
     let rotated = |endpoint| rotation.apply(endpoint, now).map_err(Problem::from);
     let endpoint = app.endpoints.update(&tenant, id, rotated).await?;

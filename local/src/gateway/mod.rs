@@ -1,6 +1,7 @@
 //! Answers HTTP requests as an HTTP API of API Gateway does: the route's function gets an event, not a connection.
 
 mod event;
+mod pages;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,10 +13,12 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use lambda_http::{Context, RequestExt as _};
 use matchit::Router;
-use posthorn_domain::Clock as _;
+use posthorn_api::Problem;
+use posthorn_domain::{Clock as _, bytes_in_answer};
 use posthorn_local_aws::template::Route;
 use posthorn_runtime::{HttpFunction, SystemClock};
 use tokio::net::TcpListener;
@@ -26,6 +29,9 @@ use event::Invocation;
 
 /// The most bytes that API Gateway takes in a request: 10 MB.
 const BODY_LIMIT: usize = 10 << 20;
+/// The most bytes that Lambda takes in an event, and in a function's answer: 6 MB each
+/// ([Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)).
+const PAYLOAD_LIMIT: usize = 6 << 20;
 
 /// The function behind a route.
 #[derive(Clone)]
@@ -109,17 +115,43 @@ impl Gateway {
         let Some((route, target, parameters)) = self.find(head.method.as_str(), head.uri.path()) else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
+        if let Err(problem) = self.lend_key(&mut head) {
+            return problem.into_response("").map(into_body);
+        }
+        let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        };
+        let event = Invocation { head, body, caller, route, parameters }.event().to_string();
+        if event.len() > PAYLOAD_LIMIT {
+            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        }
+        let answer = AssertUnwindSafe(target.invoke(&event)).catch_unwind().await;
+        answer.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+    }
+
+    /// Lets a request without an API key have a development key. One that names a development key itself is checked alike: a
+    /// web page that caused it knows these keys, too.
+    fn lend_key(&self, head: &mut Parts) -> Result<(), Problem> {
+        let ours = [&self.authorization, &self.test_authorization];
+        match head.headers.get(AUTHORIZATION) {
+            Some(given) if ours.iter().all(|key| !is_same_key(given, key)) => return Ok(()),
+            given => pages::refuse_pages(&head.headers, given.is_some())?,
+        }
         let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
         let is_test = query.into_iter().any(|(name, value)| name == "livemode" && value == "false");
         let authorization = if is_test { &self.test_authorization } else { &self.authorization };
         head.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
-        let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
-        };
-        let event = Invocation { head, body, caller, route, parameters }.event();
-        let answer = AssertUnwindSafe(target.invoke(&event.to_string())).catch_unwind().await;
-        answer.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+        Ok(())
     }
+}
+
+/// Whether two `Authorization` headers hold the same key, however they write its scheme and the spaces around it.
+fn is_same_key(one: &HeaderValue, other: &HeaderValue) -> bool {
+    let key = |header: &HeaderValue| {
+        let text = header.to_str().unwrap_or_default();
+        text.split_once(' ').map_or("", |(_, key)| key.trim()).to_owned()
+    };
+    key(one) == key(other)
 }
 
 impl Target {
@@ -136,13 +168,34 @@ impl Target {
         context.deadline = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
         let request = request.with_lambda_context(context);
         match tokio::time::timeout(self.timeout, (self.function)(request)).await {
-            Ok(answer) => answer.map(|body| match body {
-                lambda_http::Body::Text(text) => Body::from(text),
-                lambda_http::Body::Binary(bytes) => Body::from(bytes),
-                _ => Body::empty(),
-            }),
+            Ok(answer) if bytes_of_answer(&answer) > PAYLOAD_LIMIT => {
+                message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            }
+            Ok(answer) => answer.map(into_body),
             Err(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
         }
+    }
+}
+
+/// How many bytes a function hands to Lambda for this answer: a JSON object with the body as one of its strings.
+fn bytes_of_answer(answer: &http::Response<lambda_http::Body>) -> usize {
+    let headers = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 6);
+    let body = match answer.body() {
+        lambda_http::Body::Text(text) => bytes_in_answer(text),
+        lambda_http::Body::Binary(bytes) => bytes.len().div_ceil(3) * 4,
+        _ => 0,
+    };
+    ENVELOPE.len() + headers.sum::<usize>() + body
+}
+
+/// What stands around the headers and the body.
+const ENVELOPE: &str = r#"{"statusCode":200,"headers":{},"multiValueHeaders":{},"body":"","isBase64Encoded":false,"cookies":[]}"#;
+
+fn into_body(body: lambda_http::Body) -> Body {
+    match body {
+        lambda_http::Body::Text(text) => Body::from(text),
+        lambda_http::Body::Binary(bytes) => Body::from(bytes),
+        _ => Body::empty(),
     }
 }
 

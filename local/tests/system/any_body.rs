@@ -23,11 +23,16 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 async fn no_body_makes_a_handler_panic() {
     let stores = TestStores::start().await;
     stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
-    let functions: [(&str, HttpFunction); 4] = [
-        ("/api/webhook-endpoints", route("create-endpoint", &stores.runtime("create-endpoint"))),
-        ("/api/webhook-endpoints/x", route("update-endpoint", &stores.runtime("update-endpoint"))),
-        ("/api/events", route("publish-event", &stores.runtime("publish-event"))),
-        ("/api/events/batch", route("publish-event", &stores.runtime("publish-event"))),
+    let function = |path, name| (path, route(name, &stores.runtime(name)));
+    let functions: [(&str, HttpFunction); 8] = [
+        function("/api/webhook-endpoints", "create-endpoint"),
+        function("/api/webhook-endpoints/x", "update-endpoint"),
+        function("/api/webhook-endpoints/x/secret/rotate", "rotate-secret"),
+        function("/api/webhook-endpoints/x/test", "test-endpoint"),
+        function("/api/webhook-endpoints/x/recover", "recover-endpoint"),
+        function("/api/events", "publish-event"),
+        function("/api/events/batch", "publish-event"),
+        function("/api/webhook-attempts/retry", "retry-attempt"),
     ];
     let handle = tokio::runtime::Handle::current();
     let all_answer = move || {

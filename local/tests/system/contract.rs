@@ -1,6 +1,7 @@
-//! The API as its OpenAPI document describes it, to be held against what the system answers.
+//! The API as its OpenAPI document describes it, to be held against what the system answers. The document leaves answers open,
+//! so that they may grow; here they are closed, so that a test notices each field that is not documented.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use jsonschema::{Registry, Validator};
@@ -13,8 +14,40 @@ const ADDRESS: &str = "https://posthorn.example/openapi.json";
 pub(crate) static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(posthorn_functions::DOCUMENT).unwrap());
 
-static REGISTRY: LazyLock<Registry<'static>> =
-    LazyLock::new(|| Registry::new().add(ADDRESS, &*DOCUMENT).unwrap().prepare().unwrap());
+static CLOSED_DOCUMENT: LazyLock<Value> = LazyLock::new(|| closed(&DOCUMENT));
+
+static REGISTRY: LazyLock<Registry<'static>> = LazyLock::new(|| registry(&CLOSED_DOCUMENT));
+static PUBLISHED: LazyLock<Registry<'static>> = LazyLock::new(|| registry(&DOCUMENT));
+
+fn registry(document: &'static Value) -> Registry<'static> {
+    Registry::new().add(ADDRESS, document).unwrap().prepare().unwrap()
+}
+
+/// The document with every object of known fields closed, but for those that are parts of others.
+fn closed(document: &Value) -> Value {
+    let mut parts = BTreeSet::new();
+    collect_parts(document, &mut parts);
+    let mut document = document.clone();
+    for (name, schema) in document["components"]["schemas"].as_object_mut().unwrap() {
+        let is_part = parts.contains(&format!("#/components/schemas/{name}"));
+        if !is_part && (schema.get("properties").is_some() || schema.get("allOf").is_some()) {
+            schema.as_object_mut().unwrap().entry("unevaluatedProperties").or_insert(json!(false));
+        }
+    }
+    document
+}
+
+/// What stands in an `allOf`.
+fn collect_parts(part: &Value, parts: &mut BTreeSet<String>) {
+    for entry in part.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        parts.extend(entry["$ref"].as_str().map(str::to_owned));
+    }
+    match part {
+        Value::Object(fields) => fields.values().for_each(|field| collect_parts(field, parts)),
+        Value::Array(entries) => entries.iter().for_each(|entry| collect_parts(entry, parts)),
+        _ => {}
+    }
+}
 
 static CONTRACT: LazyLock<Contract> = LazyLock::new(Contract::read);
 
@@ -38,11 +71,20 @@ pub(crate) fn check_answer(method: &str, path: &str, status: u16, media_type: &s
     }
 }
 
-/// The schema at a place in the document, such as `/components/schemas/Event`.
+/// The schema at a place in the document, such as `/components/schemas/Event`, which takes no unknown fields.
 pub(crate) fn schema(place: &str) -> Validator {
+    build(place, &REGISTRY)
+}
+
+/// The same as it is published.
+pub(crate) fn published_schema(place: &str) -> Validator {
+    build(place, &PUBLISHED)
+}
+
+fn build(place: &str, registry: &'static Registry<'static>) -> Validator {
     let fragment = place.replace('{', "%7B").replace('}', "%7D");
     let schema = json!({ "$ref": format!("{ADDRESS}#{fragment}") });
-    let built = jsonschema::options().with_registry(&REGISTRY).build(&schema);
+    let built = jsonschema::options().with_registry(registry).build(&schema);
     built.unwrap_or_else(|error| panic!("the schema at {place}: {error}"))
 }
 

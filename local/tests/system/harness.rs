@@ -179,13 +179,23 @@ impl TestSystem {
         path: &str,
         body: Option<&Value>,
     ) -> (u16, Value) {
-        let mut request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.http));
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
-        }
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
+        let key = key.map(|key| format!("Bearer {key}"));
+        let mut headers: Vec<_> = key.iter().map(|key| ("authorization", key.as_str())).collect();
+        headers.extend(body.map(|_| ("content-type", "application/json")));
+        let body = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        self.send(method, path, &headers, body).await
+    }
+
+    /// The same with these headers and whatever body.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> (u16, Value) {
+        let request = self.client.request(method.parse().unwrap(), format!("{}{path}", self.http)).body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = request.send().await.unwrap();
         let status = response.status().as_u16();
         let media_type = response.headers()["content-type"].to_str().unwrap().to_owned();

@@ -15,6 +15,7 @@ mod contract;
 mod curl;
 mod deliveries;
 mod endpoints_api;
+mod error_codes;
 mod event_lists;
 mod events_api;
 mod examples;

@@ -66,6 +66,50 @@ fn every_operation_is_named_once_and_described_with_examples() {
     }
 }
 
+/// The schemas that these parts of all operations refer to, in whatever way.
+fn schemas_of(part: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut places = vec![];
+    for (path, operations_of) in DOCUMENT["paths"].as_object().unwrap() {
+        places.extend(
+            operations(operations_of).map(|(method, _)| format!("/paths/{}/{method}/{part}", token(path))),
+        );
+    }
+    while let Some(place) = places.pop() {
+        let Some(start) = DOCUMENT.pointer(&place) else { continue };
+        walk(&place, start, &mut |_, part| {
+            if let Some(reference) = part["$ref"].as_str()
+                && found.insert(reference.to_owned())
+            {
+                places.push(reference.trim_start_matches('#').to_owned());
+            }
+        });
+    }
+    found
+}
+
+#[test]
+fn answers_may_grow_and_requests_may_not() {
+    let (requests, answers) = (schemas_of("requestBody"), schemas_of("responses"));
+    let mut seen = (0, 0);
+    walk("", &DOCUMENT, &mut |place, part| {
+        if !part["properties"].is_object() {
+            return;
+        }
+        let is_closed = part["additionalProperties"] == false || part["unevaluatedProperties"] == false;
+        let reference = format!("#{place}");
+        if answers.contains(&reference) || place.contains("/responses/") {
+            assert!(!is_closed, "{place} should be open");
+            seen.0 += 1;
+        } else {
+            assert!(requests.contains(&reference), "{place} should be a schema of its own, and used");
+            assert!(is_closed, "{place} should be closed");
+            seen.1 += 1;
+        }
+    });
+    assert!(seen.0 > 20 && seen.1 > 6, "{seen:?}");
+}
+
 #[test]
 fn every_reference_leads_somewhere_and_every_schema_is_one() {
     walk("", &DOCUMENT, &mut |place, part| {

@@ -103,13 +103,14 @@ fn rights_of_dynamodb(operation: &str, call: &Json) -> Vec<Right> {
         let table = if is_key { "API keys" } else { text(call, "TableName") };
         (format!("dynamodb:{action}"), table.to_owned())
     };
-    match call["TransactItems"].as_array() {
-        None => vec![right(operation, call)],
-        Some(items) => {
-            let parts = items.iter().flat_map(|item| item.as_object().unwrap());
-            parts.map(|(kind, part)| right(&format!("{kind}Item"), part)).collect()
-        }
+    if let Some(items) = call["TransactItems"].as_array() {
+        let parts = items.iter().flat_map(|item| item.as_object().unwrap());
+        return parts.map(|(kind, part)| right(&format!("{kind}Item"), part)).collect();
     }
+    if let Some(tables) = call["RequestItems"].as_object() {
+        return tables.keys().map(|table| (format!("dynamodb:{operation}"), table.clone())).collect();
+    }
+    vec![right(operation, call)]
 }
 
 /// The template, with its tags.

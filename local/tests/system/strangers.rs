@@ -266,18 +266,14 @@ impl Frames {
 pub(crate) fn literal(name: &str, value: &str) -> Vec<u8> {
     let mut bytes = vec![0];
     for text in [name, value] {
+        // A length of 127 and more goes on in groups of seven bits (RFC 7541 §5.1).
         let length = text.len();
-        match length {
-            0..127 => bytes.push(u8::try_from(length).unwrap()),
-            _ => {
-                bytes.push(127);
-                let mut rest = length - 127;
-                while rest >= 128 {
-                    bytes.push(u8::try_from(rest % 128).unwrap() | 128);
-                    rest /= 128;
-                }
-                bytes.push(u8::try_from(rest).unwrap());
-            }
+        bytes.push(u8::try_from(length.min(127)).unwrap());
+        let mut rest = length.checked_sub(127);
+        while let Some(left) = rest {
+            let more = left >= 128;
+            bytes.push(u8::try_from(left % 128).unwrap() | u8::from(more) << 7);
+            rest = more.then_some(left / 128);
         }
         bytes.extend_from_slice(text.as_bytes());
     }

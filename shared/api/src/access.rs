@@ -1,5 +1,6 @@
 //! Who calls, and what they may do.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use posthorn_domain::{Clock, KeyGrant, Mode, Scope, Tenant, Timestamp};
 use posthorn_storage::{ApiKeys, KeyHash, StorageError};
 use tracing::warn;
 
-use crate::{Problem, Request};
+use crate::{Code, Problem, Request};
 
 /// How long what is known of a key is relied on. A revoked key opens nothing after this time.
 const MAX_AGE: Duration = Duration::from_secs(30);
@@ -17,6 +18,21 @@ const MAX_AGE: Duration = Duration::from_secs(30);
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 /// The longest key that is looked up, in bytes.
 const MAX_KEY_BYTES: usize = 256;
+
+/// Who calls: whom the request acts for, and what its key may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account and mode of the API key.
+    pub tenant: Tenant,
+    scopes: BTreeSet<Scope>,
+}
+
+impl Caller {
+    /// Whether its key has this scope.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
 
 /// Finds out for whom a request acts.
 pub struct Access {
@@ -34,18 +50,26 @@ impl Access {
     /// The tenant that a request acts for: the account and mode of its API key, which must have these scopes. A
     /// `livemode` that says otherwise is refused, as are other query parameters.
     pub async fn tenant(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
-        let tenant = self.tenant_for_list(request, needed).await?;
+        Ok(self.caller(request, needed).await?.tenant)
+    }
+
+    /// The same, for a request whose answer also depends on scopes that it does not need.
+    pub async fn caller(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
+        let caller = self.caller_for_list(request, needed).await?;
         request.allow_query(&["livemode"])?;
-        Ok(tenant)
+        Ok(caller)
     }
 
     /// The tenant that the request of a list acts for, whose other query parameters say what to list.
     pub async fn tenant_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
+        Ok(self.caller_for_list(request, needed).await?.tenant)
+    }
+
+    async fn caller_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
         let grant = self.grant(request).await?;
         if let Some(missing) = needed.iter().find(|scope| !grant.scopes.contains(scope)) {
-            return Err(Problem::Forbidden(format!(
-                "This API key is not for that: it lacks the scope {missing}."
-            )));
+            let detail = format!("This API key lacks the scope {missing}. Use one that has it.");
+            return Err(Problem::new(Code::MissingScope, detail));
         }
         let asked = match request.query("livemode")?.as_deref() {
             None => grant.mode,
@@ -53,28 +77,24 @@ impl Access {
             Some("false") => Mode::Test,
             Some(_) => return Err(Problem::param("livemode", "must be true or false")),
         };
-        if asked != grant.mode {
-            let (is, other) = match grant.mode {
-                Mode::Live => ("live", "false"),
-                Mode::Test => ("test", "true"),
-            };
-            return Err(Problem::Forbidden(format!(
-                "This API key is for {is} data, and `livemode` is {other}: use a key of the other mode."
-            )));
-        }
-        Ok(grant.tenant())
+        require_mode(asked, grant.mode)?;
+        Ok(Caller { tenant: grant.tenant(), scopes: grant.scopes })
     }
 
     /// What the request's key is good for.
     async fn grant(&self, request: &Request) -> Result<KeyGrant, Problem> {
-        let header = request.header("Authorization").ok().flatten().ok_or(Problem::Unauthorized(
-            "This API needs a key: send it in the header `Authorization: Bearer …`.",
-        ))?;
+        let missing = |detail: &str| Problem::new(Code::MissingApiKey, detail);
+        let header = request.header("Authorization").ok().flatten();
+        let header = header.ok_or_else(|| {
+            missing("This API needs a key. Send it in the header `Authorization: Bearer …`.")
+        })?;
         let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let (_, key) =
-            key.ok_or(Problem::Unauthorized("The Authorization header must be `Bearer` and an API key."))?;
-        let unknown =
-            || Problem::Unauthorized("There is no such API key; it may have expired or been revoked.");
+            key.ok_or_else(|| missing("The Authorization header must be `Bearer` and an API key."))?;
+        let unknown = || {
+            let detail = "There is no such API key; it may have expired or been revoked.";
+            Problem::new(Code::UnknownApiKey, detail)
+        };
         let key = Some(key.trim()).filter(|key| key.len() <= MAX_KEY_BYTES).ok_or_else(unknown)?;
         let now = self.clock.now();
         let grant = self.find(KeyHash::of(key), now).await?;
@@ -105,4 +125,18 @@ impl Access {
             warn!(key_id = %grant.id, error = cause, "an API key's use is not recorded");
         }
     }
+}
+
+/// Refuses a `livemode` that is not the mode of the request's key.
+pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
+    if asked == of_key {
+        return Ok(());
+    }
+    let (is, other) = match of_key {
+        Mode::Live => ("live", "false"),
+        Mode::Test => ("test", "true"),
+    };
+    Err(Problem::wrong_mode(format!(
+        "This API key is for {is} data, and `livemode` is {other}: use a key of the other mode."
+    )))
 }

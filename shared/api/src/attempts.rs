@@ -6,6 +6,8 @@ use posthorn_domain::{
 };
 use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
+use crate::Problem;
+
 /// A part of the attempts at an endpoint: those of the newest event first, and of an event's the newest first. At most
 /// so many events are looked at.
 pub async fn attempts_at(
@@ -15,7 +17,7 @@ pub async fn attempts_at(
     status: Option<AttemptStatus>,
     window: Window<AttemptId>,
     look_at_most: usize,
-) -> Result<LogPage<AttemptId, AttemptObject>, StorageError> {
+) -> Result<LogPage<AttemptId, AttemptObject>, Problem> {
     let mut deliveries = deliveries(log, tenant, endpoint, status, window).await?;
     let mut page = LogPageBuilder::new(window, look_at_most);
     while !page.is_complete() {
@@ -30,11 +32,11 @@ pub async fn attempts_at(
             status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
         };
         for attempt in attempts.into_iter().filter(is_asked_for) {
-            page.offer(attempt.id, attempt.json_bytes(), || attempt);
+            page.offer(attempt.id, attempt.bytes_in_answer(), || attempt);
         }
         page.pass(beyond_all_of(event_id, endpoint, window.age()));
     }
-    Ok(page.finish())
+    Ok(page.finish()?)
 }
 
 async fn deliveries(
@@ -46,7 +48,7 @@ async fn deliveries(
 ) -> Result<DeliveriesOf, StorageError> {
     let span = EventSpan::ALL.since(endpoint.reach.since);
     let span = match window {
-        Window::Page { .. } => span,
+        Window::First { .. } | Window::Page { .. } => span,
         // The cursor's event may have further attempts.
         Window::After { id, .. } => span.up_to(id.event_id),
         Window::Before { id, .. } => span.from(id.event_id),
@@ -61,7 +63,7 @@ async fn deliveries(
 /// Whether an attempt lies beyond the cursor, in the direction in which the list is read.
 fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     match window {
-        Window::Page { .. } => true,
+        Window::First { .. } | Window::Page { .. } => true,
         Window::After { id: cursor, .. } => id < cursor,
         Window::Before { id: cursor, .. } => id > cursor,
     }

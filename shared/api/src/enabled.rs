@@ -2,7 +2,7 @@
 
 use posthorn_domain::{DisabledReason, Endpoint, EndpointStatus};
 
-use crate::Problem;
+use crate::{Code, Problem};
 
 /// Refuses to send to an endpoint that is disabled, with the reason.
 pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
@@ -15,7 +15,7 @@ pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
         Some(DisabledReason::Failing) => "it was disabled after days of nothing but failures",
     };
     let id = endpoint.id;
-    Err(Problem::Conflict(format!(
-        "The webhook endpoint {id} gets no events: {reason}. Set its `status` to enabled first."
-    )))
+    let detail =
+        format!("The webhook endpoint {id} gets no events: {reason}. Set its `status` to enabled first.");
+    Err(Problem::new(Code::EndpointDisabled, detail))
 }

@@ -5,19 +5,21 @@
 
 mod access;
 mod attempts;
+mod code;
 mod enabled;
 mod listing;
 mod problem;
 mod request;
 mod response;
 
-pub use access::Access;
+pub use access::{Access, Caller};
 pub use attempts::attempts_at;
+pub use code::Code;
 pub use enabled::require_enabled;
 pub use listing::{
     AttemptListing, AttemptsOf, EventListing, attempt_listing, endpoint_listing, event_listing,
     unknown_cursor,
 };
-pub use problem::Problem;
-pub use request::{Query, Request};
+pub use problem::{Problem, ProblemBody};
+pub use request::{Query, Request, read_fields};
 pub use response::{Response, accepted, created, ok, replayed};

@@ -4,10 +4,10 @@ use std::str::FromStr;
 
 use posthorn_domain::{
     AttemptId, AttemptStatus, Direction, EndpointId, EndpointListing, EventFilter, EventId, EventSpan,
-    Invalid, OrderField, Timestamp, UnknownCursor, Window, parse_order,
+    Invalid, OrderField, PageTooLarge, UnknownCursor, Window, parse_order,
 };
 
-use crate::{Problem, Request};
+use crate::{Code, Problem, Request};
 
 /// The largest page.
 const MAX_PAGE: usize = 100;
@@ -81,14 +81,14 @@ pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
         return Err(Problem::param("page", reason));
     }
     let mut span = match window {
-        Window::Page { .. } => EventSpan::ALL,
+        Window::First { .. } | Window::Page { .. } => EventSpan::ALL,
         Window::After { id, .. } => EventSpan::ALL.before(id),
         Window::Before { id, .. } => EventSpan::ALL.after(id),
     };
-    if let Some(from) = request.query_as::<Timestamp>("created_at_from", |invalid| invalid)? {
+    if let Some(from) = request.query_time("created_at_from")? {
         span = span.since(from);
     }
-    if let Some(to) = request.query_as::<Timestamp>("created_at_to", |invalid| invalid)? {
+    if let Some(to) = request.query_time("created_at_to")? {
         span = span.until(to);
     }
     let filter = EventFilter {
@@ -110,7 +110,7 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
         (None, Some(endpoint_id)) => AttemptsOf::Endpoint(endpoint_id),
         (None, None) => {
             let error = "Say whose attempts to list: give `event_id`, `webhook_endpoint_id`, or both.";
-            return Err(Problem::BadRequest { param: None, error: error.to_owned() });
+            return Err(Problem::new(Code::MissingParameter, error));
         }
     };
     let status = request.query_as("status", |invalid: Invalid| invalid)?;
@@ -124,7 +124,7 @@ pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
     Ok(EndpointListing {
         status: request.query_as("status", |invalid: Invalid| invalid)?,
         order: order(request)?,
-        window: window(request, "a webhook endpoint")?,
+        window: window(request, "a webhook endpoint, or the `next_cursor` of an answer")?,
     })
 }
 
@@ -132,9 +132,19 @@ pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
 pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCursor) -> Problem {
     let param = match listing.window {
         Window::Before { .. } => "ending_before",
-        Window::After { .. } | Window::Page { .. } => "starting_after",
+        Window::First { .. } | Window::After { .. } | Window::Page { .. } => "starting_after",
     };
-    Problem::param(param, format!("names no webhook endpoint of this account and mode: {id}"))
+    let reason = format!(
+        "names no webhook endpoint of this account and mode: {id}. In this order, go on with the `next_cursor` of the \
+         last answer; it stays good when its endpoint is deleted."
+    );
+    Problem::unknown_cursor(param, reason)
+}
+
+impl From<PageTooLarge> for Problem {
+    fn from(PageTooLarge { fitting }: PageTooLarge) -> Self {
+        Self::page_too_large(fitting)
+    }
 }
 
 /// `order` may be given once, with commas, or repeatedly.
@@ -172,9 +182,10 @@ fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<W
         }
         (Some(id), None) => Ok(Window::After { id, limit }),
         (None, Some(id)) => Ok(Window::Before { id, limit }),
-        (None, None) => {
-            Ok(Window::Page { number: page.unwrap_or(1), size: page_size.or(size).unwrap_or(limit) })
-        }
+        (None, None) => Ok(match (page, page_size.or(size)) {
+            (None, None) => Window::First { limit },
+            (page, size) => Window::Page { number: page.unwrap_or(1), size: size.unwrap_or(limit) },
+        }),
     }
 }
 

@@ -3,15 +3,16 @@
 use std::str::FromStr;
 
 use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use posthorn_domain::{
-    AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES, RecoveryId,
-    without_byte_order_mark,
+    AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES, Mode, RecoveryId,
+    Timestamp, without_byte_order_mark,
 };
 
-use crate::Problem;
+use crate::access::require_mode;
+use crate::{Code, Problem};
 
 /// A request from API Gateway.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Request {
     /// A header, which must be visible ASCII if it is there.
     pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
         let header = self.inner.headers().get(name).map(HeaderValue::to_str);
-        header.transpose().map_err(|_| Problem::param(name, "must be visible ASCII"))
+        header.transpose().map_err(|_| Problem::header(name, "must be visible ASCII"))
     }
 
     /// The endpoint that the path names. A text that can be no endpoint's id names none.
@@ -112,6 +113,16 @@ impl Request {
         parsed.transpose()
     }
 
+    /// A query parameter that is a time. In a query, a `+` that was not escaped arrives as a space, so that of an offset
+    /// does.
+    pub fn query_time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let Some(text) = self.query(name)? else { return Ok(None) };
+        let with_plus =
+            || text.rsplit_once(' ').and_then(|(time, offset)| format!("{time}+{offset}").parse().ok());
+        let time = text.parse().or_else(|invalid| with_plus().ok_or(invalid));
+        time.map(Some).map_err(|invalid: Invalid| Problem::param(name, invalid))
+    }
+
     /// Every value of a query parameter. Clients repeat its name as it is, or as `name[]`, or number it: `name[0]`.
     pub fn query_all(&self, name: &str) -> Vec<&str> {
         let given = self.inner.query_string_parameters_ref();
@@ -136,26 +147,29 @@ impl Request {
             Some(name) => {
                 let reason =
                     format!("is not a query parameter of this route; there are: {}", known.join(", "));
-                Err(Problem::param(name, reason))
+                Err(Problem::unknown_param(name, reason))
             }
         }
     }
 
-    /// The fields of the body's JSON object, read by `read`; those it leaves unread are refused.
+    /// The fields of the body's JSON object, read by `read`; those it leaves unread are refused, and so is a `livemode`
+    /// that is not the mode of the request's key.
     pub fn fields<T>(
         &self,
+        mode: Mode,
         read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
     ) -> Result<T, Problem> {
-        read_all(self.json(MAX_EVENT_BYTES)?, read)
+        read_fields(self.json(MAX_EVENT_BYTES)?, mode, read)
     }
 
-    /// The fields of the body's JSON object, where there may be none at all: no body is an object without fields.
+    /// The same, where there may be no fields at all: no body is an object without fields.
     pub fn optional_fields<T>(
         &self,
+        mode: Mode,
         read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
     ) -> Result<T, Problem> {
         let json = self.json(MAX_EVENT_BYTES)?;
-        read_all(if json.is_empty() { "{}" } else { json }, read)
+        read_fields(if json.is_empty() { "{}" } else { json }, mode, read)
     }
 
     /// The body, which must be declared as JSON, be text, and have at most `limit` bytes. A byte order mark before it is
@@ -164,39 +178,55 @@ impl Request {
         self.require_json_type()?;
         let bytes: &[u8] = self.inner.body().as_ref();
         if bytes.len() > limit {
-            return Err(Problem::TooLarge(format!(
-                "The body has {} bytes; it may have at most {limit}.",
-                bytes.len()
-            )));
+            let detail = format!("The body has {} bytes; it may have at most {limit}.", bytes.len());
+            return Err(Problem::new(Code::BodyTooLarge, detail));
         }
-        let text = std::str::from_utf8(bytes).map_err(|error| Problem::BadRequest {
-            param: None,
-            error: format!("The body is not UTF-8 text: the byte at {} is wrong.", error.valid_up_to()),
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let detail = format!("The body is not UTF-8 text: the byte at {} is wrong.", error.valid_up_to());
+            Problem::new(Code::MalformedBody, detail)
         })?;
         Ok(without_byte_order_mark(text))
     }
 
     fn require_json_type(&self) -> Result<(), Problem> {
-        let Some(given) = self.inner.headers().get(CONTENT_TYPE) else { return Ok(()) };
-        let essence = given.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let is_json = essence.eq_ignore_ascii_case("application/json")
-            || (essence.starts_with("application/") && essence.ends_with("+json"));
-        if is_json || self.inner.body().is_empty() {
+        let header = |name| self.inner.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+        if self.inner.body().is_empty() {
             return Ok(());
         }
-        Err(Problem::UnsupportedMediaType(
-            "Send the body as JSON, with the header `Content-Type: application/json`.".to_owned(),
-        ))
+        let encoding = header(CONTENT_ENCODING).unwrap_or("identity").trim();
+        if !encoding.eq_ignore_ascii_case("identity") {
+            let detail = format!(
+                "The body is encoded as {encoding:?}. Send it uncompressed, without the header `Content-Encoding`."
+            );
+            return Err(Problem::new(Code::UnsupportedEncoding, detail));
+        }
+        match header(CONTENT_TYPE) {
+            Some(media_type) if !is_json(media_type) => {
+                let detail = "Send the body as JSON, with the header `Content-Type: application/json`.";
+                Err(Problem::new(Code::UnsupportedMediaType, detail))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
-/// Reads an object's fields; those that are left unread are refused.
-fn read_all<T>(
+/// Whether a media type is JSON or something written in it, such as `application/vnd.api+json`. Case makes no difference.
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads an object's fields; those that are left unread are refused, and so is a `livemode` that is not `mode`.
+pub fn read_fields<T>(
     json: &str,
+    mode: Mode,
     read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
 ) -> Result<T, Problem> {
     let mut fields = Fields::parse(json)?;
     let value = read(&mut fields)?;
+    if let Some(asked) = fields.optional("livemode")? {
+        require_mode(asked, mode)?;
+    }
     fields.finish()?;
     Ok(value)
 }

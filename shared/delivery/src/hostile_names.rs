@@ -69,7 +69,7 @@ fn public() -> Guard {
 
 /// What went wrong with an attempt at this URL, where names have these addresses.
 async fn post(guard: &Guard, url: &str, names: Arc<Answers>) -> Option<AttemptError> {
-    let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard.clone(), tls(), names);
+    let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard.clone(), &tls(), names);
     let id = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
     sender.post(&endpoint(url), id, &"{}".into()).await.attempt.error
 }
@@ -182,7 +182,7 @@ async fn a_name_that_changes_its_mind_is_judged_by_what_is_dialled() {
     // 127.0.0.1 stands for a public address. The others reach the same server, and stand for what is inside.
     let guard = guard("127.0.0.1/32");
     let names = Answers::of(&["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "127.0.0.1 0.0.0.0", "::1"]);
-    let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard, tls(), names);
+    let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard, &tls(), names);
     let endpoint = endpoint(&format!("http://hooks.example.com:{}/", inside.port));
     let id = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
     let first = sender.post(&endpoint, id, &"{}".into()).await;

@@ -26,6 +26,8 @@ mod snapshots;
 mod subscriptions;
 mod sweep;
 mod tally;
+#[cfg(test)]
+mod tls_names;
 mod watch;
 
 pub use moment::Moment;

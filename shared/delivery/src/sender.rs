@@ -43,7 +43,7 @@ pub(crate) struct Answer {
 impl Sender {
     /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's headers.
     /// `tls` says whom it trusts.
-    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard, tls: ClientConfig) -> Self {
+    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard, tls: &ClientConfig) -> Self {
         Self::resolving(clock, timeout, guard, tls, Arc::new(SystemResolver))
     }
 
@@ -52,7 +52,7 @@ impl Sender {
         clock: Arc<dyn Clock>,
         timeout: Duration,
         guard: Guard,
-        tls: ClientConfig,
+        tls: &ClientConfig,
         names: Arc<dyn Resolve>,
     ) -> Self {
         let guard = Arc::new(guard);

@@ -2,10 +2,8 @@
 
 use serde::Serialize;
 
+use crate::room::bytes_in_answer;
 use crate::{Attempt, AttemptError, AttemptId, Delivery, EndpointId, EventId, Mode, Timestamp};
-
-/// Bytes of an attempt's JSON besides the answer's body.
-const BYTES_BESIDE_BODY: usize = 512;
 
 /// One POST of an event to an endpoint, as the API shows it. It serializes as PaymentKit's attempt object, with
 /// `duration_ms` and `error` after it.
@@ -90,9 +88,9 @@ impl AttemptObject {
             .collect()
     }
 
-    /// About how many bytes its JSON has.
-    pub fn json_bytes(&self) -> usize {
-        BYTES_BESIDE_BODY + self.response_body.as_ref().map_or(0, String::len)
+    /// How many bytes it takes in an answer.
+    pub fn bytes_in_answer(&self) -> usize {
+        bytes_in_answer(&serde_json::to_string(self).expect("an attempt holds nothing that JSON cannot"))
     }
 }
 

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
-    ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, Health,
-    Invalid, InvalidField, Metadata, Mode, Random, Reach, RetiredSecret, Secret, Tenant, Timestamp,
+    ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, FromJson,
+    Health, Invalid, InvalidField, Metadata, Mode, Random, Reach, RetiredSecret, Secret, Tenant, Timestamp,
     WebhookUrl,
 };
 
@@ -65,7 +66,7 @@ impl Endpoint {
 }
 
 /// Whether an endpoint gets events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointStatus {
     /// It gets none.
@@ -140,18 +141,16 @@ impl FromStr for CreatedVia {
 }
 
 /// The fields of the endpoint object that only Posthorn sets. Clients send whole objects back, so they are
-/// ignored, not refused.
+/// ignored, not refused. `livemode` and `secret` are not among them: one that differs asks for something.
 const READ_ONLY: &[&str] = &[
     "id",
     "object",
-    "livemode",
     "created_at",
     "created_via",
     "updated_at",
     "disabled_reason",
     "health",
     "header_names",
-    "secret",
     "attempts",
 ];
 
@@ -165,6 +164,7 @@ pub struct NewEndpoint {
     metadata: Metadata,
     status: EndpointStatus,
     headers: CustomHeaders,
+    secret: Option<Secret>,
 }
 
 impl NewEndpoint {
@@ -175,14 +175,15 @@ impl NewEndpoint {
             url: fields.required("url")?,
             enabled_events: fields.required("enabled_events")?,
             api_version: fields.optional("api_version")?,
-            description: fields.nullable("description")?.flatten().unwrap_or_default(),
-            metadata: fields.nullable("metadata")?.flatten().unwrap_or_default(),
+            description: fields.optional("description")?.unwrap_or_default(),
+            metadata: fields.optional("metadata")?.unwrap_or_default(),
             status: fields.optional("status")?.unwrap_or_default(),
-            headers: fields.nullable("headers")?.flatten().unwrap_or_default(),
+            headers: fields.optional("headers")?.unwrap_or_default(),
+            secret: fields.optional("secret")?,
         })
     }
 
-    /// The endpoint, registered now through the API, with a new id and secret.
+    /// The endpoint, registered now through the API, with a new id, and a new secret unless one was given.
     pub fn register(self, tenant: &Tenant, now: Timestamp, random: &dyn Random) -> Endpoint {
         Endpoint {
             id: EndpointId::new(now, random),
@@ -199,7 +200,7 @@ impl NewEndpoint {
             disabled_reason: None,
             health: Health::unproven(now),
             headers: self.headers,
-            secret: Secret::new(random),
+            secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
             reach: Reach::new(now),
         }
@@ -216,10 +217,22 @@ pub struct EndpointEdit {
     metadata: Option<Metadata>,
     status: Option<EndpointStatus>,
     headers: Option<CustomHeaders>,
+    secret: Option<SecretSentBack>,
+}
+
+/// The `secret` in an edit, which may only be the one that the endpoint has. `None` where it is nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SecretSentBack(Option<Secret>);
+
+impl FromJson for SecretSentBack {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        Ok(Self(Secret::from_json(json).ok()))
+    }
 }
 
 impl EndpointEdit {
-    /// Reads a request's fields, all optional; `null` empties `description`, `metadata` and `headers`.
+    /// Reads a request's fields, all optional; `null` empties `description`, `metadata` and `headers`, and leaves the
+    /// others as they are.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
         Ok(Self {
@@ -230,7 +243,14 @@ impl EndpointEdit {
             metadata: fields.nullable("metadata")?.map(Option::unwrap_or_default),
             status: fields.optional("status")?,
             headers: fields.nullable("headers")?.map(Option::unwrap_or_default),
+            secret: fields.optional("secret")?,
         })
+    }
+
+    /// Whether it asks for another secret than the endpoint has. That is for
+    /// [`SecretRotation`](crate::SecretRotation) alone, which lets the old one sign for a while.
+    pub fn asks_for_another_secret(&self, endpoint: &Endpoint) -> bool {
+        self.secret.as_ref().is_some_and(|SecretSentBack(secret)| secret.as_ref() != Some(&endpoint.secret))
     }
 
     /// Where it wants the endpoint's events POSTed to from now on.
@@ -239,19 +259,20 @@ impl EndpointEdit {
     }
 
     /// The endpoint as it is after this edit, made `now`. One that is enabled again, or has another URL, starts
-    /// with a clean slate.
+    /// with a clean slate. An edit that says of it what holds already changes nothing.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {
         fn set<T: Clone>(field: &mut T, edit: Option<&T>) {
             if let Some(value) = edit {
                 *field = value.clone();
             }
         }
-        let enabled =
-            self.status == Some(EndpointStatus::Enabled) && endpoint.status != EndpointStatus::Enabled;
+        let before = endpoint.clone();
+        let another_status = self.status.is_some_and(|status| status != endpoint.status);
+        let enabled = another_status && self.status == Some(EndpointStatus::Enabled);
         if enabled || self.url.as_ref().is_some_and(|url| *url != endpoint.url) {
             endpoint.health = Health::unproven(now);
         }
-        if self.status.is_some() {
+        if another_status {
             endpoint.disabled_reason = None;
         }
         set(&mut endpoint.url, self.url.as_ref());
@@ -264,7 +285,112 @@ impl EndpointEdit {
         set(&mut endpoint.metadata, self.metadata.as_ref());
         set(&mut endpoint.status, self.status.as_ref());
         set(&mut endpoint.headers, self.headers.as_ref());
-        endpoint.updated_at = now;
+        if endpoint != before {
+            endpoint.updated_at = now;
+        }
         endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Always the same byte.
+    struct Same(u8);
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(self.0);
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_514_400_000 + 1000 * seconds)
+    }
+
+    fn new(json: &str) -> Result<NewEndpoint, InvalidField> {
+        let mut fields = Fields::parse(json)?;
+        let new = NewEndpoint::read(&mut fields)?;
+        fields.finish()?;
+        Ok(new)
+    }
+
+    fn endpoint() -> Endpoint {
+        let json = r#"{"url": "https://a.example", "enabled_events": ["a.*", "b"], "description": "d",
+            "metadata": {"k": "v"}, "headers": {"X-A": "b"}, "api_version": "2"}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        new(json).unwrap().register(&tenant, at(0), &Same(0))
+    }
+
+    fn edit(json: &str) -> EndpointEdit {
+        let mut fields = Fields::parse(json).unwrap();
+        let edit = EndpointEdit::read(&mut fields).unwrap();
+        fields.finish().unwrap();
+        edit
+    }
+
+    #[test]
+    fn a_secret_that_is_brought_along_is_taken_or_refused() {
+        let with = |secret: &str| {
+            new(&format!(r#"{{"url": "https://a.example", "enabled_events": ["*"], "secret": {secret}}}"#))
+        };
+        let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let registered = with(&format!("{text:?}")).unwrap().register(&tenant, at(0), &Same(0));
+        assert_eq!(registered.secret.reveal(), text);
+        let fresh = with("null").unwrap().register(&tenant, at(0), &Same(0));
+        assert_eq!(fresh.secret, Secret::new(&Same(0)));
+        for wrong in [r#""""#, r#""whsec_c2hvcnQ=""#, "7"] {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("`secret` must be "), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_edit_may_name_the_secret_that_there_is_and_no_other() {
+        let endpoint = endpoint();
+        let asks =
+            |secret: &str| edit(&format!(r#"{{"secret": {secret}}}"#)).asks_for_another_secret(&endpoint);
+        assert!(!asks(&format!("{:?}", endpoint.secret.reveal())));
+        assert!(!asks("null"));
+        assert!(asks(&format!("{:?}", Secret::new(&Same(1)).reveal())));
+        assert!(asks(r#""whsec_""#) && asks("7"));
+    }
+
+    #[test]
+    fn null_empties_what_can_be_empty_and_leaves_the_rest() {
+        let nulls = r#"{"url": null, "enabled_events": null, "api_version": null, "status": null, "secret": null,
+            "description": null, "metadata": null, "headers": null}"#;
+        let edited = edit(nulls).apply(endpoint(), at(1));
+        let emptied = Endpoint {
+            description: Description::default(),
+            metadata: Metadata::default(),
+            headers: CustomHeaders::default(),
+            updated_at: at(1),
+            ..endpoint()
+        };
+        assert_eq!(edited, emptied);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_sent_back_as_it_was_read_stays_as_it_was() {
+        let disabled = |disabled_reason| Endpoint {
+            status: EndpointStatus::Disabled,
+            disabled_reason,
+            health: Health { warned: true, ..Health::new(crate::HealthState::Failing, at(-9)) },
+            ..endpoint()
+        };
+        let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
+        for before in reasons.map(disabled).into_iter().chain([endpoint()]) {
+            let whole = serde_json::to_string(&crate::WholeEndpoint::from(before.clone())).unwrap();
+            let listed = serde_json::to_string(&crate::ListedEndpoint::from(before.clone())).unwrap();
+            for read in [whole, listed] {
+                let read = read.replace(r#""livemode":true,"#, "");
+                assert_eq!(edit(&read).apply(before.clone(), at(1)), before, "{read}");
+            }
+        }
+        let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), at(1));
+        assert_eq!((enabled.disabled_reason, enabled.updated_at), (None, at(1)));
     }
 }

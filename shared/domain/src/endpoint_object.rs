@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{CustomHeaders, Endpoint};
+use crate::{CustomHeaders, Endpoint, EndpointId};
 
 /// The endpoint as who asks for it sees it: with the values of its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,6 +24,34 @@ pub struct ListedEndpoint {
     #[serde(flatten)]
     endpoint: Endpoint,
     header_names: Vec<String>,
+}
+
+impl ListedEndpoint {
+    /// Which endpoint it is.
+    pub fn id(&self) -> EndpointId {
+        self.endpoint.id
+    }
+}
+
+/// The endpoint as who asks for it sees it: whole, or without the values of its headers, which are often credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum ShownEndpoint {
+    /// To those who may read secrets.
+    Whole(WholeEndpoint),
+    /// To others.
+    WithoutHeaderValues(ListedEndpoint),
+}
+
+impl ShownEndpoint {
+    /// The endpoint as those see it who may, or may not, read secrets.
+    pub fn to_those_who(may_read_secrets: bool, endpoint: Endpoint) -> Self {
+        if may_read_secrets {
+            Self::Whole(endpoint.into())
+        } else {
+            Self::WithoutHeaderValues(endpoint.into())
+        }
+    }
 }
 
 impl From<Endpoint> for ListedEndpoint {

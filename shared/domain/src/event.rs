@@ -86,7 +86,7 @@ impl EventRequest {
     fn require_key(&self) -> Result<(), Invalid> {
         if self.idempotency_key.as_ref().is_some_and(|key| key.as_str().is_empty()) {
             return Err(Invalid::because(
-                "has an empty `idempotency_key`; give each event a key of its own, or leave the field out",
+                "must not be empty: give each event a key of its own, or leave the field out",
             ));
         }
         Ok(())
@@ -98,9 +98,9 @@ impl FromJson for EventRequest {
         let read = || {
             let mut fields = Fields::parse(json.get())?;
             let request = Self {
-                id: fields.nullable("id")?.flatten(),
-                idempotency_key: fields.nullable("idempotency_key")?.flatten(),
-                requested_by: fields.nullable("requested_by")?.flatten(),
+                id: fields.optional("id")?,
+                idempotency_key: fields.optional("idempotency_key")?,
+                requested_by: fields.optional("requested_by")?,
             };
             fields.finish()?;
             Ok(request)
@@ -143,27 +143,27 @@ impl EventDraft {
         let event_type = fields.required("type")?;
         let data: EventData = fields.required("data")?;
         let api_version = fields.optional("api_version")?.unwrap_or_default();
-        let mut object_type = fields.nullable("object_type")?.flatten();
-        let mut object_id = fields.nullable("object_id")?.flatten();
+        let mut object_type = fields.optional("object_type")?;
+        let mut object_id = fields.optional("object_id")?;
         if object_type.is_none() || object_id.is_none() {
             let described = DescribedObject::of(data.as_json());
             object_type = object_type.or_else(|| described.object_type());
             object_id = object_id.or_else(|| described.id());
         }
-        let metadata = fields.nullable::<M>("metadata")?.flatten();
+        let metadata = fields.optional::<M>("metadata")?;
         Ok(Self {
             event_type,
             api_version,
             object_type,
             object_id,
-            request: fields.nullable("request")?.flatten().unwrap_or_default(),
+            request: fields.optional("request")?.unwrap_or_default(),
             metadata: metadata.map(M::into).unwrap_or_default(),
             data,
         })
     }
 
     fn require_key(&self) -> Result<(), InvalidField> {
-        let wrong = |reason| InvalidField::Field { param: "request".to_owned(), reason };
+        let wrong = |reason| InvalidField::Field { param: "request.idempotency_key".to_owned(), reason };
         self.request.require_key().map_err(wrong)
     }
 
@@ -415,7 +415,7 @@ mod tests {
         let error =
             EventMessage::parse(&message(r#"{"type":"a","data":{},"request":{"idempotency_key":""}}"#));
         let error = error.unwrap_err().to_string();
-        assert!(error.starts_with("`request` has an empty `idempotency_key`"), "{error}");
+        assert!(error.starts_with("`request.idempotency_key` must not be empty"), "{error}");
         let mut fields = Fields::parse(r#"{"type":"a","data":{},"request":{"idempotency_key":""}}"#).unwrap();
         assert_eq!(EventDraft::read(&mut fields).unwrap_err().to_string(), error);
     }

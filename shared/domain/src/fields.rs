@@ -17,7 +17,7 @@ pub enum InvalidField {
     /// It is no JSON at all, or no object; the reason has the position.
     #[error("{0}")]
     Malformed(String),
-    /// One field is wrong, missing, given twice or not known.
+    /// One field is wrong, or given twice.
     #[error("`{param}` {reason}")]
     Field {
         /// The field's name.
@@ -25,6 +25,24 @@ pub enum InvalidField {
         /// The end of the sentence that begins with the name.
         reason: Invalid,
     },
+    /// A field is needed, and missing or `null`.
+    #[error("`{param}` is required")]
+    Missing {
+        /// The field's name.
+        param: String,
+    },
+    /// There is no such field.
+    #[error("`{param}` is not a field that can be given here; there {}", known_fields(.known))]
+    Unknown {
+        /// The name given.
+        param: String,
+        /// The fields that there are.
+        known: Vec<&'static str>,
+    },
+}
+
+fn known_fields(known: &[&str]) -> String {
+    if known.is_empty() { "are none".to_owned() } else { format!("are: {}", known.join(", ")) }
 }
 
 impl InvalidField {
@@ -41,22 +59,18 @@ pub trait FromJson: Sized {
 
 impl<T: FromStr<Err = Invalid>> FromJson for T {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        if !json.get().starts_with('"') {
-            return Err(Invalid::because("must be a string"));
-        }
-        require_unicode(json.get())?;
-        let text: Cow<'_, str> =
-            serde_json::from_str(json.get()).map_err(|_| Invalid::because("must be a string"))?;
-        text.parse()
+        text_of(json)?.parse()
     }
 }
 
-struct Nullable<T>(Option<T>);
-
-impl<T: FromJson> FromJson for Nullable<T> {
-    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        Ok(Self(if json.get() == "null" { None } else { Some(T::from_json(json)?) }))
-    }
+/// The text of a JSON string.
+pub(crate) fn text_of(json: &RawValue) -> Result<Cow<'_, str>, Invalid> {
+    let text: Result<TextOrName<'_>, _> = serde_json::from_str(json.get());
+    text.map(|TextOrName(text)| text).map_err(|error| {
+        let is_a_string = !error.is_data();
+        let half = require_unicode(json.get()).err().filter(|_| is_a_string);
+        half.unwrap_or_else(|| Invalid::because("must be a string"))
+    })
 }
 
 /// `true` or `false`; `false` where nobody said.
@@ -84,34 +98,34 @@ impl<'a> Fields<'a> {
     /// Takes the text of a JSON object apart. A field that stands in it twice is refused.
     pub fn parse(json: &'a str) -> Result<Self, InvalidField> {
         let Pairs(unread) = serde_json::from_str(json).map_err(|error| malformed(&error))?;
-        let mut names: Vec<&str> = unread.iter().map(|(name, _)| name.as_ref()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(InvalidField::of(twice[0], Invalid::because("is given twice")));
+        if let Some(name) = twice(&unread) {
+            return Err(InvalidField::of(name, Invalid::because("is given twice")));
         }
         Ok(Self { unread, known: Vec::new() })
     }
 
-    /// Reads a field that must be there.
+    /// Reads a field that must be there, and not be `null`.
     pub fn required<T: FromJson>(&mut self, name: &'static str) -> Result<T, InvalidField> {
-        self.optional(name)?.ok_or_else(|| InvalidField::of(name, Invalid::because("is required")))
+        self.optional(name)?.ok_or_else(|| InvalidField::Missing { param: name.to_owned() })
     }
 
-    /// Reads a field that may be missing.
+    /// Reads a field that may be missing or, which means the same, `null`.
     pub fn optional<T: FromJson>(&mut self, name: &'static str) -> Result<Option<T>, InvalidField> {
-        self.take(name)
-            .map(|json| T::from_json(json).map_err(|reason| InvalidField::of(name, reason)))
-            .transpose()
+        self.nullable(name).map(Option::flatten)
     }
 
-    /// Reads a field that may be missing (`None`) or `null` (`Some(None)`).
+    /// Reads a field of which it matters whether it is missing (`None`) or `null` (`Some(None)`).
     pub fn nullable<T: FromJson>(&mut self, name: &'static str) -> Result<Option<Option<T>>, InvalidField> {
-        self.optional::<Nullable<T>>(name).map(|given| given.map(|Nullable(value)| value))
+        let read = |json: &RawValue| match json.get() {
+            "null" => Ok(None),
+            _ => T::from_json(json).map(Some).map_err(|reason| InvalidField::of(name, reason)),
+        };
+        self.take(name).map(read).transpose()
     }
 
     /// Takes an object apart that must be there.
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, InvalidField> {
-        let json = self.take(name).ok_or_else(|| InvalidField::of(name, Invalid::because("is required")))?;
+        let json = self.take(name).ok_or_else(|| InvalidField::Missing { param: name.to_owned() })?;
         require_object(json).map_err(|reason| InvalidField::of(name, reason))?;
         Self::parse(json.get())
     }
@@ -127,11 +141,7 @@ impl<'a> Fields<'a> {
     pub fn finish(self) -> Result<(), InvalidField> {
         match self.unread.first() {
             None => Ok(()),
-            Some((name, _)) => {
-                let known = self.known.join(", ");
-                let reason = format!("is not a field that can be given here; there are: {known}");
-                Err(InvalidField::of(name, Invalid(reason)))
-            }
+            Some((name, _)) => Err(InvalidField::Unknown { param: name.to_string(), known: self.known }),
         }
     }
 
@@ -166,7 +176,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
+                while let Some((TextOrName(name), value)) = map.next_entry()? {
                     pairs.push((name, value));
                 }
                 Ok(Pairs(pairs))
@@ -177,9 +187,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// A field's name: borrowed unless it holds escapes.
+/// A text, or a field's name: borrowed unless it holds escapes.
 #[derive(Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+struct TextOrName<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Refuses what is no object.
 pub(crate) fn require_object(json: &RawValue) -> Result<(), Invalid> {
@@ -188,13 +198,22 @@ pub(crate) fn require_object(json: &RawValue) -> Result<(), Invalid> {
 
 /// The fields of an object as pairs, for values whose names are the sender's own.
 pub(crate) fn pairs(json: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Invalid> {
-    match Fields::parse(json.get()) {
-        Ok(fields) => Ok(fields.unread),
-        Err(InvalidField::Field { param, .. }) => {
-            Err(Invalid::because(format!("has the key {param:?} twice")))
-        }
-        Err(InvalidField::Malformed(_)) => Err(Invalid::because("must be an object")),
+    require_object(json)?;
+    let Pairs(pairs) = serde_json::from_str(json.get()).map_err(|_| {
+        let half = require_unicode(json.get()).err();
+        half.unwrap_or_else(|| Invalid::because("has a key that is not Unicode text"))
+    })?;
+    match twice(&pairs) {
+        None => Ok(pairs),
+        Some(name) => Err(Invalid::because(format!("has the key {name:?} twice"))),
     }
+}
+
+/// A name that stands before two of these values.
+fn twice<'p>(pairs: &'p [(Cow<'_, str>, &RawValue)]) -> Option<&'p str> {
+    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 #[cfg(test)]
@@ -227,6 +246,32 @@ mod tests {
             r#"{"descripton": ""}"#,
             "`descripton` is not a field that can be given here; there are: description",
         );
+        check(r#"{"\ud83d!": 1}"#, "not valid JSON: unexpected end of hex escape at line 1 column 9");
+        let nothing = Fields::parse(r#"{"a": 1}"#).unwrap().finish().unwrap_err().to_string();
+        assert_eq!(nothing, "`a` is not a field that can be given here; there are none");
+    }
+
+    #[test]
+    fn an_object_with_a_broken_key_is_not_called_none() {
+        let check = |json: &str, reason: &str| {
+            let json = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(pairs(&json).unwrap_err().0, reason);
+        };
+        check(
+            r#"{"a\ud83d": 1}"#,
+            "must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+        );
+        check("[]", "must be an object");
+        check("7", "must be an object");
+        check(r#"{"a": 1, "a": 2}"#, "has the key \"a\" twice");
+    }
+
+    #[test]
+    fn a_required_field_is_missing_where_it_is_null() {
+        for json in ["{}", r#"{"description": null}"#] {
+            let error = Fields::parse(json).unwrap().required::<Description>("description").unwrap_err();
+            assert_eq!(error.to_string(), "`description` is required");
+        }
     }
 
     #[test]

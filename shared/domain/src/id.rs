@@ -85,6 +85,11 @@ impl EndpointId {
     pub fn new(at: Timestamp, random: &dyn Random) -> Self {
         Self(timed(at, random))
     }
+
+    /// When the endpoint was registered.
+    pub fn at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
 }
 
 /// The id of an event: `evt_` and 48 bits of milliseconds, 16 bits of [`Partition`], 64 random bits. It

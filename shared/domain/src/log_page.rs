@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{Age, Window};
+use crate::room::Room;
+use crate::{Age, PageTooLarge, Window};
 
-/// The most bytes of JSON on one page. Lambda answers 6 MB at most.
-const MAX_BYTES: usize = 4_000_000;
 /// The most events that a list looks at for one page, whether they match or not.
 pub const MAX_LOOKED_AT: usize = 2_000;
 
@@ -13,14 +12,14 @@ impl<Id> Window<Id> {
     /// Which way a list that has the newest first has to be read for this part of it.
     pub fn age(&self) -> Age {
         match self {
-            Self::Page { .. } | Self::After { .. } => Age::NewestFirst,
+            Self::First { .. } | Self::Page { .. } | Self::After { .. } => Age::NewestFirst,
             Self::Before { .. } => Age::OldestFirst,
         }
     }
 }
 
-/// A part of a list. A page may have fewer entries than were asked for though there are more: one request looks at a
-/// bounded number of events.
+/// A part of a list. It may have fewer entries than were asked for though there are more: one request looks at a bounded
+/// number of events, and one answer has a bounded size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogPage<Id, T> {
     /// The entries, the newest first.
@@ -38,7 +37,8 @@ pub struct LogPageBuilder<Id, T> {
     look_at_most: usize,
     skipped: usize,
     looked_at: usize,
-    bytes: usize,
+    room: Room,
+    overflows: bool,
     list: Vec<T>,
     last: Option<Id>,
     has_more: bool,
@@ -52,7 +52,8 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
             look_at_most,
             skipped: 0,
             looked_at: 0,
-            bytes: 0,
+            room: Room::default(),
+            overflows: false,
             list: Vec::new(),
             last: None,
             has_more: false,
@@ -80,29 +81,37 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         self.has_more = self.looked_at >= self.look_at_most;
     }
 
-    /// Takes an entry with so many bytes of JSON, or finds that the page is full without it.
+    /// Takes an entry with so many bytes in the answer, or finds that the page is full without it.
     pub fn offer(&mut self, id: Id, bytes: usize, entry: impl FnOnce() -> T) {
-        let fits = self.list.len() < self.window.limit()
-            && (self.list.is_empty() || self.bytes.saturating_add(bytes) <= MAX_BYTES);
-        if self.is_complete() || !fits {
-            self.has_more = true;
+        if self.is_complete() {
             return;
         }
-        self.last = Some(id);
         if self.skipped < self.window.skip() {
+            self.last = Some(id);
             self.skipped += 1;
-        } else {
-            self.bytes = self.bytes.saturating_add(bytes);
+            return;
+        }
+        if self.list.len() >= self.window.limit() {
+            self.has_more = true;
+        } else if self.room.take(bytes) {
+            self.last = Some(id);
             self.list.push(entry());
+        } else {
+            self.overflows = true;
+            self.has_more = true;
         }
     }
 
-    /// The page.
-    pub fn finish(mut self) -> LogPage<Id, T> {
+    /// The page. A numbered one with more than an answer can hold is refused; any other ends early.
+    pub fn finish(mut self) -> Result<LogPage<Id, T>, PageTooLarge> {
+        if self.overflows && matches!(self.window, Window::Page { .. }) {
+            return Err(PageTooLarge { fitting: self.room.fitting() });
+        }
         if self.window.age() == Age::OldestFirst {
             self.list.reverse();
         }
-        LogPage { list: self.list, has_more: self.has_more, next_cursor: self.last.filter(|_| self.has_more) }
+        let next_cursor = self.last.filter(|_| self.has_more);
+        Ok(LogPage { list: self.list, has_more: self.has_more, next_cursor })
     }
 }
 
@@ -117,7 +126,7 @@ mod tests {
     fn page(list: &[u32], window: Window<u32>) -> LogPage<u32, u32> {
         let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
         let beyond = |id: &&u32| match window {
-            Window::Page { .. } => true,
+            Window::First { .. } | Window::Page { .. } => true,
             Window::After { id: cursor, .. } => **id < cursor,
             Window::Before { id: cursor, .. } => **id > cursor,
         };
@@ -135,7 +144,7 @@ mod tests {
             }
             builder.pass(id);
         }
-        builder.finish()
+        builder.finish().unwrap()
     }
 
     proptest! {
@@ -146,7 +155,7 @@ mod tests {
             limit in 1_usize..9,
         ) {
             let expected: Vec<u32> = ids.iter().rev().filter(|id| **id % 2 == 0).copied().collect();
-            let (mut window, mut seen) = (Window::Page { number: 1, size: limit }, Vec::new());
+            let (mut window, mut seen) = (Window::First { limit }, Vec::new());
             let mut arriving = arriving.into_iter();
             loop {
                 let list: Vec<u32> = ids.iter().copied().collect();
@@ -187,13 +196,20 @@ mod tests {
 
     #[test]
     fn a_page_ends_where_it_becomes_too_large_or_the_search_too_long() {
-        let window = Window::Page { number: 1, size: 100 };
-        let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
-        for id in 0..5 {
-            builder.offer(id, 1_500_000, || id);
-        }
-        let page = builder.finish();
-        assert_eq!((page.list, page.has_more, page.next_cursor), (vec![0, 1], true, Some(1)));
+        let offered = |window| {
+            let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
+            for id in 0..5 {
+                builder.offer(id, 1_500_000, || id);
+            }
+            builder.finish()
+        };
+        let window = Window::First { limit: 100 };
+        let page = offered(window).unwrap();
+        assert_eq!((page.list, page.has_more, page.next_cursor), (vec![0, 1, 2, 3], true, Some(3)));
+        let numbered = |number, size| offered(Window::Page { number, size });
+        assert_eq!(numbered(1, 100), Err(PageTooLarge { fitting: 4 }));
+        assert_eq!(numbered(1, 4).unwrap().list.len(), 4);
+        assert_eq!(numbered(2, 4).unwrap().list, [4]);
 
         let mut builder: LogPageBuilder<usize, ()> = LogPageBuilder::new(window, MAX_LOOKED_AT);
         let looked_at = (0..).take_while(|id| {
@@ -201,7 +217,7 @@ mod tests {
             !builder.is_complete()
         });
         assert_eq!(looked_at.count() + 1, MAX_LOOKED_AT);
-        let page = builder.finish();
+        let page = builder.finish().unwrap();
         assert_eq!((page.list.len(), page.next_cursor), (0, Some(MAX_LOOKED_AT - 1)));
     }
 }

@@ -98,8 +98,8 @@ impl RecoveryRequest {
     /// Reads a request's fields: `since` is required, `until` is `now` unless it is given.
     pub fn read(fields: &mut Fields<'_>, now: Timestamp) -> Result<Self, InvalidField> {
         let since = fields.required("since")?;
-        let until = fields.nullable("until")?.flatten().unwrap_or(now);
-        let scope = fields.nullable("scope")?.flatten().unwrap_or_default();
+        let until = fields.optional("until")?.unwrap_or(now);
+        let scope = fields.optional("scope")?.unwrap_or_default();
         let Flag(dry_run) = fields.optional("dry_run")?.unwrap_or_default();
         if until <= since {
             let reason =

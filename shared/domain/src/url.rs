@@ -79,7 +79,9 @@ impl FromStr for WebhookUrl {
         // The standard drops empty credentials, so they have to be looked for in the text.
         let authority = after_scheme[3..].split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
-            return refuse("must not contain a user name or password; verify the signature instead");
+            return refuse(
+                "must not contain a user name or password; give `headers` with an `Authorization` instead",
+            );
         }
         if parsed.fragment().is_some() {
             return refuse("must not contain a fragment (#…), which is never sent");

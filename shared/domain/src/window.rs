@@ -3,6 +3,11 @@
 /// Which part of an ordered list to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window<Id> {
+    /// The first `limit` entries, of a list that is gone on with by cursor.
+    First {
+        /// The most entries to answer.
+        limit: usize,
+    },
     /// A numbered page; the first is 1.
     Page {
         /// The page's number.
@@ -31,7 +36,7 @@ impl<Id> Window<Id> {
     pub fn limit(&self) -> usize {
         match self {
             Self::Page { size, .. } => *size,
-            Self::After { limit, .. } | Self::Before { limit, .. } => *limit,
+            Self::First { limit } | Self::After { limit, .. } | Self::Before { limit, .. } => *limit,
         }
     }
 
@@ -39,7 +44,7 @@ impl<Id> Window<Id> {
     pub fn skip(&self) -> usize {
         match self {
             Self::Page { number, size } => number.saturating_sub(1).saturating_mul(*size),
-            Self::After { .. } | Self::Before { .. } => 0,
+            Self::First { .. } | Self::After { .. } | Self::Before { .. } => 0,
         }
     }
 }

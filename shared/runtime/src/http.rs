@@ -41,8 +41,8 @@ where
             let started = Instant::now();
             let answer = AssertUnwindSafe(async { handler(app, request).await }).catch_unwind();
             let answer = match timeout(time, answer).await {
-                Ok(answer) => answer.unwrap_or_else(|panic| Err(Problem::Internal(describe(&*panic).into()))),
-                Err(elapsed) => Err(Problem::Unavailable(Box::new(elapsed))),
+                Ok(answer) => answer.unwrap_or_else(|panic| Err(Problem::internal(describe(&*panic)))),
+                Err(elapsed) => Err(Problem::unavailable(elapsed)),
             };
             let response = answer.unwrap_or_else(|problem| problem.into_response(&id));
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

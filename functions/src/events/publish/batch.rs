@@ -1,19 +1,23 @@
 //! Many events at once, each accepted or refused on its own.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
-use posthorn_api::{Problem, Request, Response, accepted};
-use posthorn_domain::{Event, EventDraft, Fields, FromJson, Invalid, Page, ShortText, Tenant};
+use posthorn_api::{Code, Problem, ProblemBody, Request, Response, accepted, read_fields};
+use posthorn_domain::{EventDraft, FromJson, Invalid, Page, ShortText, Tenant, bytes_in_answer};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::echo::Echo;
+use super::idempotency::reused;
 use super::publication::{self, Publication};
-use super::{App, idempotency_key};
+use super::{App, idempotency_key, read};
 
 /// The most events in a batch.
 const MAX_EVENTS: usize = 100;
 /// The most bytes in a batch's body: 4 MiB. API Gateway hands Lambda at most 6 MB, with every quote escaped.
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// The most bytes of a batch that its answer repeats. The answer has 6 MB at most, and a hundred refusals take a quarter.
+const MAX_ECHOED_BYTES: usize = 4_500_000;
 
 /// The `events` of a batch, not yet looked at.
 struct Batch(Vec<Box<RawValue>>);
@@ -33,16 +37,26 @@ impl FromJson for Batch {
 }
 
 /// What became of one event of a batch.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 #[serde(untagged)]
-enum Outcome<Refusal> {
+enum Outcome {
     Accepted {
         status: u16,
-        event: Box<Event>,
+        event: Box<Echo>,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         replayed: bool,
     },
-    Refused(Refusal),
+    Refused(ProblemBody),
+}
+
+/// Where an event of a batch gets its outcome from.
+enum Source {
+    /// It is published, as the n-th.
+    Published(usize),
+    /// An event before it has the same key and is the same: its outcome is that of the n-th published, replayed.
+    Twin(usize),
+    /// It cannot be published.
+    Refused(Problem),
 }
 
 pub(crate) async fn publish_batch(
@@ -50,39 +64,80 @@ pub(crate) async fn publish_batch(
     tenant: &Tenant,
     request: &Request,
 ) -> Result<Response, Problem> {
-    let mut fields = Fields::parse(request.json(MAX_BATCH_BYTES)?)?;
-    let Batch(events) = fields.required("events")?;
-    fields.finish()?;
+    let json = request.json(MAX_BATCH_BYTES)?;
+    let Batch(events) = read_fields(json, tenant.mode, |fields| fields.required("events"))?;
     let common_key = idempotency_key(request)?;
-    let mut keys = HashSet::new();
     let drafts = events.iter().enumerate().map(|(n, event)| {
-        let mut draft = read(event)?;
+        let mut draft = read(event.get(), tenant)?;
         give_key(&mut draft, common_key.as_ref(), n)?;
-        match &draft.request.idempotency_key {
-            Some(key) if !keys.insert(key.as_str().to_owned()) => {
-                Err(Problem::param("request.idempotency_key", "is that of another event in this batch"))
-            }
-            _ => Ok(draft),
-        }
+        Ok(draft)
     });
-    let publications = publication::publish(app, tenant, request, drafts.collect()).await;
-    let list: Vec<_> = publications
-        .into_iter()
-        .map(|publication| match publication {
-            Ok(Publication { event, replayed }) => {
-                Outcome::Accepted { status: 202, event: Box::new(event), replayed }
-            }
-            Err(problem) => Outcome::Refused(problem.body(request.id())),
-        })
-        .collect();
+    let (sources, drafts) = tell_apart(drafts);
+    require_room(&drafts)?;
+    let publications = publication::publish(app, tenant, request, drafts.into_iter().map(Ok).collect()).await;
+    let published: Vec<Outcome> = publications.into_iter().map(|result| outcome(result, request)).collect();
+    let list = sources.into_iter().map(|source| match source {
+        Source::Published(n) => published[n].clone(),
+        Source::Twin(n) => replayed(published[n].clone()),
+        Source::Refused(problem) => Outcome::Refused(problem.body(request.id())),
+    });
+    let list: Vec<_> = list.collect();
     Ok(accepted(&Page { count: list.len(), list }))
 }
 
-fn read(event: &RawValue) -> Result<EventDraft, Problem> {
-    let mut fields = Fields::parse(event.get())?;
-    let draft = EventDraft::read(&mut fields)?;
-    fields.finish()?;
-    Ok(draft)
+fn outcome(result: Result<Publication, Problem>, request: &Request) -> Outcome {
+    match result {
+        Ok(Publication { event, replayed }) => {
+            Outcome::Accepted { status: 202, event: Box::new(event.into()), replayed }
+        }
+        Err(problem) => Outcome::Refused(problem.body(request.id())),
+    }
+}
+
+fn replayed(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Accepted { status, event, .. } => Outcome::Accepted { status, event, replayed: true },
+        Outcome::Refused(_) => outcome,
+    }
+}
+
+/// Which events are to be published, and where each event of the batch gets its outcome from.
+fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec<Source>, Vec<EventDraft>) {
+    let (mut published, mut places) = (Vec::<EventDraft>::new(), HashMap::new());
+    let sources = drafts.map(|draft| {
+        let draft = match draft {
+            Ok(draft) => draft,
+            Err(problem) => return Source::Refused(problem),
+        };
+        let n = published.len();
+        if let Some(key) = &draft.request.idempotency_key {
+            let place = *places.entry(key.as_str().to_owned()).or_insert(n);
+            if place < n {
+                let is_same = published[place].fingerprint() == draft.fingerprint();
+                return if is_same { Source::Twin(place) } else { Source::Refused(reused(key)) };
+            }
+        }
+        published.push(draft);
+        Source::Published(n)
+    });
+    (sources.collect(), published)
+}
+
+/// Refuses a batch whose answer would be too large before anything is published.
+fn require_room(drafts: &[EventDraft]) -> Result<(), Problem> {
+    let echoed = |draft: &EventDraft| {
+        let repeated = (&draft.metadata, &draft.request, &draft.object_type, &draft.object_id);
+        bytes_in_answer(&serde_json::to_string(&repeated).expect("a draft holds nothing that JSON cannot"))
+    };
+    let bytes: usize = drafts.iter().map(echoed).sum();
+    if bytes <= MAX_ECHOED_BYTES {
+        return Ok(());
+    }
+    let detail = format!(
+        "The events have {bytes} bytes besides their `data`, quotes and backslashes counted twice; a batch may have \
+         at most {MAX_ECHOED_BYTES}. Send fewer events at once."
+    );
+    Err(Problem::new(Code::BodyTooLarge, detail))
 }
 
 /// The header `Idempotency-Key` of a batch covers each of its events that has no key of its own: the n-th gets
@@ -91,7 +146,7 @@ fn give_key(draft: &mut EventDraft, common: Option<&ShortText>, n: usize) -> Res
     if let (None, Some(common)) = (&draft.request.idempotency_key, common) {
         let key = format!("{}/{n}", common.as_str()).parse();
         draft.request.idempotency_key =
-            Some(key.map_err(|invalid| Problem::param("Idempotency-Key", invalid))?);
+            Some(key.map_err(|invalid| Problem::header("Idempotency-Key", invalid))?);
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable as _};
-use posthorn_api::Problem;
-use posthorn_domain::{Event, Tenant};
+use posthorn_api::{Code, Problem};
+use posthorn_domain::{Event, ShortText, Tenant};
 use posthorn_storage::{Claim, Claimed};
 
 use super::App;
@@ -35,11 +35,7 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
     };
     match app.idempotency.claim(tenant, key.as_str(), &claim, app.clock.now()).await? {
         Claimed::Now | Claimed::Again => Ok(Standing { event, sent: false, replayed: false }),
-        Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(Problem::Conflict(format!(
-            "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new \
-             event, and repeat a request exactly as it was.",
-            key.as_str()
-        ))),
+        Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(reused(&key)),
         Claimed::Before(theirs) => {
             event.id = theirs.event_id;
             event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
@@ -48,6 +44,16 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
             Ok(Standing { event, sent, replayed: true })
         }
     }
+}
+
+/// The key stands for another event.
+pub(crate) fn reused(key: &ShortText) -> Problem {
+    let detail = format!(
+        "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new event, \
+         and repeat a request exactly as it was.",
+        key.as_str()
+    );
+    Problem::new(Code::IdempotencyKeyReused, detail)
 }
 
 /// Remembers that the event of a key is on its queue. Where that fails, a repeated request sends the event again, under

@@ -1,13 +1,14 @@
 //! `POST /api/events` and `POST /api/events/batch`: accepts events.
 
 mod batch;
+mod echo;
 mod idempotency;
 mod publication;
 
 use std::sync::Arc;
 
-use posthorn_api::{Access, Problem, Request, Response, accepted, replayed};
-use posthorn_domain::{Clock, EventDraft, Random, Scope, ShortText, Tenant};
+use posthorn_api::{Access, Problem, Request, Response, accepted, read_fields, replayed};
+use posthorn_domain::{Clock, EventDraft, MAX_EVENT_BYTES, Random, Scope, ShortText, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EventOutbox, IdempotencyKeys};
 
@@ -40,19 +41,27 @@ async fn publish(app: Arc<App>, request: Request) -> Result<Response, Problem> {
 }
 
 async fn publish_one(app: &App, tenant: &Tenant, request: &Request) -> Result<Response, Problem> {
-    let mut draft = request.fields(EventDraft::read)?;
-    if draft.request.idempotency_key.is_none() {
-        draft.request.idempotency_key = idempotency_key(request)?;
-    }
+    let mut draft = read(request.json(MAX_EVENT_BYTES)?, tenant)?;
+    let key = idempotency_key(request)?;
+    draft.request.idempotency_key = draft.request.idempotency_key.or(key);
     let publications = publication::publish(app, tenant, request, vec![Ok(draft)]).await;
     let publication = publications.into_iter().next().expect("there is one for each draft")?;
     Ok(if publication.replayed { replayed(&publication.event) } else { accepted(&publication.event) })
 }
 
+/// An event to publish.
+fn read(json: &str, tenant: &Tenant) -> Result<EventDraft, Problem> {
+    read_fields(json, tenant.mode, EventDraft::read)
+}
+
 /// The header `Idempotency-Key`.
 fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
-    let key = request
-        .header("Idempotency-Key")?
-        .map(|key| key.parse().map_err(|invalid| Problem::param("Idempotency-Key", invalid)));
-    key.transpose()
+    let key = |text: &str| match text {
+        "" => Err(Problem::header("Idempotency-Key", EMPTY_KEY)),
+        _ => text.parse().map_err(|invalid| Problem::header("Idempotency-Key", invalid)),
+    };
+    request.header("Idempotency-Key")?.map(key).transpose()
 }
+
+/// An empty key would stand for all events that a publisher forgot to give one.
+const EMPTY_KEY: &str = "must not be empty: give each event a key of its own, or leave it out";

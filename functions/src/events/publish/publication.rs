@@ -1,7 +1,7 @@
 //! From what a publisher says to an event on the queue.
 
 use futures::future::join_all;
-use posthorn_api::{Problem, Request};
+use posthorn_api::{Code, Problem, Request};
 use posthorn_domain::{Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Partition, Tenant};
 
 use super::App;
@@ -55,9 +55,10 @@ fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) 
     let event = draft.accept(tenant.mode, id);
     let size = event.to_json().len();
     if size > MAX_EVENT_BYTES {
-        return Err(Problem::TooLarge(format!(
+        let detail = format!(
             "The event has {size} bytes as it would be delivered; it may have at most {MAX_EVENT_BYTES}."
-        )));
+        );
+        return Err(Problem::new(Code::EventTooLarge, detail));
     }
     Ok(event)
 }

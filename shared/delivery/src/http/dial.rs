@@ -45,7 +45,7 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     /// `tls` says whom it trusts.
-    pub(crate) fn new(names: GuardedResolver, tls: ClientConfig) -> Self {
+    pub(crate) fn new(names: GuardedResolver, tls: &ClientConfig) -> Self {
         let speaking = |protocols: &[&[u8]]| {
             let mut tls = tls.clone();
             tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn only_http_1_1_that_does_not_say_close_is_used_again() {
         let check = |head: &str, may| {
-            assert_eq!(Head::parse(head.as_bytes()).unwrap().may_be_reused, may, "{head:?}")
+            assert_eq!(Head::parse(head.as_bytes()).unwrap().may_be_reused, may, "{head:?}");
         };
         check("HTTP/1.1 200 OK\r\n\r\n", true);
         check("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n", true);

@@ -131,7 +131,7 @@ impl Exchange {
                 return Poll::Ready(());
             }
             // A receiver may take no more of the request before it is rid of its answer.
-            while self.received.len() <= MAX_BODY_BYTES && ready_bytes(self.poll_receive(context)) {}
+            while self.received.len() <= MAX_BODY_BYTES && has_bytes(&self.poll_receive(context)) {}
             Poll::Pending
         })
         .await;
@@ -163,7 +163,7 @@ impl Exchange {
     }
 }
 
-fn ready_bytes(polled: Poll<io::Result<usize>>) -> bool {
+fn has_bytes(polled: &Poll<io::Result<usize>>) -> bool {
     matches!(polled, Poll::Ready(Ok(1..)))
 }
 

@@ -157,9 +157,15 @@ fn names_that_nobody_has_in_public_are_refused() {
         "localhost localhost. LOCALHOST:8443 a.localhost localhost.localdomain printer.local \
          printer.local. metadata.google.internal ip-10-0-0-1.ec2.internal metadata router.home.arpa \
          1.0.0.127.in-addr.arpa intranet com. router.lan wiki.corp nas.home a.onion a.alt a.test \
-         a.invalid a.example db.private example..com .example.com example.com.. . $(id).example.com \
-         a;b.example.com *.example.com a'b.com",
+         a.invalid a.example db.private",
     );
+    let host = "must have a host name that DNS and TLS can carry";
+    check(
+        host,
+        "example..com .example.com example.com.. . $(id).example.com a;b.example.com *.example.com a'b.com \
+         foo-.example.com -foo.example.com foo.-example.com",
+    );
+    check(host, &format!("{}.example.com {}com", "a".repeat(64), "a23456789.".repeat(26)));
 }
 
 #[test]

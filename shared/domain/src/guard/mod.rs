@@ -60,7 +60,13 @@ impl Guard {
     /// Refuses what is no name of a host, and names that nobody has on the public internet, unless there are networks
     /// besides it.
     fn check_name(&self, name: &str) -> Result<(), Invalid> {
-        if names::is_public(name) || (!self.allowed_networks.are_none() && names::is_host(name)) {
+        if !names::is_host(name) {
+            return Err(Invalid::because(format!(
+                "must have a host name that DNS and TLS can carry: parts of 1 to 63 letters, digits, underscores, and \
+                 hyphens between them, not {name:?}"
+            )));
+        }
+        if names::is_public(name) || !self.allowed_networks.are_none() {
             return Ok(());
         }
         Err(Invalid::because(format!("must have a public host name, such as example.com, not {name:?}")))

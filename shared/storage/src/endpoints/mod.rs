@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem, Update};
 use backon::{ExponentialBuilder, Retryable as _};
-use posthorn_domain::{DisabledReason, Endpoint, EndpointId, EndpointStatus, Health, Tenant};
+use posthorn_domain::{
+    DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Tenant,
+};
 
 use crate::error::canceled_at;
 use crate::{SecretsKey, StorageError, Written};
-use row::{EndpointRow, META, sort_key};
+use row::{EndpointRow, META, OutlineRow, sort_key};
 use seal::Seal;
 
 /// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
@@ -84,6 +86,48 @@ impl EndpointStore {
         while let Some(item) = pages.next().await {
             let item = item.map_err(StorageError::from_call("Query"))?;
             endpoints.push(self.open(item, tenant).await?.endpoint);
+        }
+        Ok(endpoints)
+    }
+
+    /// What all endpoints of the tenant are sorted and filtered by, in no order. Reads as many rows as there are endpoints,
+    /// but fetches little of each.
+    pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
+            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
+            .projection_expression("sk, updated_at, #url, #status")
+            .expression_attribute_names("#url", "url")
+            .expression_attribute_names("#status", "status")
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut outlines = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(StorageError::from_call("Query"))?;
+            outlines.push(OutlineRow::read(item, tenant)?);
+        }
+        Ok(outlines)
+    }
+
+    /// These endpoints, 100 at most, in no order; those that the tenant has not are left out.
+    pub async fn get_all(&self, tenant: &Tenant, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StorageError> {
+        let keys = ids.iter().map(|id| key(tenant, &sort_key(*id))).collect();
+        let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut left = HashMap::from([(self.table.clone(), rows.expect("the keys are set"))]);
+        let mut endpoints = Vec::new();
+        while !left.is_empty() {
+            let answer = self.client.batch_get_item().set_request_items(Some(left)).send().await;
+            let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
+            for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                endpoints.push(self.open(item, tenant).await?.endpoint);
+            }
+            left = answer.unprocessed_keys.unwrap_or_default();
         }
         Ok(endpoints)
     }

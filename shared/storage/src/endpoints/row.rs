@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, FailedOn, FromJson, Health, Invalid, KeptMetadata,
-    Reach, RetiredSecret, Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, FailedOn, FromJson, Health, Invalid,
+    KeptMetadata, Reach, RetiredSecret, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,34 @@ pub(super) struct EndpointRow {
     reach_since: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reach_former: Vec<String>,
+}
+
+/// Those attributes of the row that lists sort and filter by.
+#[derive(Deserialize)]
+pub(super) struct OutlineRow {
+    sk: String,
+    updated_at: i64,
+    url: String,
+    status: String,
+}
+
+impl OutlineRow {
+    pub(super) fn read(
+        item: HashMap<String, AttributeValue>,
+        tenant: &Tenant,
+    ) -> Result<EndpointOutline, StorageError> {
+        let row: Self = serde_dynamo::from_item(item)
+            .map_err(|error| StorageError::corrupt(&format!("{tenant}/{PREFIX}…"), error))?;
+        let outline = || {
+            Ok(EndpointOutline {
+                id: row.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
+                updated_at: Timestamp::from_millis(row.updated_at),
+                status: row.status.parse()?,
+                url: row.url.clone(),
+            })
+        };
+        outline().map_err(|reason: Invalid| StorageError::corrupt(&row.sk, reason))
+    }
 }
 
 /// An entry of `retired_secrets`.

@@ -1,0 +1,154 @@
+//! What went wrong, for machines.
+
+use http::StatusCode;
+use serde::{Serialize, Serializer};
+use strum::{EnumMessage, IntoStaticStr, VariantArray};
+
+/// The `code` of a problem: one for each thing that a client can do about it. It prints in snake_case. What stands above each
+/// is what to do, as docs/API.md has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumMessage, VariantArray)]
+#[strum(serialize_all = "snake_case")]
+pub enum Code {
+    /// Send one JSON object. `detail` says where the text stops being one.
+    MalformedBody,
+    /// Add the field that `param` names.
+    MissingField,
+    /// Change the value of the field that `param` names.
+    InvalidField,
+    /// Leave out the field that `param` names, or correct its name.
+    UnknownField,
+    /// Leave `secret` out of the update, and replace it with `POST …/secret/rotate`.
+    SecretNotEditable,
+    /// Add a query parameter that `detail` names.
+    MissingParameter,
+    /// Change the value of the query parameter that `param` names.
+    InvalidParameter,
+    /// Leave out the query parameter that `param` names, or correct its name.
+    UnknownParameter,
+    /// Begin the list again, and go on with the `next_cursor` of each answer.
+    UnknownCursor,
+    /// Ask for the `pageSize` that `detail` names, or page with `starting_after`.
+    PageTooLarge,
+    /// Change the value of the header that `param` names, or leave it out.
+    InvalidHeader,
+    /// Send an API key: `Authorization: Bearer …`.
+    MissingApiKey,
+    /// Use another API key. This one is unknown, expired or revoked.
+    UnknownApiKey,
+    /// Use an API key that has the scope which `detail` names.
+    MissingScope,
+    /// Use an API key of the other mode, or leave out `livemode`.
+    WrongMode,
+    /// Correct the path. `GET /api/openapi.json` lists the routes.
+    UnknownRoute,
+    /// Check the endpoint's id, and the account and mode of the API key.
+    EndpointNotFound,
+    /// Check the event's id, and the account and mode of the API key. Retry if the event is seconds old.
+    EventNotFound,
+    /// Check the attempt's id, and the account and mode of the API key.
+    AttemptNotFound,
+    /// Send the event with a recovery of the endpoint, with the scope `missing`.
+    DeliveryNotFound,
+    /// Check the recovery's id and its endpoint's.
+    RecoveryNotFound,
+    /// Use a method that the header `Allow` names.
+    MethodNotAllowed,
+    /// Read the endpoint again, then repeat the request.
+    ConcurrentEdit,
+    /// Delete an endpoint first, or raise the limit (the parameter `MaxEndpoints`).
+    EndpointLimitReached,
+    /// Set the endpoint's `status` to `enabled` first.
+    EndpointDisabled,
+    /// Nothing. The endpoint was deleted.
+    EndpointDeleted,
+    /// Use a new key for a new event. Repeat a request exactly as it was.
+    IdempotencyKeyReused,
+    /// Nothing. This event was sent to this endpoint by hand as often as it may be.
+    RetryLimitReached,
+    /// Wait until a replaced secret expires, or send `expire_now`.
+    SecretLimitReached,
+    /// Send a smaller body, or fewer events at once.
+    BodyTooLarge,
+    /// Send a smaller event: reference large data instead of including it.
+    EventTooLarge,
+    /// Send JSON, with `Content-Type: application/json`.
+    UnsupportedMediaType,
+    /// Send the body uncompressed, without `Content-Encoding`.
+    UnsupportedEncoding,
+    /// Report it with the request's id. Repeat a publication only under an idempotency key.
+    InternalError,
+    /// Repeat the request a little later; a publication only under an idempotency key.
+    Unavailable,
+}
+
+impl Code {
+    /// Every code, in the order of their statuses.
+    pub const ALL: &[Self] = Self::VARIANTS;
+
+    /// The code as text.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    /// What a client can do about it, in one or two sentences.
+    pub fn advice(self) -> &'static str {
+        self.get_documentation().expect("each variant has a comment, or the compiler warns")
+    }
+
+    /// The status of answers with this code.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::MalformedBody
+            | Self::MissingField
+            | Self::InvalidField
+            | Self::UnknownField
+            | Self::SecretNotEditable
+            | Self::MissingParameter
+            | Self::InvalidParameter
+            | Self::UnknownParameter
+            | Self::UnknownCursor
+            | Self::PageTooLarge
+            | Self::InvalidHeader => StatusCode::BAD_REQUEST,
+            Self::MissingApiKey | Self::UnknownApiKey => StatusCode::UNAUTHORIZED,
+            Self::MissingScope | Self::WrongMode => StatusCode::FORBIDDEN,
+            Self::UnknownRoute
+            | Self::EndpointNotFound
+            | Self::EventNotFound
+            | Self::AttemptNotFound
+            | Self::DeliveryNotFound
+            | Self::RecoveryNotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::ConcurrentEdit
+            | Self::EndpointLimitReached
+            | Self::EndpointDisabled
+            | Self::EndpointDeleted
+            | Self::IdempotencyKeyReused
+            | Self::RetryLimitReached
+            | Self::SecretLimitReached => StatusCode::CONFLICT,
+            Self::BodyTooLarge | Self::EventTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_in_snake_case_in_the_order_of_their_statuses_and_say_what_to_do() {
+        assert_eq!(Code::IdempotencyKeyReused.as_str(), "idempotency_key_reused");
+        assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+        for code in Code::ALL {
+            assert!(code.advice().ends_with('.'), "{code:?}: {}", code.advice());
+        }
+    }
+}
