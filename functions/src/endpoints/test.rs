@@ -1,5 +1,5 @@
 //! `POST /api/webhook-endpoints/{id}/test`: sends a test event to a webhook endpoint, and to no other. A disabled one gets
-//! it, too: after an outage its owner mends it, tries it, and then enables it.
+//! it, too: after an outage its owner fixes it, tries it, and then enables it.
 
 use std::sync::Arc;
 

@@ -37,6 +37,9 @@ async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
         if edit.asks_for_another_secret(&endpoint) {
             return Err(Problem::secret_not_editable());
         }
+        if let Some(invalid) = edit.refusal(&endpoint) {
+            return Err(invalid.into());
+        }
         Ok(edit.apply(endpoint, now))
     };
     let endpoint = app.endpoints.update(tenant, id, edited).await?;

@@ -21,23 +21,26 @@ pub(super) fn refuse_pages(headers: &HeaderMap, names_key: bool) -> Result<(), P
     let header = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = header(HOST).unwrap_or_default();
     if !is_this_machine(host, names_key) {
-        return Err(refusal(&format!(
-            "for 127.0.0.1, localhost and [::1] only, and this one is for the host {host:?}"
-        )));
+        let why = format!("not for the host {host:?}. Send the request to 127.0.0.1 or localhost");
+        return Err(refusal(&why));
     }
     if let Some(origin) = header(ORIGIN).filter(|origin| *origin != format!("http://{host}")) {
-        return Err(refusal(&format!("from its own pages only, and this one comes from {origin:?}")));
+        return Err(refusal(&format!(
+            "not for web pages, such as one from {origin:?}. Call the API from your server"
+        )));
     }
     match header(SEC_FETCH_SITE) {
         None | Some("same-origin" | "none") => Ok(()),
-        Some(site) => Err(refusal(&format!("from its own pages only, and this one is {site}"))),
+        Some(site) => {
+            Err(refusal(&format!("not for web pages, such as a {site} one. Call the API from your server")))
+        }
     }
 }
 
 fn refusal(why: &str) -> Problem {
     let detail = format!(
-        "On a laptop, requests without an API key of their own are answered {why}. Send the request to 127.0.0.1, or make \
-         a key with `posthorn keys create` and send it in the header `Authorization: Bearer …`."
+        "The development key is for programs on this machine, {why}. Or make a key with `posthorn keys create` and send it in \
+         the header `Authorization: Bearer …`."
     );
     Problem::new(Code::MissingApiKey, detail)
 }

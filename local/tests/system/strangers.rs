@@ -189,6 +189,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
@@ -222,8 +223,8 @@ impl Frames {
         let _ = self.0.write_all(&frame).await;
     }
 
-    /// The stream of the next request, which has arrived whole. `None` where the connection ends first.
-    pub(crate) async fn request(&mut self) -> Option<u32> {
+    /// The next frame that asks for an answer: its kind, flags, stream and payload. `None` where the connection ends first.
+    pub(crate) async fn next(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
         loop {
             let mut head = [0; 9];
             self.0.read_exact(&mut head).await.ok()?;
@@ -233,8 +234,20 @@ impl Frames {
             match kind {
                 SETTINGS if flags & ACK == 0 => self.send(SETTINGS, ACK, 0, &[]).await,
                 PING if flags & ACK == 0 => self.send(PING, ACK, 0, &payload).await,
-                DATA | HEADERS if flags & END_STREAM != 0 => return Some(u32::from_be_bytes(stream)),
+                DATA | HEADERS | RST_STREAM => {
+                    return Some((kind, flags, u32::from_be_bytes(stream), payload));
+                }
                 _ => {}
+            }
+        }
+    }
+
+    /// The stream of the next request, which has arrived whole. `None` where the connection ends first.
+    pub(crate) async fn request(&mut self) -> Option<u32> {
+        loop {
+            let (kind, flags, stream, _) = self.next().await?;
+            if kind != RST_STREAM && flags & END_STREAM != 0 {
+                return Some(stream);
             }
         }
     }

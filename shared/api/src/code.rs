@@ -59,11 +59,11 @@ pub enum Code {
     EndpointLimitReached,
     /// Set the endpoint's `status` to `enabled` first.
     EndpointDisabled,
-    /// Nothing. The endpoint was deleted.
+    /// Register the endpoint again. This one was deleted, so nothing can be sent to it.
     EndpointDeleted,
     /// Use a new key for a new event. Repeat a request exactly as it was.
     IdempotencyKeyReused,
-    /// Nothing. This event was sent to this endpoint by hand as often as it may be.
+    /// Use a recovery. This event was sent to this endpoint by hand as often as it may be.
     RetryLimitReached,
     /// Wait until a replaced secret expires, or send `expire_now`.
     SecretLimitReached,

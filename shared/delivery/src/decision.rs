@@ -92,7 +92,8 @@ mod tests {
     ) {
         let before = vec![attempt(Some(500), None); failures_before];
         let retry_after = retry_after.map(Duration::from_secs);
-        let answer = Answer { attempt: attempt(code, error), body: "why".to_owned(), retry_after };
+        let answer =
+            Answer { attempt: attempt(code, error), body: "why".to_owned(), latency: None, retry_after };
         let delivery = decide(&before, answer, 0.5);
         let next = delivery.next_attempt_at.map(|at| at.as_millis() - ENDED);
         assert_eq!((delivery.status, next), expected, "{failures_before} {code:?} {error:?} {retry_after:?}");
@@ -132,10 +133,15 @@ mod tests {
     #[test]
     fn an_attempt_cut_short_is_made_again_at_once_and_costs_no_step() {
         let cut = attempt(None, Some(AttemptError::Slow));
-        let cut = Answer { attempt: cut, body: String::new(), retry_after: None };
+        let cut = Answer { attempt: cut, body: String::new(), latency: None, retry_after: None };
         let delivery = decide(&[], cut.clone(), 0.5);
         assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED));
-        let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), retry_after: None };
+        let failed = Answer {
+            attempt: attempt(Some(500), None),
+            body: String::new(),
+            latency: None,
+            retry_after: None,
+        };
         let delivery = decide(&[cut.attempt], failed, 0.5);
         assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED + 10_000));
         assert_eq!(delivery.next_attempt(), 3);
@@ -144,7 +150,7 @@ mod tests {
     proptest! {
         #[test]
         fn jitter_moves_a_wait_by_at_most_a_fifth(chance in 0.0..1.0_f64) {
-            let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), retry_after: None };
+            let failed = Answer { attempt: attempt(Some(500), None), body: String::new(), latency: None, retry_after: None };
             let next = decide(&[], failed, chance).next_attempt_at.unwrap().as_millis() - ENDED;
             prop_assert!((8_000..=12_000).contains(&next), "{next}");
         }

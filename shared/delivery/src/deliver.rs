@@ -84,7 +84,7 @@ impl Postman {
     }
 
     /// The endpoint of a delivery that is due, if it still is to get the event: it is enabled, and wants the event's type.
-    /// A test event goes to whatever endpoint it was asked for, once even to one that is disabled: whoever has mended
+    /// A test event goes to whatever endpoint it was asked for, once even to one that is disabled: whoever has fixed
     /// their endpoint tries it before they enable it.
     async fn recipient(
         &self,

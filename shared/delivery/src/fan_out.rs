@@ -38,23 +38,21 @@ impl Postman {
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
         }
-        let mut is_known = false;
+        let mut standing = Standing::New;
         if !claimed && event.draft.request.idempotency_key.is_some() {
             // Boxed, as hardly any message needs it, and each would make room for it.
-            match Box::pin(self.claim(&tenant, &mut event)).await? {
-                Standing::New => {}
-                Standing::Known => (body, is_known) = (event.to_json(), true),
-                Standing::Elsewhere(event_id) => {
-                    tracing::info!(message_id = message.id, %event_id, "event published before under the same key");
-                    return Ok(());
-                }
-            }
+            standing = Box::pin(self.claim(&tenant, &mut event)).await?;
+            body = event.to_json();
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
-        let may_be_on_record =
-            is_known || message.is_redelivered() || self.clock.now().since(event.created_at()) > FRESH;
+        let is_fresh = self.clock.now().since(event.created_at()) <= FRESH;
+        let may_be_on_record = standing != Standing::New || message.is_redelivered() || !is_fresh;
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
+        }
+        if standing == Standing::Twin && is_fresh {
+            // The one published before is on its way. When this message comes again, it is on record, or it is lost.
+            return Err(StorageError::Conflict.into());
         }
         let event_type = &event.draft.event_type;
         let endpoints = self.recipients(&key.tenant, only, event_type, message).await?;

@@ -1,20 +1,20 @@
 //! Events that producers put on the queue under an idempotency key.
 
-use posthorn_domain::{Event, EventId, Tenant};
-use posthorn_storage::{Claim, Claimed, StorageError};
+use posthorn_domain::{Event, Tenant};
+use posthorn_storage::{Claim, Claimed};
 
-use crate::fan_out::FRESH;
 use crate::{Postman, WorkError};
 
 /// What its idempotency key makes of an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// It has no key, or is the first under it.
     New,
-    /// It may be on record already, under the id that it now has: this message was received before, or somebody else was
-    /// about to publish the same event under that id.
+    /// It may be on record already: this message was received before.
     Known,
-    /// It is on the queue under another id, so there is nothing left to do.
-    Elsewhere(EventId),
+    /// The same event was published before under its key, and has that one's id now. It is on record, or on its way there,
+    /// unless whoever published it died or its message is a dead letter.
+    Twin,
 }
 
 impl Postman {
@@ -43,15 +43,8 @@ impl Postman {
                 theirs.event_id
             )));
         }
-        if theirs.sent {
-            return Ok(Standing::Elsewhere(theirs.event_id));
-        }
-        if now.since(theirs.event_id.at()) < FRESH {
-            // Its publisher is about to send it. When this message comes again, we know whether it was sent.
-            return Err(StorageError::Conflict.into());
-        }
         event.id = theirs.event_id;
         event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
-        Ok(Standing::Known)
+        Ok(Standing::Twin)
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Answer {
     pub(crate) attempt: Attempt,
     /// The beginning of the body.
     pub(crate) body: String,
+    /// How long it took to the end of the headers; `None` where there was no answer.
+    pub(crate) latency: Option<Duration>,
     /// How long the endpoint asks to be left alone.
     pub(crate) retry_after: Option<Duration>,
 }
@@ -78,6 +80,7 @@ impl Sender {
         let mut answer = Answer {
             attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
             body: String::new(),
+            latency: None,
             retry_after: None,
         };
         // The endpoint may be older than what is allowed now, and the address in a URL never gets to the resolver.
@@ -88,7 +91,10 @@ impl Sender {
         let post = Post { url, headers: headers(endpoint, event_id, at, body), body: body.clone() };
         match self.client.post(&post, started + time).await {
             Err(error) => answer.attempt.error = Some(error),
-            Ok(reply) => self.take(reply, &mut answer),
+            Ok(reply) => {
+                answer.latency = Some(reply.at - started);
+                self.take(reply, &mut answer);
+            }
         }
         answer.attempt.duration = started.elapsed();
         answer

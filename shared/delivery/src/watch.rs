@@ -120,8 +120,9 @@ impl Recent {
         let answered = attempt.code.is_some();
         let timed_out = matches!(attempt.error, Some(AttemptError::Timeout | AttemptError::Slow));
         if answered || timed_out {
-            self.latency =
-                if self.samples == 0 { attempt.duration } else { (self.latency * 3 + attempt.duration) / 4 };
+            // A body that does not end makes no endpoint slow: it has acknowledged by then.
+            let latency = answer.latency.unwrap_or(attempt.duration);
+            self.latency = if self.samples == 0 { latency } else { (self.latency * 3 + latency) / 4 };
             self.samples = self.samples.saturating_add(1);
         }
         // An attempt that was cut short is no failure: the next one may well succeed.
@@ -226,7 +227,7 @@ mod tests {
     fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
         let (at, duration) = (Timestamp::from_millis(at), Duration::from_millis(millis));
         let attempt = Attempt { at, duration, code, error, resend: None };
-        Answer { attempt, body: String::new(), retry_after: None }
+        Answer { attempt, body: String::new(), latency: None, retry_after: None }
     }
 
     fn ok(at: i64, millis: u64) -> Answer {

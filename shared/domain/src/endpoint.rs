@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, FromJson,
-    Health, Invalid, InvalidField, Metadata, Mode, Random, Reach, RetiredSecret, Secret, Tenant, Timestamp,
-    WebhookUrl,
+    Health, Invalid, InvalidField, KeptMetadata, Metadata, Mode, Random, Reach, RetiredSecret, Secret,
+    Tenant, Timestamp, WebhookUrl,
 };
 
 /// A webhook endpoint. It serializes as the API's endpoint object, without its headers and secrets: see
@@ -214,10 +214,24 @@ pub struct EndpointEdit {
     enabled_events: Option<EnabledEvents>,
     api_version: Option<ApiVersion>,
     description: Option<Description>,
-    metadata: Option<Metadata>,
+    metadata: Option<MetadataSentBack>,
     status: Option<EndpointStatus>,
     headers: Option<CustomHeaders>,
     secret: Option<SecretSentBack>,
+}
+
+/// The `metadata` in an edit. What an earlier release took and this one refuses may be sent back as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct MetadataSentBack {
+    metadata: Metadata,
+    refusal: Option<Invalid>,
+}
+
+impl FromJson for MetadataSentBack {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        let metadata = KeptMetadata::from_json(json)?.into();
+        Ok(Self { metadata, refusal: Metadata::from_json(json).err() })
+    }
 }
 
 /// The `secret` in an edit, which may only be the one that the endpoint has. `None` where it is nobody's.
@@ -253,6 +267,13 @@ impl EndpointEdit {
         self.secret.as_ref().is_some_and(|SecretSentBack(secret)| secret.as_ref() != Some(&endpoint.secret))
     }
 
+    /// Why it cannot be made of this endpoint: it asks for metadata that not every reader could take.
+    pub fn refusal(&self, endpoint: &Endpoint) -> Option<InvalidField> {
+        let sent = self.metadata.as_ref().filter(|sent| sent.metadata != endpoint.metadata)?;
+        let reason = sent.refusal.clone()?;
+        Some(InvalidField::Field { param: "metadata".to_owned(), reason })
+    }
+
     /// Where it wants the endpoint's events POSTed to from now on.
     pub fn url(&self) -> Option<&WebhookUrl> {
         self.url.as_ref()
@@ -282,7 +303,7 @@ impl EndpointEdit {
         }
         set(&mut endpoint.api_version, self.api_version.as_ref());
         set(&mut endpoint.description, self.description.as_ref());
-        set(&mut endpoint.metadata, self.metadata.as_ref());
+        set(&mut endpoint.metadata, self.metadata.as_ref().map(|sent| &sent.metadata));
         set(&mut endpoint.status, self.status.as_ref());
         set(&mut endpoint.headers, self.headers.as_ref());
         if endpoint != before {

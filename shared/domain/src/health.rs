@@ -70,9 +70,12 @@ impl Health {
         if today <= last {
             return self;
         }
-        if today - last > SILENCE && days < TELLING_DAYS {
-            return Self::new(HealthState::Failing, at);
-        }
+        let days = match days {
+            _ if today - last <= SILENCE => days,
+            0..TELLING_DAYS => return Self::new(HealthState::Failing, at),
+            // It may have been fixed meanwhile: one more day of failures has to follow this one.
+            TELLING_DAYS.. => TELLING_DAYS - 2,
+        };
         Self { failed_on: FailedOn { days: days.saturating_add(1), last: today }, ..self }
     }
 
@@ -83,6 +86,11 @@ impl Health {
 }
 
 impl FailedOn {
+    /// What is on record of an endpoint in this state `since`. A release that knows no days may have moved that since.
+    pub fn on_record(days: u32, last: i64, since: Timestamp) -> Self {
+        if last < day(since) { Self::first(since) } else { Self { days, last } }
+    }
+
     /// The day of the first failure. It also stands for what earlier releases have put on record, which name no days.
     pub fn first(at: Timestamp) -> Self {
         Self { days: 1, last: day(at) }
@@ -184,6 +192,7 @@ mod tests {
         check(&[10, 24 * 5 + 10], 2, 10);
         check(&[10, 24 * 6], 1, 24 * 6);
         check(&[10, 24 * 30, 24 * 31], 2, 24 * 30);
-        check(&[10, 30, 50, 24 * 30], 4, 10);
+        check(&[10, 30, 50, 24 * 30], 2, 10);
+        check(&[10, 30, 50, 24 * 30, 24 * 31], 3, 10);
     }
 }

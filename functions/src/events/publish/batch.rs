@@ -73,7 +73,7 @@ pub(crate) async fn publish_batch(
         Ok(draft)
     });
     let (sources, drafts) = tell_apart(drafts);
-    require_room(&drafts)?;
+    require_room(&sources, &drafts)?;
     let publications = publication::publish(app, tenant, request, drafts.into_iter().map(Ok).collect()).await;
     let published: Vec<Outcome> = publications.into_iter().map(|result| outcome(result, request)).collect();
     let list = sources.into_iter().map(|source| match source {
@@ -124,12 +124,19 @@ fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec
 }
 
 /// Refuses a batch whose answer would be too large before anything is published.
-fn require_room(drafts: &[EventDraft]) -> Result<(), Problem> {
+fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem> {
     let echoed = |draft: &EventDraft| {
         let repeated = (&draft.metadata, &draft.request, &draft.object_type, &draft.object_id);
         bytes_in_answer(&serde_json::to_string(&repeated).expect("a draft holds nothing that JSON cannot"))
     };
-    let bytes: usize = drafts.iter().map(echoed).sum();
+    let sizes: Vec<usize> = drafts.iter().map(echoed).collect();
+    let bytes: usize = sources
+        .iter()
+        .map(|source| match source {
+            Source::Published(n) | Source::Twin(n) => sizes[*n],
+            Source::Refused(_) => 0,
+        })
+        .sum();
     if bytes <= MAX_ECHOED_BYTES {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 //! failed twice: for a minute, a month before, and for some minutes around midnight now. Only the time since the first
 //! failure counted, not on how many days anybody had tried the endpoint.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -9,6 +10,7 @@ use posthorn_domain::{EndpointStatus, HealthState};
 use posthorn_local::Receiver;
 use serde_json::Value;
 
+use crate::harness::changing_receiver;
 use crate::time_machine::TimeMachine;
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -69,4 +71,21 @@ async fn failures_on_two_days_do_not_disable_however_far_apart_and_a_third_day_d
     machine.publish("order.paid").await;
     machine.work().await;
     assert_eq!(machine.endpoint(&endpoint).await.status, EndpointStatus::Disabled);
+}
+
+/// The retries of one event take three days, so an outage that was over long ago has its days of failures.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hiccup_a_month_after_an_outage_disables_nobody_either() {
+    let (receiver, answer) = changing_receiver(500).await;
+    let machine = TimeMachine::start(&[]).await;
+    let endpoint = machine.register(&receiver.url, &["order.*"]).await;
+    machine.publish("order.paid").await;
+    machine.pass(30 * DAY).await;
+    assert!(machine.endpoint(&endpoint).await.health.has_failed_on_telling_days());
+    machine.publish("order.paid").await;
+    machine.work().await;
+    assert_eq!(machine.endpoint(&endpoint).await.status, EndpointStatus::Enabled);
+    answer.store(200, Ordering::SeqCst);
+    machine.pass(Duration::from_mins(1)).await;
+    assert_eq!(machine.endpoint(&endpoint).await.health.state, HealthState::Healthy);
 }

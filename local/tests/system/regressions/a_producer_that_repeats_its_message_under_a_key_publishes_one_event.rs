@@ -141,3 +141,18 @@ async fn an_event_whose_publisher_claimed_its_key_and_died_is_delivered_by_the_m
     assert!(receiver.is_idle());
     machine.stores.until_idle().await;
 }
+
+/// Its message became a dead letter before the event was on record, and was moved back by a tool that gave it another id.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_lost_on_its_way_is_delivered_by_the_next_message_under_its_key() {
+    let (mut receiver, _) = changing_receiver(200).await;
+    let machine = TimeMachine::start(&[]).await;
+    machine.register(&receiver.url, &["*"]).await;
+    let lost = EventId::new(machine.now(), Partition::of(&"order.paid".parse().unwrap()), 7);
+    claim(&machine, "order-1", lost, &event("order-1", 5), true).await;
+    machine.sleep(80 * MINUTE);
+    send(&machine, message(&event("order-1", 5))).await;
+    machine.work().await;
+    assert_eq!(arrived(&mut receiver).await, [lost.to_string()]);
+    machine.stores.until_idle().await;
+}

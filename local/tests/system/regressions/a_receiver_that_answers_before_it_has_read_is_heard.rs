@@ -4,9 +4,11 @@
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::check;
-use crate::strangers::{Authority, END_HEADERS, HEADERS, NO_ERROR, STATUS_200};
-use crate::strangers::{Frames, Stranger};
+use super::{attempt_at, check, trusting};
+use crate::strangers::{
+    Authority, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, NO_ERROR, RST_STREAM, STATUS_200, Stranger,
+    WINDOW_UPDATE,
+};
 use crate::time_machine::TimeMachine;
 
 /// The only attempt at delivering an event of 200 KB to a receiver.
@@ -61,10 +63,44 @@ async fn one_that_acknowledges_first_and_reads_then_gets_all_of_the_event() {
     assert_eq!(told.recv().await, Some(true));
 }
 
+/// Over HTTP/2, a window of 64 KB is all that is sent before the receiver asks for more.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_acknowledges_first_over_http_2_gets_all_of_the_event_too() {
+    let authority = Authority::new();
+    let machine = trusting(&authority).await;
+    let (all_read, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let receiver = Stranger::start_tls(authority.tls(&["h2"]), move |_, connection| {
+        let all_read = all_read.clone();
+        async move {
+            let mut frames = Frames::open(connection).await.unwrap();
+            let (_, _, stream, _) = frames.next().await.unwrap();
+            frames.send(HEADERS, END_HEADERS, stream, STATUS_200).await;
+            let (mut seen, mut is_whole) = (0, false);
+            while let Some((kind, flags, _, payload)) = frames.next().await {
+                seen += payload.len();
+                is_whole = kind == DATA && flags & END_STREAM != 0;
+                if is_whole || kind == RST_STREAM {
+                    break;
+                }
+                for of in [0, stream] {
+                    let more = u32::try_from(payload.len()).unwrap().to_be_bytes();
+                    frames.send(WINDOW_UPDATE, 0, of, &more).await;
+                }
+            }
+            all_read.send((is_whole, seen > 200_000)).unwrap();
+            frames.send(DATA, END_STREAM, stream, b"ok").await;
+            frames.request().await;
+        }
+    })
+    .await;
+    check(&attempt_of_a_large_event(&machine, &receiver.url).await, "succeeded", Some(200), None);
+    assert_eq!(told.recv().await, Some((true, true)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_200_over_http_2_whose_stream_is_then_reset_is_a_success() {
     let authority = Authority::new();
-    let machine = super::trusting(&authority).await;
+    let machine = trusting(&authority).await;
     let receiver = Stranger::start_tls(authority.tls(&["h2"]), |_, connection| async move {
         let mut frames = Frames::open(connection).await.unwrap();
         while let Some(stream) = frames.request().await {
@@ -73,7 +109,7 @@ async fn a_200_over_http_2_whose_stream_is_then_reset_is_a_success() {
         }
     })
     .await;
-    let attempt = super::attempt_at(&machine, &receiver.url).await;
+    let attempt = attempt_at(&machine, &receiver.url).await;
     assert_eq!(
         (&attempt["status"], &attempt["response_status"]),
         (&"succeeded".into(), &200.into()),

@@ -89,3 +89,19 @@ async fn what_not_every_reader_takes_is_refused_at_registration_with_a_sentence(
     let (status, answer) = machine.call_with("publish-event", &[], &event(r#"{"note": "\ud83d"}"#)).await;
     assert_eq!((status, answer["param"].as_str()), (400, Some("metadata")), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_release_took_can_be_sent_back_as_it_was_read() {
+    let machine = TimeMachine::start(&[]).await;
+    let endpoint = machine.register("https://example.com/", &["order.*"]).await;
+    let (id, deep) = (endpoint.id.to_string(), format!("{}{}", "[".repeat(40), "]".repeat(40)));
+    store_metadata(&machine, &endpoint, &format!(r#"{{"deep":{deep}}}"#)).await;
+    let (status, mut read) = machine.call("get-endpoint", &[("id", &id)], None).await;
+    assert_eq!(status, 200, "{read}");
+    read["description"] = json!("Another");
+    let (status, answer) = machine.call("update-endpoint", &[("id", &id)], Some(read.clone())).await;
+    assert_eq!((status, &answer["metadata"]), (200, &read["metadata"]), "{answer}");
+    read["metadata"]["more"] = json!(1);
+    let (status, problem) = machine.call("update-endpoint", &[("id", &id)], Some(read)).await;
+    assert_eq!((status, text(&problem, "param")), (400, "metadata"), "{problem}");
+}

@@ -65,15 +65,19 @@ async fn a_receiver_that_wants_http_1_1_gets_it_and_is_not_asked_again() {
                 frames.reset(stream, HTTP_1_1_REQUIRED).await;
                 return frames.answer_all().await;
             }
-            while let Some(request) = read_request(&mut connection).await {
+            for _ in 0..2 {
+                let Some(request) = read_request(&mut connection).await else { return };
                 assert!(request.starts_with("POST / HTTP/1.1\r\n"), "{request}");
                 connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
             }
+            read_request(&mut connection).await;
         })
         .await;
     let endpoint = proven(&machine, &receiver.url).await;
     check_one(&machine, &receiver, &endpoint, 2).await;
     check_one(&machine, &receiver, &endpoint, 2).await;
+    // Its connection is closed under the third request. The new one speaks HTTP/1.1, too.
+    check_one(&machine, &receiver, &endpoint, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

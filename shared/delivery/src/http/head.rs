@@ -52,12 +52,14 @@ impl Head {
         let mut head = Self { code, may_be_reused: is_http_1_1, ..Self::default() };
         let mut fields = Fields::default();
         for line in bytes[first_end + 1..].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
-            // Lines without a colon or a name say nothing; a name may have a space behind it.
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
-            fields.take(&mut head, name, &String::from_utf8_lossy(value));
+            match field(line) {
+                Some((name, value)) => fields.take(&mut head, name, &String::from_utf8_lossy(value)),
+                // Where lines are untidy, who knows what else is.
+                None => head.may_be_reused &= line.is_empty(),
+            }
         }
         head.framing = fields.framing(code);
+        head.may_be_reused &= code != 101 && !fields.contradict();
         Some(head)
     }
 
@@ -84,6 +86,14 @@ fn status_line(line: &[u8]) -> Option<(u16, bool)> {
     digits.iter().all(u8::is_ascii_digit).then_some((code, version == b"1.1"))
 }
 
+/// A header's name, which may have a space behind it, and its value. Lines without a name say nothing, and those that
+/// begin with a space go on with what the line before said.
+fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|byte| *byte == b':')?;
+    let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii());
+    name.first().is_some_and(|byte| !byte.is_ascii_whitespace()).then_some((name, value))
+}
+
 /// The headers that say where a body ends.
 #[derive(Default)]
 struct Fields {
@@ -103,6 +113,11 @@ impl Fields {
         } else if is("retry-after") && head.retry_after.is_none() {
             head.retry_after = Some(value.to_owned());
         }
+    }
+
+    /// Whether a length is given to a body that comes in chunks (RFC 9112 §6.3).
+    fn contradict(&self) -> bool {
+        self.transfer_encoding.is_some() && !self.lengths.is_empty()
     }
 
     fn framing(&self, code: u16) -> Framing {
@@ -226,6 +241,10 @@ mod tests {
         check("HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n", true);
         check("HTTP/1.1 200 OK\r\nConnection: Upgrade, Close\r\n\r\n", false);
         check("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\n\r\n", false);
+        check("HTTP/1.1 101 Switching\r\n\r\n", false);
+        check("HTTP/1.1 200 OK\r\nx: a\r\n content-length: 2\r\n\r\n", false);
+        check("HTTP/1.1 200 OK\r\nno colon\r\ncontent-length: 2\r\n\r\n", false);
+        check("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n", false);
     }
 
     proptest! {

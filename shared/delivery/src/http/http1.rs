@@ -195,7 +195,7 @@ impl Unread {
         self.exchange.sent().await;
     }
 
-    /// Reads the body, as far as any is read. Says whether nothing was wrong with it.
+    /// Reads the body, as far as any is read. `false` where it ended early or made no sense.
     pub(super) async fn read(&mut self, kept: &mut Kept) -> bool {
         let part = match self.framing {
             Framing::Length(length) => self.read_bytes(length, kept).await,
@@ -311,7 +311,49 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+    use tokio::io::{AsyncWriteExt as _, DuplexStream, duplex};
+    use url::Url;
+
     use super::*;
+
+    /// Sends 100 KB over a connection that holds one, to a receiver that does as it likes.
+    async fn send<R>(receiver: impl AsyncFnOnce(DuplexStream) -> R) -> (Option<u16>, R) {
+        let (near, far) = duplex(1024);
+        let url = Url::parse("http://a.example/").unwrap();
+        let post = Post { url: &url, headers: HeaderMap::new(), body: vec![b'x'; 100_000].into() };
+        let sending = async {
+            let (head, mut body) = Http1::new(Box::new(near)).send(&post).await.ok()?;
+            body.sent().await;
+            assert!(body.read(&mut Kept::default()).await);
+            Some(head.code)
+        };
+        futures::future::join(sending, receiver(far)).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_that_comes_while_the_receiver_takes_no_more() {
+        let (code, ()) = send(async |mut far: DuplexStream| {
+            far.read_exact(&mut [0; 100]).await.unwrap();
+            far.write_all(b"HTTP/1.1 413 Large\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        })
+        .await;
+        assert_eq!(code, Some(413));
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_acknowledges_first_gets_the_rest_of_the_request() {
+        let (code, received) = send(async |mut far: DuplexStream| {
+            let mut received = far.read(&mut [0; 100]).await.unwrap();
+            far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            let mut rest = Vec::new();
+            received += far.read_to_end(&mut rest).await.unwrap();
+            received
+        })
+        .await;
+        assert_eq!(code, Some(200));
+        assert!(received > 100_000, "{received} bytes");
+    }
 
     #[test]
     fn a_chunk_says_how_long_it_is() {

@@ -1,56 +1,105 @@
 //! Requests over HTTP/2, by hyper.
 
 use std::error::Error;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use h2::Reason;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
 use url::Position;
 
 use super::dial::Protocols;
 use super::head::Head;
 use super::{Failed, Kept, MAX_BODY_BYTES, MAX_HEAD_BYTES, Post, Stream};
 
-/// How long a connection with a request on it may be silent before it has to prove that it is alive, and how long it then
-/// has. One that is dead is noticed before the requests on it are out of time.
-const SILENCE: Duration = Duration::from_secs(3);
+/// How many requests a connection carries at a time. A receiver may take fewer than are sent, and the others would wait for
+/// it unseen.
+const MAX_REQUESTS: usize = 16;
 
 /// A connection. Its clones share it.
-pub(super) type Http2 = SendRequest<Full<Bytes>>;
+#[derive(Clone)]
+pub(super) struct Http2 {
+    sender: SendRequest<Full<Outgoing>>,
+    task: AbortHandle,
+    answered: Arc<Mutex<Option<Instant>>>,
+}
+
+/// A request's body, which tells when it has been sent, or given up.
+struct Outgoing {
+    bytes: Bytes,
+    _gone: oneshot::Sender<()>,
+}
+
+impl Buf for Outgoing {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+/// A body that has not been read.
+pub(super) struct Unread {
+    body: Incoming,
+    request_gone: oneshot::Receiver<()>,
+    connection: Http2,
+}
 
 /// Begins to speak HTTP/2.
 pub(super) async fn open(stream: Box<dyn Stream>) -> hyper::Result<Http2> {
     let bytes = |bytes: usize| u32::try_from(bytes).expect("it is a small number");
     let (sender, connection) = Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
         .initial_stream_window_size(bytes(MAX_BODY_BYTES))
         .max_header_list_size(bytes(MAX_HEAD_BYTES))
-        .keep_alive_interval(SILENCE)
-        .keep_alive_timeout(SILENCE)
         .handshake(TokioIo::new(stream))
         .await?;
     // It ends with its last sender. What goes wrong with it is told to each request.
-    tokio::spawn(connection);
-    Ok(sender)
+    let task = tokio::spawn(connection).abort_handle();
+    Ok(Http2 { sender, task, answered: Arc::default() })
+}
+
+impl Http2 {
+    /// Whether another request may be sent now.
+    pub(super) fn has_room(&self) -> bool {
+        // One is the pool's.
+        let users = Arc::strong_count(&self.answered) - 1;
+        !self.sender.is_closed() && users < MAX_REQUESTS
+    }
+
+    /// When an answer last came over it.
+    pub(super) fn answered_at(&self) -> Option<Instant> {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Sends a request, and reads the answer up to its body.
-pub(super) async fn send(mut connection: Http2, post: &Post<'_>) -> Result<(Head, Incoming), Failed> {
-    let mut request = Request::post(&post.url[..Position::AfterQuery])
-        .body(Full::new(post.body.clone()))
-        .map_err(|_| Failed::Garbled)?;
+pub(super) async fn send(mut connection: Http2, post: &Post<'_>) -> Result<(Head, Unread), Failed> {
+    let (gone, request_gone) = oneshot::channel();
+    let body = Full::new(Outgoing { bytes: post.body.clone(), _gone: gone });
+    let request = Request::post(&post.url[..Position::AfterQuery]).body(body);
+    let mut request = request.map_err(|_| Failed::Garbled)?;
     *request.headers_mut() = post.headers.clone();
-    connection.ready().await.map_err(|_| Failed::Untouched(Protocols::All))?;
-    let (parts, body) = connection.send_request(request).await.map_err(|error| why(&error))?.into_parts();
+    connection.sender.ready().await.map_err(|_| Failed::Untouched(Protocols::All))?;
+    let answer = connection.sender.send_request(request).await.map_err(|error| why(&error))?;
+    *connection.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    let (parts, body) = answer.into_parts();
     let retry_after = parts.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let head =
         Head { code: parts.status.as_u16(), retry_after: retry_after.map(str::to_owned), ..Head::default() };
-    Ok((head, body))
+    Ok((head, Unread { body, request_gone, connection }))
 }
 
 /// What a failed request tells of what its receiver did (RFC 9113 §8.7).
@@ -62,10 +111,11 @@ fn why(error: &hyper::Error) -> Failed {
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
             return match error.reason() {
+                Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => Failed::Untouched(Protocols::Http1),
+                Some(Reason::REFUSED_STREAM) if error.is_remote() => Failed::Untouched(Protocols::All),
                 _ if error.is_go_away() && error.is_remote() => Failed::Untouched(Protocols::All),
-                Some(Reason::REFUSED_STREAM) => Failed::Untouched(Protocols::All),
-                Some(Reason::HTTP_1_1_REQUIRED) => Failed::Untouched(Protocols::Http1),
-                Some(_) => Failed::Garbled,
+                Some(_) if error.is_remote() => Failed::Garbled,
+                Some(_) => Failed::Malformed,
                 None => Failed::Unanswered,
             };
         }
@@ -74,15 +124,25 @@ fn why(error: &hyper::Error) -> Failed {
     Failed::Unanswered
 }
 
-/// Reads a body, as far as any is read. Says whether nothing was wrong with it.
-pub(super) async fn read(mut body: Incoming, kept: &mut Kept) -> bool {
-    loop {
-        match body.frame().await {
-            None => return true,
-            Some(Err(_)) => return false,
-            Some(Ok(frame)) => {
-                if frame.data_ref().is_some_and(|data| kept.add(data)) {
-                    return true;
+impl Unread {
+    /// Waits until the request is sent whole, but no longer than until `deadline`: a receiver that has acknowledged it and
+    /// does not take it loses the connection, or what is left of the request would stay in memory.
+    pub(super) async fn sent(&mut self, deadline: Instant) {
+        if timeout_at(deadline, &mut self.request_gone).await.is_err() {
+            self.connection.task.abort();
+        }
+    }
+
+    /// Reads the body, as far as any is read. `false` where it ended early or made no sense.
+    pub(super) async fn read(&mut self, kept: &mut Kept) -> bool {
+        loop {
+            match self.body.frame().await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(frame)) => {
+                    if frame.data_ref().is_some_and(|data| kept.add(data)) {
+                        return true;
+                    }
                 }
             }
         }

@@ -23,7 +23,7 @@ use url::{Position, Url};
 pub(crate) use self::dial::Dialer;
 use self::dial::Protocols;
 use self::head::Head;
-use self::http1::{Http1, Unread};
+use self::http1::Http1;
 use self::http2::Http2;
 use self::pool::Pool;
 
@@ -67,13 +67,15 @@ impl Post<'_> {
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
+    /// When its headers had arrived.
+    pub(crate) at: Instant,
     /// Its status code.
     pub(crate) code: u16,
     /// Its header `Retry-After`.
     pub(crate) retry_after: Option<String>,
     /// The first bytes of its body, [`KEPT_BODY_BYTES`] at most.
     pub(crate) body: Vec<u8>,
-    /// Whether the body ended as its headers said, or was longer than what is read of it.
+    /// `false` where the body ended early, made no sense, or did not end in time.
     pub(crate) is_whole: bool,
 }
 
@@ -86,17 +88,24 @@ enum Failed {
     Unanswered,
     /// What came is no answer.
     Garbled,
+    /// What came over HTTP/2 breaks its rules. Over HTTP/1.1 it might be understood.
+    Malformed,
 }
 
 impl Failed {
-    /// With which protocols the request may be sent once more, on a new connection. A receiver that closes an idle
-    /// connection cannot know that a request is on its way; one that closes a new connection may have handled the request.
-    fn once_more(self, was_reused: bool) -> Option<Protocols> {
+    /// Whether the request may be sent once more, on a new connection. A receiver that closes a connection which it has
+    /// answered on does not know that a request is on its way; one that closes a new connection may have handled it.
+    fn allows_another(self, has_answered: bool) -> bool {
         match self {
-            Self::Untouched(protocols) => Some(protocols),
-            Self::Unanswered if was_reused => Some(Protocols::All),
-            Self::Unanswered | Self::Garbled => None,
+            Self::Untouched(_) => true,
+            Self::Unanswered => has_answered,
+            Self::Garbled | Self::Malformed => false,
         }
+    }
+
+    /// Whether the receiver should be spoken to in HTTP/1.1 from now on.
+    fn asks_for_http1(self) -> bool {
+        matches!(self, Self::Untouched(Protocols::Http1) | Self::Malformed)
     }
 }
 
@@ -108,22 +117,31 @@ enum Connection {
 
 /// The body of an answer whose head has arrived.
 enum Body {
-    Http1(Unread),
-    Http2(hyper::body::Incoming),
+    Http1(http1::Unread),
+    Http2(http2::Unread),
 }
 
 impl Body {
-    /// Waits until the request is sent whole: some receivers acknowledge before they have read it. Over HTTP/2, its
-    /// connection sees to that.
+    /// Waits until the request is sent whole: some receivers acknowledge before they have read it. One that takes no more
+    /// of it by the deadline has acknowledged it all the same.
     async fn let_request_arrive(&mut self, deadline: Instant) {
-        if let Self::Http1(body) = self {
-            // A receiver that takes no more of it has acknowledged it all the same.
-            let _ = timeout_at(deadline, body.sent()).await;
+        match self {
+            Self::Http1(body) => drop(timeout_at(deadline, body.sent()).await),
+            Self::Http2(body) => body.sent(deadline).await,
         }
     }
 }
 
 impl Connection {
+    /// Whether an answer has come over it.
+    fn has_answered(&self) -> bool {
+        match self {
+            // Only those that have answered get into the pool.
+            Self::Http1(_) => true,
+            Self::Http2(connection) => connection.answered_at().is_some(),
+        }
+    }
+
     async fn send(self, post: &Post<'_>) -> Result<(Head, Body), Failed> {
         match self {
             Self::Http1(connection) => {
@@ -146,48 +164,53 @@ impl Client {
     /// POSTs, and brings the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen, or
     /// that went over a connection which had died in the pool, is sent once more.
     pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, AttemptError> {
+        let began = Instant::now();
         let answered = timeout_at(deadline, self.send(post)).await.unwrap_or(Err(AttemptError::Timeout));
-        let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin()))?;
+        let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin(), began))?;
+        let at = Instant::now();
         if head.is_success() {
             body.let_request_arrive(deadline).await;
         }
         let mut kept = Kept::default();
         let is_whole = self.read(post, body, &mut kept, deadline.min(Instant::now() + BODY_PATIENCE)).await;
-        Ok(Reply { code: head.code, retry_after: head.retry_after, body: kept.bytes, is_whole })
+        Ok(Reply { at, code: head.code, retry_after: head.retry_after, body: kept.bytes, is_whole })
     }
 
     async fn send(&self, post: &Post<'_>) -> Result<(Head, Body), AttemptError> {
+        let began = Instant::now();
         let pooled = self.pool.take(post.origin());
-        let was_reused = pooled.is_some();
+        let has_answered = pooled.as_ref().is_some_and(Connection::has_answered);
         let connection = match pooled {
             Some(connection) => connection,
-            None => self.connect(post, self.pool.protocols(post.origin())).await?,
+            None => self.connect(post).await?,
         };
         let failed = match connection.send(post).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
-        self.pool.forget(post.origin());
-        let protocols = failed.once_more(was_reused).ok_or(AttemptError::Protocol)?;
-        if protocols == Protocols::Http1 {
+        self.pool.forget(post.origin(), began);
+        if failed.asks_for_http1() {
             self.pool.note_http1(post.origin());
         }
-        let connection = self.connect(post, protocols).await?;
+        if !failed.allows_another(has_answered) {
+            return Err(AttemptError::Protocol);
+        }
+        let connection = self.connect(post).await?;
         connection.send(post).await.map_err(|_| AttemptError::Protocol)
     }
 
-    async fn connect(&self, post: &Post<'_>, protocols: Protocols) -> Result<Connection, AttemptError> {
-        let connection = self.dialer.dial(post.url, protocols).await?;
+    async fn connect(&self, post: &Post<'_>) -> Result<Connection, AttemptError> {
+        let connection = self.dialer.dial(post.url, self.pool.protocols(post.origin())).await?;
         if let Connection::Http2(connection) = &connection {
             self.pool.share(post.origin(), connection);
         }
         Ok(connection)
     }
 
-    /// Reads a body, as far as it is read. Says whether it came to its end.
+    /// Reads a body, as far as any is read. `false` where it ended early, made no sense, or did not end in time.
     async fn read(&self, post: &Post<'_>, body: Body, kept: &mut Kept, deadline: Instant) -> bool {
         match body {
-            Body::Http2(body) => timeout_at(deadline, http2::read(body, kept)).await.unwrap_or(false),
+            Body::Http2(mut body) => timeout_at(deadline, body.read(kept)).await.unwrap_or(false),
             Body::Http1(mut body) => {
                 let is_whole = timeout_at(deadline, body.read(kept)).await.unwrap_or(false);
                 if let Some(connection) = body.reusable() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use posthorn_domain::{Clock, Timestamp};
+use tokio::time::Instant;
 
 use super::Connection;
 use super::dial::Protocols;
@@ -15,8 +16,8 @@ use super::http2::Http2;
 /// How long a connection may wait. Most receivers close one only later, and a request that meets a closed one costs a
 /// second connection.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and what
-/// the network did to them then is told to nobody.
+/// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and the
+/// process is not told which of them the network dropped.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How many connections to one origin wait: as many as a batch of messages uses.
 const MAX_PER_ORIGIN: usize = 10;
@@ -39,8 +40,29 @@ struct State {
 
 #[derive(Default)]
 struct Origin {
-    http1: Vec<(Http1, Timestamp)>,
-    http2: Option<(Http2, Timestamp)>,
+    http1: Vec<Waiting>,
+    http2: Option<Shared>,
+}
+
+/// A connection that waits `since` it answered, by the clock and in this process.
+struct Waiting {
+    connection: Http1,
+    since: Timestamp,
+    answered: Instant,
+}
+
+/// A connection that is used by several requests at once.
+struct Shared {
+    connection: Http2,
+    used: Timestamp,
+    opened: Instant,
+}
+
+impl Shared {
+    /// When it was last seen to be alive.
+    fn alive_at(&self) -> Instant {
+        self.connection.answered_at().unwrap_or(self.opened)
+    }
 }
 
 impl Pool {
@@ -60,16 +82,16 @@ impl Pool {
         let now = self.clock.now();
         let mut state = self.state(now);
         let origin = state.origins.get_mut(origin)?;
-        if let Some((connection, used)) = &mut origin.http2
+        if let Some(Shared { connection, used, .. }) = &mut origin.http2
             && now.since(*used) <= MAX_WAIT
-            && !connection.is_closed()
+            && connection.has_room()
         {
             *used = now;
             return Some(Connection::Http2(connection.clone()));
         }
-        while let Some((mut connection, since)) = origin.http1.pop() {
-            if now.since(since) <= MAX_WAIT && connection.is_quiet() {
-                return Some(Connection::Http1(connection));
+        while let Some(mut waiting) = origin.http1.pop() {
+            if now.since(waiting.since) <= MAX_WAIT && waiting.connection.is_quiet() {
+                return Some(Connection::Http1(waiting.connection));
             }
         }
         None
@@ -81,20 +103,25 @@ impl Pool {
         let mut state = self.state(now);
         let waiting = &mut state.origins.get_or_insert_mut_ref(origin, Origin::default).http1;
         if waiting.len() < MAX_PER_ORIGIN {
-            waiting.push((connection, now));
+            waiting.push(Waiting { connection, since: now, answered: Instant::now() });
         }
     }
 
     /// Has other requests to the origin use this connection, too.
     pub(super) fn share(&self, origin: &str, connection: &Http2) {
         let now = self.clock.now();
+        let shared = Shared { connection: connection.clone(), used: now, opened: Instant::now() };
         let mut state = self.state(now);
-        state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some((connection.clone(), now));
+        state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some(shared);
     }
 
-    /// Gives up all connections to the origin: what has happened to one may have happened to all.
-    pub(super) fn forget(&self, origin: &str) {
-        self.lock().origins.pop(origin);
+    /// Gives up connections to the origin after a request that `began` then has failed: what happened to one may have
+    /// happened to all, except to those that have been alive since.
+    pub(super) fn forget(&self, origin: &str, began: Instant) {
+        if let Some(origin) = self.lock().origins.get_mut(origin) {
+            origin.http1.retain(|waiting| waiting.answered > began);
+            origin.http2.take_if(|shared| shared.alive_at() <= began);
+        }
     }
 
     /// What a new connection to the origin is to speak.
@@ -130,8 +157,8 @@ impl State {
     fn sweep(&mut self, now: Timestamp) {
         let mut empty = Vec::new();
         for (name, origin) in &mut self.origins {
-            origin.http1.retain(|(_, since)| now.since(*since) <= MAX_WAIT);
-            origin.http2.take_if(|(connection, used)| connection.is_closed() || now.since(*used) > MAX_WAIT);
+            origin.http1.retain(|waiting| now.since(waiting.since) <= MAX_WAIT);
+            origin.http2.take_if(|shared| now.since(shared.used) > MAX_WAIT);
             if origin.http1.is_empty() && origin.http2.is_none() {
                 empty.push(name.clone());
             }

@@ -14,11 +14,15 @@ use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{
     DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Tenant,
 };
+use tokio::time::sleep;
 
 use crate::error::canceled_at;
 use crate::{SecretsKey, StorageError, Written};
 use row::{EndpointRow, META, OutlineRow, sort_key};
 use seal::Seal;
+
+/// How long to wait before what DynamoDB left out is asked for again; twice as long each time.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
 
 /// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
 /// so that a reader who knows the version knows whether anything changed.
@@ -121,6 +125,7 @@ impl EndpointStore {
         let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
         let mut left = HashMap::from([(self.table.clone(), rows.expect("the keys are set"))]);
         let mut endpoints = Vec::new();
+        let mut wait = FIRST_WAIT;
         while !left.is_empty() {
             let answer = self.client.batch_get_item().set_request_items(Some(left)).send().await;
             let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
@@ -128,6 +133,11 @@ impl EndpointStore {
                 endpoints.push(self.open(item, tenant).await?.endpoint);
             }
             left = answer.unprocessed_keys.unwrap_or_default();
+            if !left.is_empty() {
+                // DynamoDB throttles. The request has a limit of its own.
+                sleep(wait).await;
+                wait *= 2;
+            }
         }
         Ok(endpoints)
     }

@@ -176,7 +176,7 @@ impl EndpointRow {
     fn health(&self) -> Result<Health, Invalid> {
         let health = Health::new(self.health.parse()?, Timestamp::from_millis(self.health_since));
         let failed_on = match (self.failed_days, self.failed_last) {
-            (Some(days), Some(last)) => FailedOn { days, last },
+            (Some(days), Some(last)) => FailedOn::on_record(days, last, health.since),
             _ => health.failed_on,
         };
         Ok(Health { warned: self.health_warned, failed_on, ..health })

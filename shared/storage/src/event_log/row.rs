@@ -61,8 +61,8 @@ struct ChunkRow {
     f: EndpointId,
 }
 
-/// An attempt: when it began (`t`), how many `m`illiseconds it took, its status `c`ode, its `e`rror, the to`k`en of
-/// the request that asked for it by hand.
+/// An attempt: when it began (`t`), how many `m`illiseconds it took, its status `c`ode, its `e`rror in words that
+/// 0.1.0 knows, the e`x`act error where that is another, the to`k`en of the request that asked for it by hand.
 #[derive(Serialize, Deserialize)]
 struct AttemptRow {
     t: i64,
@@ -71,6 +71,8 @@ struct AttemptRow {
     c: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     e: Option<AttemptError>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    x: Option<AttemptError>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<u32>,
 }
@@ -240,13 +242,25 @@ impl From<Status> for DeliveryStatus {
 
 impl From<&Attempt> for AttemptRow {
     fn from(attempt: &Attempt) -> Self {
+        let known = attempt.error.and_then(|error| in_words_of_0_1_0(error, attempt));
         Self {
             t: attempt.at.as_millis(),
             m: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
             c: attempt.code,
-            e: attempt.error,
+            e: known,
+            x: attempt.error.filter(|_| known != attempt.error),
             k: attempt.resend,
         }
+    }
+}
+
+/// What 0.1.0 called an error: after a rollback, it has to read what this release wrote.
+fn in_words_of_0_1_0(error: AttemptError, attempt: &Attempt) -> Option<AttemptError> {
+    match error {
+        AttemptError::TlsCertificate | AttemptError::TlsUnsupported => Some(AttemptError::Tls),
+        AttemptError::BodyIncomplete if attempt.succeeded() => None,
+        AttemptError::BodyIncomplete => Some(AttemptError::Protocol),
+        error => Some(error),
     }
 }
 
@@ -256,8 +270,34 @@ impl From<&AttemptRow> for Attempt {
             at: Timestamp::from_millis(row.t),
             duration: Duration::from_millis(row.m),
             code: row.c,
-            error: row.e,
+            error: row.x.or(row.e),
             resend: row.k,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_0_1_0_has_no_word_for_is_one_that_it_knows_to_it() {
+        let check = |code, error: AttemptError, known: Option<AttemptError>| {
+            let attempt = Attempt {
+                at: Timestamp::from_millis(0),
+                duration: Duration::ZERO,
+                code,
+                error: Some(error),
+                resend: None,
+            };
+            let row = AttemptRow::from(&attempt);
+            assert_eq!(row.e, known, "{error}");
+            assert_eq!(Attempt::from(&row), attempt);
+        };
+        check(None, AttemptError::TlsCertificate, Some(AttemptError::Tls));
+        check(None, AttemptError::TlsUnsupported, Some(AttemptError::Tls));
+        check(Some(200), AttemptError::BodyIncomplete, None);
+        check(Some(500), AttemptError::BodyIncomplete, Some(AttemptError::Protocol));
+        check(None, AttemptError::Dns, Some(AttemptError::Dns));
     }
 }
