@@ -354,7 +354,8 @@ mod tests {
         check(120, 3, 24, false, Some("failing"));
         check(120, 1, 72, true, Some("2 days since 0"));
         check(24 * 30, 1, 24 * 30, true, Some("1 days since 720"));
-        check(24 * 30, 3, 24 * 28, true, Some("failing"));
+        check(24 * 30, 3, 24 * 28, true, Some("2 days since 0"));
+        check(24 * 31, 2, 24, true, Some("failing"));
     }
 
     #[test]

@@ -36,7 +36,7 @@ async fn twins_whose_answer_would_not_fit_are_refused_before_they_are_published(
     let metadata: Map<_, _> = (0..50).map(|n: u8| (n.to_string(), json!(quotes))).collect();
     let request = json!({ "idempotency_key": "k" });
     let event = json!({ "type": "order.paid", "data": {}, "metadata": metadata, "request": request });
-    let batch = json!({ "events": vec![event; 70] });
+    let batch = json!({ "events": vec![event; 55] });
     let (status, problem) = system.request("POST", "/api/events/batch", Some(&batch)).await;
     assert_eq!((status, text(&problem, "code")), (413, "body_too_large"));
     system.stores.until_idle().await;

@@ -55,14 +55,6 @@ struct Waiting {
 struct Shared {
     connection: Http2,
     used: Timestamp,
-    opened: Instant,
-}
-
-impl Shared {
-    /// When it was last seen to be alive.
-    fn alive_at(&self) -> Instant {
-        self.connection.answered_at().unwrap_or(self.opened)
-    }
 }
 
 impl Pool {
@@ -110,17 +102,17 @@ impl Pool {
     /// Has other requests to the origin use this connection, too.
     pub(super) fn share(&self, origin: &str, connection: &Http2) {
         let now = self.clock.now();
-        let shared = Shared { connection: connection.clone(), used: now, opened: Instant::now() };
+        let shared = Shared { connection: connection.clone(), used: now };
         let mut state = self.state(now);
         state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some(shared);
     }
 
     /// Gives up connections to the origin after a request that `began` then has failed: what happened to one may have
-    /// happened to all, except to those that have been alive since.
+    /// happened to all, except to those that have brought an answer since.
     pub(super) fn forget(&self, origin: &str, began: Instant) {
         if let Some(origin) = self.lock().origins.get_mut(origin) {
             origin.http1.retain(|waiting| waiting.answered > began);
-            origin.http2.take_if(|shared| shared.alive_at() <= began);
+            origin.http2.take_if(|shared| shared.connection.answered_at().is_none_or(|at| at <= began));
         }
     }
 
@@ -131,7 +123,9 @@ impl Pool {
 
     /// Remembers that the origin wants HTTP/1.1.
     pub(super) fn note_http1(&self, origin: &str) {
-        self.lock().http1_only.put(origin.to_owned(), ());
+        let mut state = self.lock();
+        state.http1_only.put(origin.to_owned(), ());
+        state.origins.pop(origin);
     }
 
     /// The connections, without those that have waited too long.
