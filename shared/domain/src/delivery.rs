@@ -156,12 +156,14 @@ pub enum AttemptError {
     Tls,
     /// The certificate has expired, is for another name, or is from nobody who is trusted.
     TlsCertificate,
-    /// There is no TLS version, cipher, or type of key that both sides have. Certificates may have RSA keys of 2,048 to 8,192
+    /// The server refused the handshake, most often because there is no TLS version, cipher, or type of key that both sides
+    /// have. Certificates may have RSA keys of 2,048 to 8,192
     /// bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on P-521 cannot be verified.
     TlsUnsupported,
     /// The answer's status line and headers did not arrive in time.
     Timeout,
-    /// The connection broke, or what came was not HTTP.
+    /// The connection broke, what came was not HTTP, or its headers were too large; or a receiver that vouched that it had
+    /// done nothing with the request did so again.
     Protocol,
     /// The answer's body ended early, made no sense, or did not end in time. Its status counts all the same.
     BodyIncomplete,
