@@ -61,7 +61,7 @@ pub struct FanOut {
 pub struct CpuPerDelivery {
     /// How many endpoints wanted each event.
     pub endpoints: usize,
-    /// A loop that POSTs the same bodies with the same client, as many at once, and nothing else.
+    /// A loop that POSTs the same bodies with `reqwest`, as many at once, and nothing else.
     pub bare: f64,
     /// The same loop, which signs each request and sends the same headers as the functions.
     pub signed: f64,

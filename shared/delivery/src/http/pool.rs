@@ -19,8 +19,9 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 /// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and the
 /// process is not told which of them the network dropped.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How many connections to one origin wait: as many as a batch of messages uses.
-const MAX_PER_ORIGIN: usize = 10;
+/// How many connections wait in all. A process on Lambda may open 1,024 files, and a batch of messages up to 500
+/// connections at once.
+const MAX_WAITING: usize = 300;
 /// How many origins are remembered; the least recently used are forgotten, and their connections closed.
 const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
 
@@ -94,9 +95,8 @@ impl Pool {
         let now = self.clock.now();
         let mut state = self.state(now);
         let waiting = &mut state.origins.get_or_insert_mut_ref(origin, Origin::default).http1;
-        if waiting.len() < MAX_PER_ORIGIN {
-            waiting.push(Waiting { connection, since: now, answered: Instant::now() });
-        }
+        waiting.push(Waiting { connection, since: now, answered: Instant::now() });
+        state.make_room();
     }
 
     /// Has other requests to the origin use this connection, too.
@@ -148,6 +148,22 @@ impl Pool {
 }
 
 impl State {
+    /// Closes connections where too many wait: those to the origins that were not used for longest.
+    fn make_room(&mut self) {
+        let mut waiting: usize = self.origins.iter().map(|(_, origin)| origin.http1.len()).sum();
+        while waiting > MAX_WAITING {
+            let Some((_, origin)) =
+                self.origins.iter_mut().rev().find(|(_, origin)| !origin.http1.is_empty())
+            else {
+                return;
+            };
+            let surplus = origin.http1.len().min(waiting - MAX_WAITING);
+            // The first ones have waited longest.
+            origin.http1.drain(..surplus);
+            waiting -= surplus;
+        }
+    }
+
     fn sweep(&mut self, now: Timestamp) {
         let mut empty = Vec::new();
         for (name, origin) in &mut self.origins {
