@@ -178,3 +178,28 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+    use crate::answers::Fixed;
+
+    #[test]
+    fn at_most_300_connections_wait_and_those_of_the_origin_used_last_stay() {
+        let pool = Pool::new(Arc::new(Fixed));
+        let mut far_ends = Vec::new();
+        for (origin, count) in
+            [("http://a.example", 200), ("http://b.example", 200), ("http://c.example", 250)]
+        {
+            for _ in 0..count {
+                let (near, far) = duplex(1);
+                far_ends.push(far);
+                pool.put(origin, Http1::new(Box::new(near)));
+            }
+        }
+        let waiting = |origin: &str| pool.lock().origins.get(origin).map_or(0, |origin| origin.http1.len());
+        assert_eq!(["a", "b", "c"].map(|name| waiting(&format!("http://{name}.example"))), [0, 50, 250]);
+    }
+}
