@@ -17,8 +17,7 @@ use crate::postman::Outcome;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Postman {
-    /// Makes the first attempt at each endpoint. It is over within a second, and half of one for answers whose bodies do not
-    /// end. `accepted_at` is when the event was accepted.
+    /// Makes the first attempt at each endpoint. It is over within a second. `accepted_at` is when the event was accepted.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
