@@ -55,7 +55,7 @@ async fn of_event(
     let mut page = LogPageBuilder::new(listing.window, usize::MAX);
     for attempt in attempts {
         if listing.status.is_none_or(|status| attempt.status == status) {
-            page.offer(attempt.id, attempt.bytes_in_answer(), || attempt);
+            page.offer(attempt.id, || (attempt.bytes_in_answer(), attempt));
         }
     }
     Ok(page.finish()?)

@@ -34,7 +34,7 @@ async fn list_events(app: Arc<App>, request: Request) -> Result<Response, Proble
                 if page.shows_next() { app.log.with_chunks(&tenant, id, record).await? } else { record };
             let event = DeliveredEvent::read(&record.body).map_err(unreadable)?.counting(&record.deliveries);
             let json = serde_json::value::to_raw_value(&event).map_err(unreadable)?;
-            page.offer(id, bytes_in_answer(json.get()), || json);
+            page.offer(id, || (bytes_in_answer(json.get()), json));
         }
         page.pass(id);
     }

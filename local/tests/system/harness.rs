@@ -217,6 +217,15 @@ pub(crate) async fn next(receiver: &mut Receiver) -> Arrival {
     timeout(PATIENCE, receiver.next()).await.expect("a webhook should arrive")
 }
 
+/// The ids of the events that have arrived.
+pub(crate) async fn arrived(receiver: &mut Receiver) -> Vec<String> {
+    let mut arrived = Vec::new();
+    while !receiver.is_idle() {
+        arrived.push(receiver.next().await.event_id().to_owned());
+    }
+    arrived
+}
+
 /// The text of a field.
 pub(crate) fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value[field].as_str().unwrap_or_else(|| panic!("{field} should be a text in {value}"))

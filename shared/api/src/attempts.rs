@@ -32,7 +32,7 @@ pub async fn attempts_at(
             status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
         };
         for attempt in attempts.into_iter().filter(is_asked_for) {
-            page.offer(attempt.id, attempt.bytes_in_answer(), || attempt);
+            page.offer(attempt.id, || (attempt.bytes_in_answer(), attempt));
         }
         page.pass(beyond_all_of(event_id, endpoint, window.age()));
     }

@@ -42,7 +42,9 @@ impl Postman {
         if !claimed && event.draft.request.idempotency_key.is_some() {
             // Boxed, as hardly any message needs it, and each would make room for it.
             standing = Box::pin(self.claim(&tenant, &mut event)).await?;
-            body = event.to_json();
+            if standing == Standing::Twin {
+                body = event.to_json();
+            }
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
         let is_fresh = self.clock.now().since(event.created_at()) <= FRESH;

@@ -141,14 +141,7 @@ impl KeyGrant {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Same(u8);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(self.0);
-        }
-    }
+    use crate::outside::Same;
 
     #[test]
     fn a_key_tells_its_mode_and_nothing_prints_it() {

@@ -157,8 +157,8 @@ pub enum AttemptError {
     /// The certificate has expired, is for another name, or is from nobody who is trusted.
     TlsCertificate,
     /// The server refused the handshake, most often because there is no TLS version, cipher, or type of key that both sides
-    /// have. Certificates may have RSA keys of 2,048 to 8,192
-    /// bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on P-521 cannot be verified.
+    /// have. Certificates may have RSA keys of 2,048 to 8,192 bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on
+    /// P-521 cannot be verified.
     TlsUnsupported,
     /// The answer's status line and headers did not arrive in time.
     Timeout,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::json::require_portable;
 use crate::{
     ApiVersion, CustomHeaders, Description, DisabledReason, EnabledEvents, EndpointId, Fields, FromJson,
     Health, Invalid, InvalidField, KeptMetadata, Metadata, Mode, Random, Reach, RetiredSecret, Secret,
@@ -230,7 +231,7 @@ struct MetadataSentBack {
 impl FromJson for MetadataSentBack {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
         let metadata = KeptMetadata::from_json(json)?.into();
-        Ok(Self { metadata, refusal: Metadata::from_json(json).err() })
+        Ok(Self { metadata, refusal: require_portable(json.get()).err() })
     }
 }
 
@@ -316,15 +317,7 @@ impl EndpointEdit {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Always the same byte.
-    struct Same(u8);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(self.0);
-        }
-    }
+    use crate::outside::Same;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_795_514_400_000 + 1000 * seconds)

@@ -81,8 +81,9 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         self.has_more = self.looked_at >= self.look_at_most;
     }
 
-    /// Takes an entry with so many bytes in the answer, or finds that the page is full without it.
-    pub fn offer(&mut self, id: Id, bytes: usize, entry: impl FnOnce() -> T) {
+    /// Takes an entry, or finds that the page is full without it. `entry` makes it, and says how many bytes it takes in the
+    /// answer; that is asked only of entries that the page may show.
+    pub fn offer(&mut self, id: Id, entry: impl FnOnce() -> (usize, T)) {
         if self.is_complete() {
             return;
         }
@@ -93,9 +94,12 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         }
         if self.list.len() >= self.window.limit() {
             self.has_more = true;
-        } else if self.room.take(bytes) {
+            return;
+        }
+        let (bytes, entry) = entry();
+        if self.room.take(bytes) {
             self.last = Some(id);
-            self.list.push(entry());
+            self.list.push(entry);
         } else {
             self.overflows = true;
             self.has_more = true;
@@ -140,7 +144,7 @@ mod tests {
                 break;
             }
             if id % 2 == 0 {
-                builder.offer(id, 1, || id);
+                builder.offer(id, || (1, id));
             }
             builder.pass(id);
         }
@@ -199,7 +203,7 @@ mod tests {
         let offered = |window| {
             let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
             for id in 0..5 {
-                builder.offer(id, 1_500_000, || id);
+                builder.offer(id, || (1_500_000, id));
             }
             builder.finish()
         };

@@ -71,16 +71,8 @@ impl SecretRotation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outside::Same;
     use crate::{Mode, NewEndpoint, Tenant};
-
-    /// Always the same byte.
-    struct Same(u8);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(self.0);
-        }
-    }
 
     const HOUR: Duration = Duration::from_hours(1);
     const START: i64 = 1_795_514_400_000;

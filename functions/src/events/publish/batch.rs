@@ -74,7 +74,7 @@ pub(crate) async fn publish_batch(
     });
     let (sources, drafts) = tell_apart(drafts);
     require_room(&sources, &drafts)?;
-    let publications = publication::publish(app, tenant, request, drafts.into_iter().map(Ok).collect()).await;
+    let publications = publication::publish(app, tenant, request, drafts).await;
     let published: Vec<Outcome> = publications.into_iter().map(|result| outcome(result, request)).collect();
     let list = sources.into_iter().map(|source| match source {
         Source::Published(n) => published[n].clone(),

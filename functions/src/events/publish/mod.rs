@@ -44,7 +44,7 @@ async fn publish_one(app: &App, tenant: &Tenant, request: &Request) -> Result<Re
     let mut draft = read(request.json(MAX_EVENT_BYTES)?, tenant)?;
     let key = idempotency_key(request)?;
     draft.request.idempotency_key = draft.request.idempotency_key.or(key);
-    let publications = publication::publish(app, tenant, request, vec![Ok(draft)]).await;
+    let publications = publication::publish(app, tenant, request, vec![draft]).await;
     let publication = publications.into_iter().next().expect("there is one for each draft")?;
     Ok(if publication.replayed { replayed(&publication.event) } else { accepted(&publication.event) })
 }

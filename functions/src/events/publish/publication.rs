@@ -19,10 +19,10 @@ pub(crate) async fn publish(
     app: &App,
     tenant: &Tenant,
     request: &Request,
-    drafts: Vec<Result<EventDraft, Problem>>,
+    drafts: Vec<EventDraft>,
 ) -> Vec<Result<Publication, Problem>> {
     let events = drafts.into_iter().map(|draft| async {
-        let event = accept(app, tenant, request, draft?)?;
+        let event = accept(app, tenant, request, draft)?;
         idempotency::look_up(app, tenant, event).await
     });
     let standings: Vec<Result<Standing, Problem>> = join_all(events).await;

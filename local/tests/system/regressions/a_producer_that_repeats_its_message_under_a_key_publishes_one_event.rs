@@ -5,11 +5,10 @@
 use std::time::Duration;
 
 use posthorn_domain::{DeliveryStatus, EventId, EventMessage, Partition};
-use posthorn_local::Receiver;
 use posthorn_storage::{Claim, Claimed};
 use serde_json::{Value, json};
 
-use crate::harness::{changing_receiver, local_tenant, next, text};
+use crate::harness::{arrived, changing_receiver, local_tenant, next, text};
 use crate::time_machine::TimeMachine;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -20,15 +19,6 @@ fn event(key: &str, amount: u32) -> Value {
 
 fn message(event: &Value) -> String {
     json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string()
-}
-
-/// The ids of the events that have arrived.
-async fn arrived(receiver: &mut Receiver) -> Vec<String> {
-    let mut arrived = Vec::new();
-    while !receiver.is_idle() {
-        arrived.push(receiver.next().await.event_id().to_owned());
-    }
-    arrived
 }
 
 /// The id that an event gets from the message on which it stands alone.

@@ -5,10 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use posthorn_domain::{DeliveryStatus, Endpoint};
-use posthorn_local::Receiver;
 use serde_json::{Value, json};
 
-use crate::harness::{changing_receiver, text};
+use crate::harness::{arrived, changing_receiver, text};
 use crate::time_machine::TimeMachine;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -18,14 +17,6 @@ async fn recover(machine: &TimeMachine, endpoint: &Endpoint, body: Value) -> Val
     let (status, answer) = machine.call("recover-endpoint", &[("id", &id)], Some(body)).await;
     assert!(status == 202 || status == 200, "{answer}");
     answer
-}
-
-async fn arrived(receiver: &mut Receiver) -> Vec<String> {
-    let mut arrived = Vec::new();
-    while !receiver.is_idle() {
-        arrived.push(receiver.next().await.event_id().to_owned());
-    }
-    arrived
 }
 
 #[tokio::test(flavor = "multi_thread")]

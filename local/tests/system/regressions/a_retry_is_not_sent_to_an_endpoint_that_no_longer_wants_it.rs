@@ -5,10 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use posthorn_domain::{DeliveryStatus, Endpoint, EventId};
-use posthorn_local::Receiver;
 use serde_json::json;
 
-use crate::harness::{changing_receiver, local_tenant, text};
+use crate::harness::{arrived, changing_receiver, local_tenant, text};
 use crate::time_machine::TimeMachine;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -21,14 +20,6 @@ async fn want(machine: &TimeMachine, endpoint: &Endpoint, patterns: &[&str]) {
     let edit = json!({ "enabled_events": patterns });
     let (status, answer) = machine.call("update-endpoint", &[("id", &id)], Some(edit)).await;
     assert_eq!(status, 200, "{answer}");
-}
-
-async fn arrived(receiver: &mut Receiver) -> Vec<String> {
-    let mut arrived = Vec::new();
-    while !receiver.is_idle() {
-        arrived.push(receiver.next().await.event_id().to_owned());
-    }
-    arrived
 }
 
 #[tokio::test(flavor = "multi_thread")]

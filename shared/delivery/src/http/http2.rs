@@ -1,7 +1,7 @@
 //! Requests over HTTP/2, by hyper.
 
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
 use h2::Reason;
@@ -81,7 +81,11 @@ impl Http2 {
 
     /// When an answer last came over it.
     pub(super) fn answered_at(&self) -> Option<Instant> {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.answered()
+    }
+
+    fn answered(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -94,7 +98,7 @@ pub(super) async fn send(mut connection: Http2, post: &Post<'_>) -> Result<(Head
     *request.headers_mut() = post.headers.clone();
     connection.sender.ready().await.map_err(|_| Failed::Untouched(Protocols::All))?;
     let answer = connection.sender.send_request(request).await.map_err(|error| why(&error))?;
-    *connection.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    *connection.answered() = Some(Instant::now());
     let (parts, body) = answer.into_parts();
     let retry_after = parts.headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let head =

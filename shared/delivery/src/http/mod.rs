@@ -165,7 +165,8 @@ impl Client {
     /// that went over a connection which had died in the pool, is sent once more.
     pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, AttemptError> {
         let began = Instant::now();
-        let answered = timeout_at(deadline, self.send(post)).await.unwrap_or(Err(AttemptError::Timeout));
+        let answered =
+            timeout_at(deadline, self.send(post, began)).await.unwrap_or(Err(AttemptError::Timeout));
         let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin(), began))?;
         let at = Instant::now();
         if head.is_success() {
@@ -176,8 +177,7 @@ impl Client {
         Ok(Reply { at, code: head.code, retry_after: head.retry_after, body: kept.bytes, is_whole })
     }
 
-    async fn send(&self, post: &Post<'_>) -> Result<(Head, Body), AttemptError> {
-        let began = Instant::now();
+    async fn send(&self, post: &Post<'_>, began: Instant) -> Result<(Head, Body), AttemptError> {
         let pooled = self.pool.take(post.origin());
         let has_answered = pooled.as_ref().is_some_and(Connection::has_answered);
         let connection = match pooled {

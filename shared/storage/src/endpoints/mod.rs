@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem, Update};
 use backon::{ExponentialBuilder, Retryable as _};
@@ -75,17 +76,7 @@ impl EndpointStore {
 
     /// All endpoints of the tenant, in no order. Reads as many rows as there are endpoints.
     pub async fn list(&self, tenant: &Tenant) -> Result<Vec<Endpoint>, StorageError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
-            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+        let mut pages = self.rows(tenant).into_paginator().items().send();
         let mut endpoints = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(StorageError::from_call("Query"))?;
@@ -97,26 +88,29 @@ impl EndpointStore {
     /// What all endpoints of the tenant are sorted and filtered by, in no order. Reads as many rows as there are endpoints,
     /// but fetches little of each.
     pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
-            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
+        let rows = self
+            .rows(tenant)
             .projection_expression("sk, updated_at, #url, #status")
             .expression_attribute_names("#url", "url")
-            .expression_attribute_names("#status", "status")
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
+            .expression_attribute_names("#status", "status");
+        let mut pages = rows.into_paginator().items().send();
         let mut outlines = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(StorageError::from_call("Query"))?;
             outlines.push(OutlineRow::read(item, tenant)?);
         }
         Ok(outlines)
+    }
+
+    /// Asks for the rows of all endpoints of the tenant.
+    fn rows(&self, tenant: &Tenant) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
+            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
+            .consistent_read(true)
     }
 
     /// These endpoints, 100 at most, in no order; those that the tenant has not are left out.
