@@ -70,6 +70,7 @@ fn delivery(letter: &DeadLetter) -> Result<Understood, String> {
     let message = DeliveryMessage::parse(&body).map_err(|error| error.to_string())?;
     let event_id = message.event_id;
     let about = match message.work {
+        DeliveryWork::First { endpoint_id } => format!("first attempt of {event_id} at {endpoint_id}"),
         DeliveryWork::Attempt { endpoint_id, attempt } => {
             format!("attempt {attempt} of {event_id} at {endpoint_id}")
         }

@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName as System,
 };
 use posthorn_domain::Timestamp;
+use posthorn_storage::{DEAD_MESSAGE_ID, DEAD_SENT_AT};
 
 /// The most messages in one call to SQS.
 const MAX_BATCH: usize = 10;
@@ -18,7 +19,7 @@ const WAIT_SECONDS: i32 = 2;
 const HIDDEN_SECONDS: i32 = 600;
 
 /// A message in a dead-letter queue. Its id and `sent_at` are those that it had in the queue where it died: SQS keeps
-/// both when it moves a message here.
+/// both when it moves a message here, and a function that sends one here itself writes them into its attributes.
 #[derive(Debug)]
 pub(crate) struct DeadLetter {
     pub(crate) id: String,
@@ -35,18 +36,23 @@ pub(crate) struct DeadLetter {
 impl DeadLetter {
     fn read(message: Message) -> Result<Self> {
         let mut system = message.attributes.unwrap_or_default();
+        let mut attributes = message.message_attributes.unwrap_or_default();
+        let mut written = |name: &str| attributes.remove(name).and_then(|value| value.string_value);
+        let (first_id, first_sent_at) = (written(DEAD_MESSAGE_ID), written(DEAD_SENT_AT));
         let number = |name: &System| system.get(name).and_then(|number| number.parse().ok());
-        let sent_at: i64 = number(&System::SentTimestamp).context("SQS sent no SentTimestamp")?;
+        let first_sent_at = first_sent_at.and_then(|number| number.parse().ok());
+        let sent_at: i64 =
+            first_sent_at.or(number(&System::SentTimestamp)).context("SQS sent no SentTimestamp")?;
         let receive_count = number(&System::ApproximateReceiveCount).unwrap_or_default();
         Ok(Self {
             sent_at: Timestamp::from_millis(sent_at),
             receive_count: u32::try_from(receive_count).unwrap_or(u32::MAX),
             group: system.remove(&System::MessageGroupId),
             trace_header: system.remove(&System::AwsTraceHeader),
-            id: message.message_id.context("SQS sent no message id")?,
+            id: first_id.or(message.message_id).context("SQS sent no message id")?,
             body: message.body.context("SQS sent no body")?,
             receipt: message.receipt_handle.context("SQS sent no receipt handle")?,
-            attributes: message.message_attributes,
+            attributes: Some(attributes).filter(|attributes| !attributes.is_empty()),
         })
     }
 }

@@ -61,6 +61,7 @@ impl System {
             http_port: 0,
             dynamodb: self.stores.dynamodb.clone(),
             sqs: self.stores.sqs.clone(),
+            account_concurrency: None,
             environment: environment.collect(),
         };
         Functions::start(&options).await.unwrap()

@@ -11,6 +11,7 @@ use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, REGION, Template};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
 use posthorn_storage::{KeyHash, Written};
+use tokio::sync::Semaphore;
 
 use crate::gateway::{Gateway, Target};
 use crate::poller::Poller;
@@ -36,6 +37,9 @@ pub struct FunctionsOptions {
     pub dynamodb: String,
     /// SQS's address.
     pub sqs: String,
+    /// How many functions may run at the same time, as the AWS account allows; the template's limits are then those that it
+    /// has on AWS. Without, they are a laptop's.
+    pub account_concurrency: Option<usize>,
     /// Variables that every function has instead of the template's.
     pub environment: BTreeMap<String, String>,
 }
@@ -52,7 +56,11 @@ impl Functions {
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         install_tls();
         let (listener, http) = listen(options.http_port, "--http-port").await?;
-        let template = laptop::template(&options.template, &options.sqs)?;
+        let template = match options.account_concurrency {
+            None => laptop::template(&options.template, &options.sqs)?,
+            Some(_) => laptop::template_as_deployed(&options.template, &options.sqs)?,
+        };
+        let account = options.account_concurrency.map(|limit| Arc::new(Semaphore::new(limit)));
         add_development_keys(&template, options).await?;
         let (mut gateway, mut tasks) =
             (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
@@ -72,6 +80,7 @@ impl Functions {
                             source: source.clone(),
                             function: Arc::clone(&function),
                             timeout: spec.timeout,
+                            account: account.clone(),
                         };
                         tasks.spawn(|stop| poller.run(stop));
                     }

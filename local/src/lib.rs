@@ -25,7 +25,7 @@ pub fn install_tls() {
 }
 
 pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine};
-pub use load::Latencies;
+pub use load::{Latencies, QUEUES};
 pub use receiver::{Arrival, Receiver};
 pub use runtime_api::RuntimeApi;
 pub use stores::{Stores, StoresOptions};

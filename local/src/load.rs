@@ -9,12 +9,14 @@ use futures::stream::iter;
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{Arrival, Receiver};
 
-/// Requests of the publisher at once.
+/// Requests of the publisher at once, where events are published as fast as they are taken.
 const PUBLISHERS: usize = 4;
+/// The same where they are published at a rate: none waits for the one before it.
+const OPEN_PUBLISHERS: usize = 256;
 /// Events before those that are measured: by then the endpoints are known.
 pub(crate) const WARM_UP: u32 = 20;
 /// How long a delivery may take at all.
@@ -29,6 +31,19 @@ pub struct Latencies {
     pub p99: Duration,
     /// None took longer.
     pub max: Duration,
+}
+
+/// Numbered events to be published.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Load {
+    /// The first one's number.
+    pub(crate) first: u32,
+    /// How many there are.
+    pub(crate) events: u32,
+    /// How many types they are of, by turns: `chaos.0`, `chaos.1` and so on.
+    pub(crate) types: u32,
+    /// How many are published in a second; as fast as they are taken where it is `None`.
+    pub(crate) rate: Option<u32>,
 }
 
 /// An event with a number.
@@ -58,51 +73,66 @@ pub(crate) async fn register(
     Ok(())
 }
 
+/// The type of the event with this number, where there are so many types.
+fn type_of(number: u32, types: u32) -> String {
+    format!("chaos.{}", number % types)
+}
+
 /// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.
 pub(crate) async fn warm_up(http: &str, receiver: &mut Receiver, endpoints: usize) -> Result<()> {
     let client = reqwest::Client::new();
     for number in 0..WARM_UP {
-        publish(&client, http, number).await?;
+        publish(&client, http, &event(number)).await?;
         arrivals(receiver, endpoints).await?;
     }
     sleep(Duration::from_millis(1_500)).await;
     Ok(())
 }
 
-/// Publishes events as fast as they are taken, and waits until all have arrived at so many endpoints: how long each
-/// delivery took. `before` is called with the number of each event before it is published.
+/// Publishes events, and waits until each has arrived at so many endpoints: how long each delivery took. `before` is called
+/// with the number of each event before it is published.
 pub(crate) async fn latencies(
     http: &str,
     receiver: &mut Receiver,
-    events: u32,
+    load: Load,
     endpoints: usize,
     before: impl Fn(u32),
 ) -> Result<Latencies> {
     let client = reqwest::Client::new();
+    let began = Instant::now();
     let publish = async {
-        let published = iter(WARM_UP..WARM_UP + events).map(|number| {
+        let published = iter(0..load.events).map(|n| {
+            let (number, client) = (load.first + n, &client);
             before(number);
-            publish(&client, http, number)
+            let mut event = event(number);
+            event["type"] = type_of(number, load.types).into();
+            async move {
+                if let Some(rate) = load.rate {
+                    sleep_until(began + Duration::from_secs(n.into()) / rate).await;
+                }
+                publish(client, http, &event).await
+            }
         });
-        let published = published.buffered(PUBLISHERS).collect::<Vec<_>>().await;
+        let at_once = if load.rate.is_some() { OPEN_PUBLISHERS } else { PUBLISHERS };
+        let published = published.buffered(at_once).collect::<Vec<_>>().await;
         published.into_iter().collect::<Result<Vec<Instant>>>()
     };
-    let expected = usize::try_from(events)? * endpoints;
+    let expected = usize::try_from(load.events)? * endpoints;
     let (published, arrived) = tokio::join!(publish, arrivals(receiver, expected));
     let published = published?;
     let mut latencies = Vec::new();
     for (number, at) in arrived? {
-        let index = usize::try_from(number - WARM_UP)?;
+        let index = usize::try_from(number - load.first)?;
         latencies.push(at.saturating_duration_since(published[index]));
     }
     Ok(Latencies::of(latencies))
 }
 
 /// Publishes an event. Answers when.
-async fn publish(client: &reqwest::Client, http: &str, number: u32) -> Result<Instant> {
+async fn publish(client: &reqwest::Client, http: &str, event: &Value) -> Result<Instant> {
     let at = Instant::now();
     let request = client.post(format!("{http}/api/events"));
-    let request = request.header("content-type", "application/json").body(event(number).to_string());
+    let request = request.header("content-type", "application/json").body(event.to_string());
     request.send().await?.error_for_status()?;
     Ok(at)
 }
@@ -131,6 +161,9 @@ impl Latencies {
     }
 }
 
+/// The queues that work comes from.
+pub const QUEUES: [&str; 3] = ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"];
+
 const ALL: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessages,
     QueueAttributeName::ApproximateNumberOfMessagesDelayed,
@@ -139,7 +172,11 @@ const ALL: [QueueAttributeName; 3] = [
 
 /// How many messages are on the queues that work comes from.
 pub(crate) async fn waiting(sqs: &str) -> Result<usize> {
-    Ok(depth(sqs, "EventsQueue").await? + depth(sqs, "DeliveriesQueue").await?)
+    let mut waiting = 0;
+    for queue in QUEUES {
+        waiting += depth(sqs, queue).await?;
+    }
+    Ok(waiting)
 }
 
 /// How many messages are on a queue, in whatever state.

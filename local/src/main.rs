@@ -268,6 +268,7 @@ impl AddressArguments {
             http_port,
             dynamodb: self.dynamodb,
             sqs: self.sqs,
+            account_concurrency: None,
             environment: BTreeMap::from([log_level]),
         }
     }

@@ -50,6 +50,8 @@ pub(crate) struct Poller {
     pub(crate) function: SqsFunction,
     /// How long an invocation may take.
     pub(crate) timeout: Duration,
+    /// What the account has left for invocations, where it has a limit.
+    pub(crate) account: Option<Arc<Semaphore>>,
 }
 
 impl Poller {
@@ -144,6 +146,10 @@ impl Poller {
     /// Hands a batch to the function, and deletes what it is done with. The rest comes again once its visibility
     /// timeout is over.
     async fn invoke(&self, batch: Vec<Message>) {
+        // A throttled batch was received all the same: it comes again once its visibility timeout is over.
+        let Ok(_running) = self.account.as_ref().map(|account| account.try_acquire()).transpose() else {
+            return;
+        };
         let mut event = SqsEvent::default();
         event.records = batch.iter().map(|message| self.record(message)).collect();
         let done =
@@ -339,7 +345,7 @@ mod tests {
             };
             let timeout = Duration::from_secs(30);
             let (client, sqs) = (clients::sqs(&proxy.url), proxy.url.clone());
-            let poller = Poller { client, sqs, source, function, timeout };
+            let poller = Poller { client, sqs, source, function, timeout, account: None };
             let stop = CancellationToken::new();
             let running = tokio::spawn(poller.run(stop.clone()));
             Self { queues, direct, url, proxy, batches, stop, running }

@@ -1,4 +1,4 @@
-//! The deliveries queue: makes the next attempt of each delivery, and works recoveries off.
+//! The first attempts queue and the deliveries queue: makes the next attempt of each delivery, and works recoveries off.
 
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
         clock: runtime.clock(),
         tally: runtime.tally(),
     };
-    Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver))
+    let inbox = runtime.inbox(&["FIRST_ATTEMPTS_QUEUE_URL", "DELIVERIES_QUEUE_URL"])?;
+    Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver, inbox))
 }
 
 async fn deliver(app: Arc<App>, message: QueueMessage) -> Result<(), WorkError> {

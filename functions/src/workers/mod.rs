@@ -12,6 +12,7 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
     Ok(Postman::new(PostmanParts {
         snapshots: runtime.snapshots()?,
         log: runtime.event_log()?,
+        first_attempts: runtime.first_attempts_queue()?,
         outbox: runtime.deliveries_queue()?,
         due: runtime.due_retries()?,
         notices: runtime.events_queue()?,

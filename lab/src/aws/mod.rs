@@ -45,8 +45,8 @@ pub(crate) struct Arguments {
     /// Also check that a retry in the due table is sent when it is due; takes three minutes
     #[arg(long)]
     sweep: bool,
-    /// Also check that a message that nobody can read becomes a dead letter within this many seconds; on AWS that
-    /// takes the queue's visibility timeout times its maximum of receives
+    /// Also check that a message that nobody can read becomes a dead letter within this many seconds; it is tried three
+    /// times before, which takes fifteen
     #[arg(long, value_name = "SECONDS")]
     dead_letter: Option<u64>,
     /// Also check that an event that makes fan-out panic costs its batch nothing. Fan-out has to have this text as

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::processes::{Part, Usage};
 use super::report::{Report, Row};
-use crate::load::{self, Latencies};
+use crate::load::{self, Latencies, Load, WARM_UP};
 use crate::{Receiver, install_tls};
 
 /// Events, the endpoints that want them, and endpoints that do not.
@@ -70,7 +70,8 @@ impl EndToEnd {
 
         let usages = || Ok::<_, anyhow::Error>([functions.usage()?, stores.usage()?, Usage::of_self()?]);
         let (before, began) = (usages()?, Instant::now());
-        let latencies = load::latencies(&http, &mut receiver, self.events, self.endpoints, |_| {}).await?;
+        let load = Load { first: WARM_UP, events: self.events, types: 1, rate: None };
+        let latencies = load::latencies(&http, &mut receiver, load, self.endpoints, |_| {}).await?;
         let (span, after) = (began.elapsed(), usages()?);
         let used = |n: usize| Used {
             cpu: after[n].cpu.saturating_sub(before[n].cpu),

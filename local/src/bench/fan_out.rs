@@ -123,7 +123,7 @@ impl FanOut {
             let calls = Calls {
                 endpoints: deliver.endpoints()?,
                 log: deliver.event_log()?,
-                outbox: deliver.deliveries_queue()?,
+                outbox: deliver.first_attempts_queue()?,
             };
             let functions =
                 Functions { fan_out: worker("fan-out", &fan_out)?, deliver: worker("deliver", &deliver)? };
@@ -342,9 +342,9 @@ async fn invoke(function: &SqsFunction, batch: SqsEvent) -> Result<()> {
     Ok(())
 }
 
-/// The next messages of the deliveries queue.
+/// The next messages of the first attempts queue.
 async fn receive(sqs: String) -> Result<Vec<String>> {
-    let (client, url) = (clients::sqs(&sqs), queue_url(&sqs, "DeliveriesQueue"));
+    let (client, url) = (clients::sqs(&sqs), queue_url(&sqs, "FirstAttemptsQueue"));
     let received = client.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(5);
     let messages = received.send().await?.messages.unwrap_or_default();
     for message in &messages {

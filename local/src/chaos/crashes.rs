@@ -9,14 +9,15 @@ use http::StatusCode;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::{Bench, Tally, events};
+use super::events::{self, SILENCE};
+use super::{Bench, Tally};
 use crate::load;
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
 /// How long a message that was received by a killed process stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);
 /// How long a process lives on average.
-const LIFE: Duration = Duration::from_millis(800);
+pub(super) const LIFE: Duration = Duration::from_millis(800);
 
 /// Kills during events.
 #[derive(Debug, Clone, Copy)]
@@ -39,13 +40,14 @@ impl Crashes {
             ..StoresOptions::default()
         })
         .await?;
-        self.register(bench, &stores, &receiver.url).await?;
+        register(bench, &stores, &receiver.url, self.endpoints).await?;
         let publish = events::publish(&stores.sqs, self.events, LIFE * self.kills);
         let expected = usize::try_from(self.events * self.endpoints)?;
+        let addresses = Addresses::of(&stores);
         let (published, killed, tally) = tokio::join!(
             publish,
-            self.kill(bench, &stores),
-            events::count(&mut receiver, &stores.sqs, expected)
+            kill(bench, &stores, &addresses, self.kills, self.endpoints),
+            events::count(&mut receiver, &stores.sqs, expected, SILENCE)
         );
         published?;
         let (excused, mut last) = killed?;
@@ -53,44 +55,64 @@ impl Crashes {
         stores.stop().await?;
         Ok(Tally { excused, ..tally? })
     }
+}
 
-    async fn register(&self, bench: &Bench, stores: &Stores, receiver: &str) -> Result<()> {
-        let options = FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: stores.dynamodb.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        };
-        let functions = Functions::start(&options).await?;
-        load::register(&functions.http, (0..self.endpoints).map(|n| format!("{receiver}/{n}")), "chaos.*")
-            .await?;
-        functions.stop().await
-    }
+/// Registers endpoints at a receiver, by functions that are gone afterwards.
+pub(super) async fn register(bench: &Bench, stores: &Stores, receiver: &str, endpoints: u32) -> Result<()> {
+    let options = FunctionsOptions {
+        template: bench.template.clone(),
+        dynamodb: stores.dynamodb.clone(),
+        sqs: stores.sqs.clone(),
+        ..FunctionsOptions::default()
+    };
+    let functions = Functions::start(&options).await?;
+    load::register(&functions.http, (0..endpoints).map(|n| format!("{receiver}/{n}")), "chaos.*").await?;
+    functions.stop().await
+}
 
-    /// Lets the functions live and kills them, again and again. Answers how many deliveries were under way at the kills,
-    /// and the process that lives on.
-    async fn kill(&self, bench: &Bench, stores: &Stores) -> Result<(usize, Child)> {
-        let mut random = Rng::with_seed(bench.seed);
-        let mut under_way = 0;
-        let mut process = start(bench, stores)?;
-        for _ in 0..self.kills {
-            let born = Instant::now();
-            sleep(LIFE.mul_f64(2.0 * random.f64())).await;
-            process.kill().await.context("the functions' process cannot be killed")?;
-            let events = stores.queues.received_within("EventsQueue", born.elapsed())?;
-            let deliveries = stores.queues.received_within("DeliveriesQueue", born.elapsed())?;
-            under_way += events * usize::try_from(self.endpoints)? + deliveries;
-            process = start(bench, stores)?;
-        }
-        Ok((under_way, process))
+/// Where functions in a process of their own find their tables and queues.
+pub(super) struct Addresses {
+    pub(super) dynamodb: String,
+    pub(super) sqs: String,
+}
+
+impl Addresses {
+    /// The stores themselves.
+    fn of(stores: &Stores) -> Self {
+        Self { dynamodb: stores.dynamodb.clone(), sqs: stores.sqs.clone() }
     }
 }
 
-fn start(bench: &Bench, stores: &Stores) -> Result<Child> {
+/// Lets the functions live and kills them, again and again. Answers how many deliveries were under way at the kills,
+/// and the process that lives on.
+pub(super) async fn kill(
+    bench: &Bench,
+    stores: &Stores,
+    addresses: &Addresses,
+    kills: u32,
+    endpoints: u32,
+) -> Result<(usize, Child)> {
+    let mut random = Rng::with_seed(bench.seed);
+    let mut under_way = 0;
+    let mut process = start(bench, addresses)?;
+    for _ in 0..kills {
+        let born = Instant::now();
+        sleep(LIFE.mul_f64(2.0 * random.f64())).await;
+        process.kill().await.context("the functions' process cannot be killed")?;
+        let received = |queue: &str| stores.queues.received_within(queue, born.elapsed());
+        let events = received("EventsQueue")?;
+        let deliveries = received("FirstAttemptsQueue")? + received("DeliveriesQueue")?;
+        under_way += events * usize::try_from(endpoints)? + deliveries;
+        process = start(bench, addresses)?;
+    }
+    Ok((under_way, process))
+}
+
+fn start(bench: &Bench, addresses: &Addresses) -> Result<Child> {
     let mut command = Command::new(&bench.program);
     command.arg("functions").args(["--http-port", "0", "--log-level", "error"]);
     command
-        .args(["--dynamodb", &stores.dynamodb, "--sqs", &stores.sqs])
+        .args(["--dynamodb", &addresses.dynamodb, "--sqs", &addresses.sqs])
         .arg("--template")
         .arg(&bench.template);
     command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

@@ -14,8 +14,8 @@ use super::Tally;
 use crate::load::{depth, event, number, waiting};
 use crate::{DEVELOPMENT_ACCOUNT, Receiver};
 
-/// How long nothing may arrive before what has not arrived counts as lost.
-const SILENCE: Duration = Duration::from_mins(1);
+/// How long nothing may arrive before what has not arrived counts as lost, where nothing holds it up for longer.
+pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
 /// Puts events on the events queue, evenly over a span.
 pub(super) async fn publish(sqs: &str, events: u32, span: Duration) -> Result<()> {
@@ -34,11 +34,16 @@ pub(super) async fn publish(sqs: &str, events: u32, span: Duration) -> Result<()
     Ok(())
 }
 
-/// Counts arrivals until all have come and the queues are empty, or for too long nothing came.
-pub(super) async fn count(receiver: &mut Receiver, sqs: &str, expected: usize) -> Result<Tally> {
+/// Counts arrivals until all have come and the queues are empty, or nothing came for as long as `silence`.
+pub(super) async fn count(
+    receiver: &mut Receiver,
+    sqs: &str,
+    expected: usize,
+    silence: Duration,
+) -> Result<Tally> {
     let mut arrived: HashMap<(String, u32), usize> = HashMap::new();
     let mut last = Instant::now();
-    while last.elapsed() < SILENCE {
+    while last.elapsed() < silence {
         match timeout(Duration::from_millis(200), receiver.next()).await {
             Ok(arrival) => {
                 *arrived.entry((arrival.path.clone(), number(&arrival)?)).or_default() += 1;

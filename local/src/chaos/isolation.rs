@@ -2,27 +2,35 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use axum::Router;
 use http::StatusCode;
+use tokio::time::sleep;
 
 use super::Bench;
-use crate::load::{self, Latencies, WARM_UP};
+use crate::load::{self, Latencies, Load};
 use crate::tasks::{Tasks, listen};
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 
-/// Hanging endpoints beside healthy ones.
+/// How long an endpoint that hangs takes to answer.
+const HANGS: Duration = Duration::from_secs(10);
+
+/// Hanging endpoints beside healthy ones. All are registered right before the first event: nothing is known of any.
 #[derive(Debug, Clone, Copy)]
 pub struct Isolation {
-    /// How many events are published, as fast as they are taken.
+    /// How many events are published.
     pub events: u32,
-    /// Endpoints that answer at once.
+    /// How many in a second; as fast as they are taken where it is `None`.
+    pub rate: Option<u32>,
+    /// Endpoints that answer at once, for each type of events.
     pub healthy: u32,
-    /// Endpoints that never answer.
+    /// Endpoints that take ten seconds to answer, for each type of events.
     pub hanging: u32,
+    /// How many types the events are of, by turns.
+    pub types: u32,
     /// Whether those that hang begin to when half of the events are published; otherwise they always do.
     pub midway: bool,
     /// How often it is done, by turns without and with those that hang. The median round counts, on either side: a
@@ -37,21 +45,25 @@ pub struct Comparison {
     pub alone: Latencies,
     /// The healthy endpoints beside the hanging ones.
     pub beside: Latencies,
+    /// How many requests the hanging ones got until the healthy ones had everything, in the last round.
+    pub wasted: usize,
 }
 
 impl Isolation {
     /// Runs without, then with the hanging endpoints, as often as there are rounds.
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
-        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        let (mut alone, mut beside, mut wasted) = (Vec::new(), Vec::new(), 0);
         for _ in 0..self.rounds {
-            alone.push(Self { hanging: 0, ..*self }.measure(bench).await?);
-            beside.push(self.measure(bench).await?);
+            alone.push(Self { hanging: 0, ..*self }.measure(bench).await?.0);
+            let (latencies, requests) = self.measure(bench).await?;
+            beside.push(latencies);
+            wasted = requests;
         }
-        Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside) })
+        Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside), wasted })
     }
 
-    /// How long each delivery to a healthy endpoint took.
-    async fn measure(&self, bench: &Bench) -> Result<Latencies> {
+    /// How long each delivery to a healthy endpoint took, and how many requests the hanging ones got meanwhile.
+    async fn measure(&self, bench: &Bench) -> Result<(Latencies, usize)> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let tar_pit = TarPit::start(!self.midway).await?;
         let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
@@ -63,44 +75,53 @@ impl Isolation {
             ..FunctionsOptions::default()
         })
         .await?;
-        let healthy = (0..self.healthy).map(|n| format!("{}/{n}", receiver.url));
-        let hanging = (0..self.hanging).map(|n| format!("{}/{n}", tar_pit.url));
-        load::register(&functions.http, healthy.chain(hanging), "chaos.*").await?;
-        let endpoints = usize::try_from(self.healthy)?;
-        load::warm_up(&functions.http, &mut receiver, endpoints).await?;
-        let half = WARM_UP + self.events / 2;
+        for number in 0..self.types {
+            let healthy = (0..self.healthy).map(|n| format!("{}/{number}-{n}", receiver.url));
+            let hanging = (0..self.hanging).map(|n| format!("{}/{number}-{n}", tar_pit.url));
+            load::register(&functions.http, healthy.chain(hanging), &format!("chaos.{number}")).await?;
+        }
         let hang = |number| {
-            if number == half {
+            if number == self.events / 2 {
                 tar_pit.hang();
             }
         };
-        let latencies = load::latencies(&functions.http, &mut receiver, self.events, endpoints, hang).await?;
+        let load = Load { first: 0, events: self.events, types: self.types, rate: self.rate };
+        let endpoints = usize::try_from(self.healthy)?;
+        let latencies = load::latencies(&functions.http, &mut receiver, load, endpoints, hang).await?;
+        let wasted = tar_pit.requests.load(Ordering::Relaxed);
         // What is still under way must not disturb the next round.
         functions.stop().await?;
         stores.stop().await?;
-        Ok(latencies)
+        Ok((latencies, wasted))
     }
 }
 
-/// A server that takes requests and never answers, from when it is told to.
+/// A server that takes ten seconds to answer, from when it is told to.
 struct TarPit {
     url: String,
     hangs: Arc<AtomicBool>,
+    requests: Arc<AtomicUsize>,
     _tasks: Tasks,
 }
 
 impl TarPit {
     async fn start(hangs: bool) -> Result<Self> {
         let (listener, url) = listen(0, "--port").await?;
-        let hangs = Arc::new(AtomicBool::new(hangs));
-        let shown = Arc::clone(&hangs);
+        let (hangs, requests) = (Arc::new(AtomicBool::new(hangs)), Arc::new(AtomicUsize::new(0)));
+        let shown = (Arc::clone(&hangs), Arc::clone(&requests));
         let answer = move || {
-            let hangs = shown.load(Ordering::Relaxed);
-            async move { if hangs { std::future::pending().await } else { StatusCode::OK } }
+            let hangs = shown.0.load(Ordering::Relaxed);
+            shown.1.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if hangs {
+                    sleep(HANGS).await;
+                }
+                StatusCode::OK
+            }
         };
         let mut tasks = Tasks::default();
         tasks.spawn(|_| async move { Ok(axum::serve(listener, Router::new().fallback(answer)).await?) });
-        Ok(Self { url, hangs, _tasks: tasks })
+        Ok(Self { url, hangs, requests, _tasks: tasks })
     }
 
     fn hang(&self) {
@@ -110,11 +131,16 @@ impl TarPit {
 
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, healthy, hanging, types, rounds, .. } = self;
         let begin = if self.midway { "begin to hang midway" } else { "hang" };
+        match self.rate {
+            Some(rate) => write!(f, "{events} events, {rate} a second, ")?,
+            None => write!(f, "{events} events as fast as they are taken, ")?,
+        }
+        let (healthy, hanging) = (healthy * types, hanging * types);
         write!(
             f,
-            "{} events to {} healthy endpoints and {} that {begin}",
-            self.events, self.healthy, self.hanging
+            "of {types} types, to {healthy} healthy endpoints and {hanging} that {begin}, rounds: {rounds}"
         )
     }
 }
@@ -133,6 +159,10 @@ impl fmt::Display for Comparison {
         f.write_str(&line("beside", &self.beside))?;
         let ratio = |beside: Duration, alone: Duration| beside.as_secs_f64() / alone.as_secs_f64();
         let (p50, p99) = (ratio(self.beside.p50, self.alone.p50), ratio(self.beside.p99, self.alone.p99));
-        writeln!(f, "  ratio   p50 {p50:>5.2}      p99 {p99:>5.2}")
+        writeln!(
+            f,
+            "  ratio   p50 {p50:>5.2}      p99 {p99:>5.2}      {} requests to those that hang",
+            self.wasted
+        )
     }
 }

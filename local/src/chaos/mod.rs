@@ -3,19 +3,26 @@
 mod crashes;
 mod events;
 mod isolation;
+mod new_account;
 mod own_writes;
 mod refusals;
 mod refusing_proxy;
+mod storm;
+mod throttling;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
 pub use crashes::Crashes;
 pub use isolation::Isolation;
+pub use new_account::NewAccount;
 pub use own_writes::OwnWrites;
 pub use refusals::Refusals;
+pub use storm::{Storm, Storms};
+pub use throttling::Throttling;
 
 /// Where the parts of a system under test come from.
 #[derive(Debug, Clone)]
@@ -35,10 +42,16 @@ pub enum Experiment {
     Crashes,
     /// Tables and queues refuse some of what they are asked
     Refusals,
+    /// All of that at once, and a queue that hands out messages twice and out of order
+    Storm,
+    /// The events table takes no writes for a while
+    Throttling,
     /// Endpoints are changed, and events are published right after
     OwnWrites,
     /// Some endpoints hang
     Isolation,
+    /// The AWS account may run ten functions at the same time, or fewer than the queues want
+    NewAccount,
 }
 
 /// What became of the events of one run.
@@ -70,8 +83,11 @@ pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
         is_good &= match experiment {
             Experiment::Crashes => crashes(bench).await?,
             Experiment::Refusals => refusals(bench).await?,
+            Experiment::Storm => storm(bench).await?,
+            Experiment::Throttling => throttling(bench).await?,
             Experiment::OwnWrites => own_writes(bench).await?,
             Experiment::Isolation => isolation(bench).await?,
+            Experiment::NewAccount => new_account(bench).await?,
         };
     }
     Ok(is_good)
@@ -93,6 +109,34 @@ async fn refusals(bench: &Bench) -> Result<bool> {
     Ok(tally.is_good())
 }
 
+async fn storm(bench: &Bench) -> Result<bool> {
+    println!(
+        "Killing the functions' process 20 times, refusing 10 % of calls, handing out 5 % of messages twice and 5 % late, \
+         during 10,000 events to 5 endpoints:"
+    );
+    let storm = Storm { events: 10_000, endpoints: 5, kills: 20, refused: 0.1, unruly: 0.05 };
+    let Storms { tally, killed, refused, copies } = storm.run(bench).await?;
+    println!(
+        "  {killed} deliveries under way at the kills, {refused} calls refused, {copies} messages handed out twice"
+    );
+    report(&tally);
+    Ok(tally.is_good())
+}
+
+async fn throttling(bench: &Bench) -> Result<bool> {
+    let mut is_good = true;
+    for (seconds, may_double) in [(4, false), (30, false), (600, true)] {
+        println!(
+            "Throttling all writes on the events table for {seconds} s from the first of 1,000 events on:"
+        );
+        let throttling = Throttling { span: Duration::from_secs(seconds), events: 1_000, endpoints: 3 };
+        let tally = throttling.run(bench).await?;
+        report(&tally);
+        is_good &= tally.lost == 0 && (tally.duplicates == 0 || may_double);
+    }
+    Ok(is_good)
+}
+
 async fn own_writes(bench: &Bench) -> Result<bool> {
     println!("Publishing 10,000 events, each right after a change to an endpoint that wants it:");
     let kept = OwnWrites { events: 10_000, owners: 50, processes: 2 }.run(bench).await?;
@@ -101,15 +145,30 @@ async fn own_writes(bench: &Bench) -> Result<bool> {
 }
 
 async fn isolation(bench: &Bench) -> Result<bool> {
-    let few = Isolation { events: 2_000, healthy: 8, hanging: 2, midway: false, rounds: 5 };
-    let many = Isolation { events: 20_000, rounds: 1, ..few };
+    let burst =
+        Isolation { events: 2_000, rate: None, healthy: 8, hanging: 2, types: 1, midway: false, rounds: 5 };
+    let steady = Isolation { rate: Some(100), ..burst };
+    let outage = Isolation { events: 50_000, healthy: 1, hanging: 6, types: 50, ..burst };
     for isolation in
-        [few, many, Isolation { healthy: 1, hanging: 9, ..few }, Isolation { midway: true, ..many }]
+        [burst, Isolation { midway: true, ..burst }, steady, Isolation { midway: true, ..steady }, outage]
     {
         println!("{isolation}:");
         println!("{}", isolation.run(bench).await?);
     }
     Ok(true)
+}
+
+async fn new_account(bench: &Bench) -> Result<bool> {
+    let mut is_good = true;
+    for concurrency in [10, 4] {
+        println!(
+            "A burst of 50,000 events in an account that may run {concurrency} functions at the same time:"
+        );
+        let tally = NewAccount { events: 50_000, endpoints: 1, concurrency }.run(bench).await?;
+        report(&tally);
+        is_good &= tally.lost == 0;
+    }
+    Ok(is_good)
 }
 
 fn report(tally: &Tally) {

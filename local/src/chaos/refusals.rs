@@ -5,8 +5,9 @@ use std::time::Duration;
 use anyhow::Result;
 use http::StatusCode;
 
+use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
-use super::{Bench, Tally, events};
+use super::{Bench, Tally};
 use crate::load;
 use crate::proxy::Proxy;
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
@@ -58,7 +59,7 @@ impl Refusals {
         let expected = usize::try_from(self.events * self.endpoints)?;
         let (published, tally) = tokio::join!(
             events::publish(&stores.sqs, self.events, span),
-            events::count(&mut receiver, &stores.sqs, expected)
+            events::count(&mut receiver, &stores.sqs, expected, SILENCE)
         );
         published?;
         // Each refusal that the SDK's own tries do not get over costs its message's deliveries at most once more.

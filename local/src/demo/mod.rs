@@ -35,6 +35,7 @@ pub async fn run(template: &Path) -> Result<bool> {
         http_port: 0,
         dynamodb: stores.dynamodb.clone(),
         sqs: stores.sqs.clone(),
+        account_concurrency: None,
         environment: retries,
     })
     .await?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthorn_local::chaos::{Bench, Crashes, Isolation, OwnWrites, Refusals};
+use posthorn_local::chaos::{Bench, Crashes, Isolation, NewAccount, OwnWrites, Refusals, Storm, Throttling};
 
 use crate::harness::template;
 
@@ -30,16 +30,38 @@ async fn a_change_to_an_endpoint_counts_for_the_event_that_is_published_right_af
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn kills_refusals_and_an_unruly_queue_at_once_lose_nothing() {
+    let storm = Storm { events: 1_000, endpoints: 5, kills: 5, refused: 0.1, unruly: 0.05 };
+    let came_of_it = storm.run(&bench()).await.unwrap();
+    assert!(came_of_it.tally.is_good(), "{came_of_it:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttled_writes_double_nothing() {
+    let throttling = Throttling { span: Duration::from_secs(4), events: 60, endpoints: 3 };
+    let tally = throttling.run(&bench()).await.unwrap();
+    assert!(tally.is_good(), "{tally:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_in_an_account_that_may_run_four_functions_makes_no_dead_letter() {
+    let tally = NewAccount { events: 500, endpoints: 1, concurrency: 4 }.run(&bench()).await.unwrap();
+    assert_eq!(tally.lost, 0, "{tally:?}");
+}
+
+/// Two healthy endpoints, and four that take ten seconds to answer.
+const ISOLATION: Isolation =
+    Isolation { events: 300, rate: None, healthy: 2, hanging: 4, types: 1, midway: false, rounds: 1 };
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hanging_endpoints_do_not_make_their_neighbours_wait_for_them() {
-    let isolation = Isolation { events: 300, healthy: 2, hanging: 4, midway: false, rounds: 1 };
-    let comparison = isolation.run(&bench()).await.unwrap();
-    // An attempt at one that hangs takes 15 seconds.
+    let comparison = ISOLATION.run(&bench()).await.unwrap();
     assert!(comparison.beside.max < Duration::from_secs(10), "{comparison}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_begin_to_hang_do_not_make_their_neighbours_wait_for_them() {
-    let isolation = Isolation { events: 300, healthy: 2, hanging: 4, midway: true, rounds: 1 };
+    let isolation = Isolation { rate: Some(100), midway: true, ..ISOLATION };
     let comparison = isolation.run(&bench()).await.unwrap();
     assert!(comparison.beside.max < Duration::from_secs(10), "{comparison}");
 }

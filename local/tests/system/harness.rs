@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use futures::future::join_all;
 use http::StatusCode;
 use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
 use posthorn_functions::set_up;
 use posthorn_local::{
-    Arrival, Functions, FunctionsOptions, Receiver, Stores, StoresOptions, allow_this_machine,
+    Arrival, Functions, FunctionsOptions, QUEUES, Receiver, Stores, StoresOptions, allow_this_machine,
 };
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
@@ -126,11 +127,16 @@ impl TestStores {
         numbers.map(|(_, number)| number.parse::<u64>().unwrap()).sum()
     }
 
-    /// Waits until both queues are empty, and checks that nothing has become a dead letter.
+    /// How many messages are on the queues that work comes from.
+    pub(crate) async fn waiting(&self) -> u64 {
+        join_all(QUEUES.map(|queue| self.depth(queue))).await.into_iter().sum()
+    }
+
+    /// Waits until all queues are empty, and checks that nothing has become a dead letter.
     pub(crate) async fn until_idle(&self) {
         let idle = async {
             let mut look = interval(Duration::from_millis(20));
-            while self.depth("EventsQueue").await + self.depth("DeliveriesQueue").await > 0 {
+            while self.waiting().await > 0 {
                 look.tick().await;
             }
         };
@@ -161,6 +167,7 @@ impl TestSystem {
             http_port: 0,
             dynamodb: stores.stores.dynamodb.clone(),
             sqs: stores.stores.sqs.clone(),
+            account_concurrency: None,
             environment: environment.collect(),
         };
         let functions = Functions::start(&options).await.unwrap();

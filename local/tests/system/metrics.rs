@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use posthorn_delivery::{Metric, Tally};
-use posthorn_domain::{EventDraft, EventId, EventMessage, Partition};
+use posthorn_domain::{EventDraft, EventId, EventMessage, HealthState, Partition};
 use posthorn_local::Receiver;
 use posthorn_runtime::NAMESPACE;
 use posthorn_storage::{Minute, Written};
@@ -70,7 +70,7 @@ async fn a_batch_is_counted_where_its_attempts_are_made() {
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
     let register = async |path: &str| machine.register(&format!("{}{path}", receiver.url), &["a.*"]).await;
     machine.prove(&[register("/good").await, register("/bad").await]).await;
-    register("/good").await;
+    machine.set_health(&[register("/good").await], HealthState::Slow).await;
     told(&machine, "fan-out");
     for _ in 0..3 {
         machine.publish("a.b").await;
@@ -86,7 +86,7 @@ async fn a_batch_is_counted_where_its_attempts_are_made() {
         ("FirstAttemptLatency", json!([3_000, 3_000, 3_000, 3_000, 3_000, 3_000])),
     ]);
     assert_eq!(told(&machine, "fan-out"), from_fan_out);
-    // The endpoint that is new gets its events from the deliveries queue.
+    // The endpoint that is slow gets its events from the deliveries queue.
     let from_deliver =
         expected([("Attempts", json!(3)), ("FirstAttemptLatency", json!([3_000, 3_000, 3_000]))]);
     assert_eq!(told(&machine, "deliver"), from_deliver);

@@ -328,7 +328,7 @@ impl BadTable {
         let is_query = operation.ends_with(b".Query");
         let is_write = operation.ends_with(b".PutItem") || operation.ends_with(b".UpdateItem");
         if let (true, Some(machine)) = (is_query, self.clock.get().and_then(Weak::upgrade)) {
-            machine.sleep(Duration::from_secs(16));
+            machine.sleep(Duration::from_secs(46));
         }
         headers.remove("host");
         headers.remove("content-length");

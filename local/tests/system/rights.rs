@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, Uri};
-use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, Partition};
+use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, HealthState, Partition};
 use posthorn_local::Receiver;
 use posthorn_local_aws::clients;
 use serde_json::{Value as Json, json};
@@ -237,12 +237,12 @@ async fn each_function_has_the_rights_that_it_uses_and_no_other() {
     };
     let receiver = Receiver::start(0, answer).await.unwrap();
     let kms = Kms::start().await;
-    let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h, 10s")], |stores, function| {
+    let mut machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h, 10s")], |stores, function| {
         recorder.environment(&url, stores, &kms, function)
     })
     .await;
     use_every_route(&machine, &receiver.url).await;
-    use_every_worker(&machine, &receiver.url).await;
+    use_every_worker(&mut machine, &receiver.url).await;
 
     // Done once a day, or once in ninety, by the function that happens to be first.
     let seldom = [
@@ -306,7 +306,12 @@ async fn forget_that_it_was_sent(machine: &TimeMachine, key: &str) {
 }
 
 /// Lets events go all ways there are: to many endpoints, to failing ones, to ones that are gone, twice.
-async fn use_every_worker(machine: &TimeMachine, receiver: &str) {
+async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
+    many_endpoints_with_little_time(machine, receiver).await;
+    let machine = &*machine;
+    for queue in ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"] {
+        machine.send(queue, "nonsense".to_owned()).await;
+    }
     let register = async |path: &str| machine.register(&format!("{receiver}{path}"), &["order.*"]).await;
     let (good, bad, gone) = (register("/good").await, register("/bad").await, register("/gone").await);
     machine.publish("order.paid").await;
@@ -314,7 +319,10 @@ async fn use_every_worker(machine: &TimeMachine, receiver: &str) {
     // These are known to fan-out as healthy, and fail when it sends to them itself.
     let gone_soon = register("/gone").await;
     machine.prove(&[bad.clone(), gone_soon.clone()]).await;
-    for endpoint in [&good, &bad, &gone, &gone_soon] {
+    // Deliver finds this one gone.
+    let gone_slowly = register("/gone").await;
+    machine.set_health(&[gone_slowly.clone()], HealthState::Slow).await;
+    for endpoint in [&good, &bad, &gone, &gone_soon, &gone_slowly] {
         publish_to(machine, endpoint.id).await;
     }
     for number in 0..50 {
@@ -330,6 +338,18 @@ async fn use_every_worker(machine: &TimeMachine, receiver: &str) {
     machine.list("list-attempts", &[("webhook_endpoint_id", &id)]).await;
     let dry_run = json!({ "since": "2026-01-01T00:00:00Z", "dry_run": true });
     machine.call("recover-endpoint", &[("id", &bad.id.to_string())], Some(dry_run)).await;
+}
+
+/// Has deliver give a chunk back, and then queue each of its first attempts singly.
+async fn many_endpoints_with_little_time(machine: &mut TimeMachine, receiver: &str) {
+    for number in 0..51 {
+        machine.register(&format!("{receiver}/good/{number}"), &["parcel.*"]).await;
+    }
+    machine.time_left = Duration::from_secs(12);
+    machine.publish("parcel.lost").await;
+    machine.work().await;
+    machine.time_left = Duration::from_mins(1);
+    machine.pass(Duration::from_mins(1)).await;
 }
 
 /// Publishes an event for one endpoint, as a producer does that sends it twice.

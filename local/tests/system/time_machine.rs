@@ -13,7 +13,7 @@ use posthorn_domain::{
     Tenant, Timestamp,
 };
 use posthorn_functions::{names, set_up};
-use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, StoresOptions};
+use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, QUEUES, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
 use posthorn_local_aws::template::queue_url;
@@ -63,7 +63,7 @@ pub(crate) struct TimeMachine {
     metrics: BTreeMap<&'static str, Metrics>,
     clock: TestClock,
     sqs: aws_sdk_sqs::Client,
-    workers: [(&'static str, SqsFunction); 2],
+    workers: [(&'static str, SqsFunction); 3],
     routes: BTreeMap<&'static str, HttpFunction>,
     sweep_due: ScheduleFunction,
 }
@@ -96,13 +96,15 @@ impl TimeMachine {
         };
         let workers = ["fan-out", "deliver", "sweep-due"].map(|name| (name, runtime(name)));
         let [(_, on_events), (_, on_deliveries), (_, on_schedule)] = &workers;
+        let deliver = worker("deliver", on_deliveries);
         Self {
             endpoints: runtime("create-endpoint").endpoints().unwrap(),
             log: on_events.event_log().unwrap(),
             due: on_schedule.due_retries().unwrap(),
             workers: [
                 ("EventsQueue", worker("fan-out", on_events)),
-                ("DeliveriesQueue", worker("deliver", on_deliveries)),
+                ("FirstAttemptsQueue", Arc::clone(&deliver)),
+                ("DeliveriesQueue", deliver),
             ],
             routes: names()
                 .filter_map(|name| Some((name, set_up(name, &runtime(name)).unwrap().http()?)))
@@ -111,7 +113,7 @@ impl TimeMachine {
             metrics: workers.iter().map(|(name, runtime)| (*name, runtime.metrics().unwrap())).collect(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,
-            time_left: Duration::from_secs(30),
+            time_left: Duration::from_secs(60),
             clock,
             stores,
         }
@@ -192,11 +194,16 @@ impl TimeMachine {
         (status, answer)
     }
 
-    /// Puts on record that endpoints are healthy, so that fan-out sends to them itself.
+    /// Puts on record that endpoints are healthy.
     pub(crate) async fn prove(&self, endpoints: &[Endpoint]) {
+        self.set_health(endpoints, HealthState::Healthy).await;
+    }
+
+    /// Puts on record how endpoints are doing. Those that are slow get their events from the deliveries queue.
+    pub(crate) async fn set_health(&self, endpoints: &[Endpoint], state: HealthState) {
         for endpoint in endpoints {
             let endpoint = self.endpoint(endpoint).await;
-            let health = Health { state: HealthState::Healthy, ..endpoint.health };
+            let health = Health { state, ..endpoint.health };
             let written = self.endpoints.set_health(&local_tenant(), &endpoint, health).await.unwrap();
             assert_eq!(written, Written::Now);
         }
@@ -268,7 +275,7 @@ impl TimeMachine {
     /// the end. The sweeps until then would find nothing, so they are left out, but for moving the cursor.
     async fn next_moment(&self, end: Timestamp) -> Timestamp {
         let queues = &self.stores.stores.queues;
-        let visible = ["EventsQueue", "DeliveriesQueue"].map(|queue| queues.next_due(queue).unwrap());
+        let visible = QUEUES.map(|queue| queues.next_due(queue).unwrap());
         let visible = visible.into_iter().flatten().min().map(|wait| self.now().plus(wait));
         let earliest = self.due.earliest().await.unwrap();
         let minute_before = |minute: Minute| Timestamp::from_millis((minute.0 - 1) * 60_000);
@@ -314,7 +321,7 @@ impl TimeMachine {
             return;
         }
         let mut batch = SqsEvent::default();
-        batch.records = messages.iter().map(record).collect();
+        batch.records = messages.iter().map(|message| record(url, message)).collect();
         let deadline = self.now().plus(self.time_left);
         let failures = function(batch, deadline).await.unwrap().batch_item_failures;
         let failed = |message: &&Message| {
@@ -350,8 +357,11 @@ impl TimeMachine {
     }
 }
 
-fn record(message: &Message) -> SqsMessage {
+fn record(url: &str, message: &Message) -> SqsMessage {
     let mut record = SqsMessage::default();
+    let queue = url.rsplit('/').next().unwrap();
+    record.event_source_arn = Some(format!("arn:aws:sqs:eu-central-1:000000000000:{queue}"));
+    record.receipt_handle.clone_from(&message.receipt_handle);
     record.message_id.clone_from(&message.message_id);
     record.body.clone_from(&message.body);
     let attributes = message.attributes.iter().flatten();

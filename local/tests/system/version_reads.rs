@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
+use posthorn_domain::HealthState;
 use posthorn_local::Receiver;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -114,8 +115,8 @@ async fn deliver_reads_once_for_a_batch() {
     let receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let (counter, machine) = Counter::start("deliver").await;
     for number in 0..10 {
-        // One that is new gets its events from the deliveries queue.
-        machine.register(&format!("{}/{number}", receiver.url), &["*"]).await;
+        let endpoint = machine.register(&format!("{}/{number}", receiver.url), &["*"]).await;
+        machine.set_health(&[endpoint], HealthState::Slow).await;
     }
     machine.publish("order.paid").await;
     machine.work().await;

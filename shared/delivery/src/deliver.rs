@@ -1,4 +1,4 @@
-//! What the deliveries queue asks for: one more attempt at one endpoint, or the first attempts of a chunk.
+//! What the queues of deliveries ask for: one more attempt at one endpoint, or the first attempts of a chunk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use posthorn_domain::{
 };
 use posthorn_storage::{Progress, RecordKey, StorageError, Written};
 
-use crate::dispatch::PATIENCE;
+use crate::dispatch::{DISPATCH, Dispatched};
 use crate::postman::next_message;
 use crate::put_off::FirstAttempt;
 use crate::{Metric, Postman, QueueMessage, WorkError, decision};
@@ -21,8 +21,20 @@ const EARLY: Duration = Duration::from_secs(1);
 /// by a recovery, and nobody waited for it.
 const USUALLY_DUE: Duration = Duration::from_hours(1);
 
+/// The number of a first attempt.
+const FIRST: u32 = 1;
+
+/// How long an attempt may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// It is cut short after a second, as others wait for its place.
+    Brief,
+    /// It has all the time that an endpoint may take.
+    Patient,
+}
+
 impl Postman {
-    /// Does what a message of the deliveries queue asks for. `Ok` means that the message may go: what it asked
+    /// Does what a message of the first attempts queue or the deliveries queue asks for. `Ok` means that the message may go: what it asked
     /// for is done and on record, and whatever follows is queued.
     pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let asked = DeliveryMessage::parse(&message.body)?;
@@ -37,9 +49,13 @@ impl Postman {
         };
         match asked.work {
             DeliveryWork::Chunk => self.deliver_chunk(message, &key, sent, deliveries).await,
+            DeliveryWork::First { endpoint_id } => {
+                let delivery = delivery_to(endpoint_id, deliveries)?;
+                self.deliver_one(message, &key, sent, delivery, FIRST, Pace::Brief).await
+            }
             DeliveryWork::Attempt { endpoint_id, attempt } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
-                self.deliver_one(message, &key, sent, delivery, attempt).await
+                self.deliver_one(message, &key, sent, delivery, attempt, Pace::Patient).await
             }
             DeliveryWork::Resend { endpoint_id, resend } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
@@ -55,6 +71,7 @@ impl Postman {
         sent: SentEvent,
         delivery: Delivery,
         attempt: u32,
+        pace: Pace,
     ) -> Result<(), WorkError> {
         if delivery.status != DeliveryStatus::Pending {
             return Ok(());
@@ -63,7 +80,7 @@ impl Postman {
             // The attempt is on record. If this is not the first receipt, an earlier one may have ended before it
             // queued the next attempt.
             let unfinished = message.is_redelivered().then_some(&delivery);
-            return Ok(self.queue_next(key, unfinished).await?);
+            return Ok(self.queue_again(key, unfinished).await?);
         }
         if self.until_due(&delivery) > EARLY {
             return Ok(self.queue_next(key, [&delivery]).await?);
@@ -71,14 +88,25 @@ impl Postman {
         let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
-        self.require_time(message, self.sender.timeout())?;
+        if pace == Pace::Brief && !self.watch.is_worth_a_second(&endpoint, self.clock.now()) {
+            return Ok(self.queue_among_slow(key, [&delivery]).await?);
+        }
+        let longest = if pace == Pace::Brief { DISPATCH } else { self.sender.timeout() };
+        self.require_time(message, longest)?;
         if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
+        if message.is_redelivered() && self.log.confirm(key, &delivery).await? == Written::Before {
+            // A twin has made it meanwhile.
+            return Ok(());
+        }
         let accepted_at = accepted_at(key, &delivery);
-        let answer = self.sender.post(&endpoint, key.event_id, &sent.body).await;
+        let answer = match pace {
+            Pace::Brief => self.post_briefly(&endpoint, key.event_id, &sent.body).await,
+            Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await,
+        };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
-        self.settle(key, [&outcome.delivery]).await?;
+        self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
     }
@@ -126,12 +154,13 @@ impl Postman {
         let mut answer = self.sender.post(&endpoint, key.event_id, &body).await;
         answer.attempt.resend = Some(resend);
         let outcome = self.conclude(key, endpoint, delivery, answer, None);
-        self.settle_one(key, &outcome.delivery).await?;
+        self.persist(message, || self.settle_one(key, &outcome.delivery)).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
     }
 
-    /// How long a first attempt waits because its endpoint is overloaded; a retry keeps to its schedule.
+    /// How long a first attempt, or the first one of a recovery, waits because its endpoint is overloaded; a retry keeps to its
+    /// schedule.
     fn may_wait(
         &self,
         message: &QueueMessage,
@@ -140,8 +169,7 @@ impl Postman {
         delivery: &Delivery,
     ) -> Option<Duration> {
         let now = self.clock.now();
-        let until =
-            self.watch.asked_to_wait_until(endpoint.id, now).filter(|_| delivery.attempts.is_empty())?;
+        let until = self.watch.asked_to_wait_until(endpoint.id, now).filter(|_| !delivery.has_begun())?;
         let first = FirstAttempt { due: delivery.next_attempt_at?, sent_at: message.sent_at };
         let wait = first.put_off(until, now, self.random.unit());
         if wait.is_none() {
@@ -158,17 +186,18 @@ impl Postman {
         sent: SentEvent,
         deliveries: Vec<Delivery>,
     ) -> Result<(), WorkError> {
-        self.require_time(message, PATIENCE)?;
         if message.is_redelivered() {
             // Whatever an earlier receipt has begun goes on singly.
-            return Ok(self.queue_next(key, &deliveries).await?);
+            return Ok(self.queue_again(key, &deliveries).await?);
         }
         let subscriptions = self.snapshots.get(&key.tenant, message).await?;
+        self.require_time(message, DISPATCH)?;
         let (mut prompt, mut slow) = (Vec::new(), Vec::new());
         let now = self.clock.now();
-        let untried =
-            |delivery: &Delivery| delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty();
-        for delivery in deliveries.into_iter().filter(untried) {
+        let (untried, begun): (Vec<_>, Vec<_>) =
+            deliveries.into_iter().partition(|delivery| delivery.attempts.is_empty());
+        let is_due = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending;
+        for delivery in untried.into_iter().filter(is_due) {
             match subscriptions.enabled(delivery.endpoint_id) {
                 Some(endpoint)
                     if endpoint.enabled_events.matches(&sent.event_type)
@@ -180,9 +209,16 @@ impl Postman {
                 _ => slow.push(delivery),
             }
         }
-        let outcomes = self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
-        self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
-        self.queue_next(key, &slow).await?;
+        let Dispatched { outcomes, postponed } =
+            self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
+        let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
+        self.persist(message, || self.settle(key, attempted.clone())).await?;
+        self.persist(message, || async {
+            self.queue_next(key, &postponed).await?;
+            self.queue_among_slow(key, &slow).await?;
+            self.queue_again(key, &begun).await
+        })
+        .await?;
         self.enforce(&key.tenant, &outcomes).await;
         Ok(())
     }

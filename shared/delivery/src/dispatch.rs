@@ -6,33 +6,70 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
-use posthorn_domain::{AttemptError, Delivery, Endpoint, Timestamp};
+use posthorn_domain::{AttemptError, Delivery, Endpoint, EventId, Timestamp};
 use posthorn_storage::RecordKey;
 
 use crate::Postman;
 use crate::postman::Outcome;
+use crate::sender::Answer;
 
-/// How long one event's endpoints may hold up the function, and with it the other events of its batch and its
-/// container: an attempt that is not answered by then is cut short and made again from the deliveries queue.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
+/// How long first attempts take in all, with those that wait for others before them.
+pub(crate) const DISPATCH: Duration = Duration::from_secs(3);
+
+/// What has become of first attempts.
+#[derive(Default)]
+pub(crate) struct Dispatched {
+    /// Those made.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// The deliveries of those that were not: they are for the first attempts queue.
+    pub(crate) postponed: Vec<Delivery>,
+}
+
+enum Fate {
+    Made(Outcome),
+    Postponed(Delivery),
+}
 
 impl Postman {
-    /// Makes the first attempt at each endpoint. It is over within a second. `accepted_at` is when the event was accepted.
+    /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was accepted.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
         first: Vec<(Arc<Endpoint>, Delivery)>,
         body: &Bytes,
         accepted_at: Timestamp,
-    ) -> Vec<Outcome> {
+    ) -> Dispatched {
         let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
-            let mut answer = self.sender.post_within(PATIENCE, &endpoint, key.event_id, body).await;
-            if answer.attempt.error == Some(AttemptError::Timeout) {
-                answer.attempt.error = Some(AttemptError::Slow);
+            let usual = self.watch.usual_latency(endpoint.id);
+            let Some(mut ticket) = self.direct.admit(&endpoint, usual).await else {
+                return Fate::Postponed(delivery);
+            };
+            let answer = self.post_briefly(&endpoint, key.event_id, body).await;
+            if answer.attempt.succeeded() {
+                ticket.succeeded();
             }
-            self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
+            Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at)))
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.
-        attempts.collect::<FuturesOrdered<_>>().collect().await
+        let mut fates = attempts.collect::<FuturesOrdered<_>>();
+        let mut dispatched = Dispatched::default();
+        while let Some(fate) = fates.next().await {
+            match fate {
+                Fate::Made(outcome) => dispatched.outcomes.push(outcome),
+                Fate::Postponed(delivery) => dispatched.postponed.push(delivery),
+            }
+        }
+        dispatched
+    }
+
+    /// An attempt that is cut short after a second, or less where its endpoint has always been quick. It is then made again,
+    /// among the slow ones.
+    pub(crate) async fn post_briefly(&self, endpoint: &Endpoint, event_id: EventId, body: &Bytes) -> Answer {
+        let patience = self.watch.patience(endpoint.id);
+        let mut answer = self.sender.post_within(patience, endpoint, event_id, body).await;
+        if answer.attempt.error == Some(AttemptError::Timeout) {
+            answer.attempt.error = Some(AttemptError::Slow);
+        }
+        answer
     }
 }

@@ -4,20 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES,
-    Tenant, Timestamp,
+    Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType,
+    MAX_EVENT_BYTES, Tenant, Timestamp,
 };
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
-use crate::dispatch::PATIENCE;
+use crate::dispatch::{DISPATCH, Dispatched};
 use crate::idempotency::Standing;
 use crate::postman::Outcome;
 use crate::{Metric, Postman, QueueMessage, WorkError};
 
 /// The most deliveries in one row of the event log.
 const CHUNK: usize = 50;
+/// From how many bytes on an event is large. Deflated, most are a third of it: writing the row for each further attempt costs
+/// five units then, and one without the event.
+const LARGE: usize = 16 * 1024;
 /// The bits of a chunk's number that count; those above are chance.
 const CHUNK_INDEX_BITS: u32 = 12;
 
@@ -30,7 +33,6 @@ impl Postman {
     /// message names. `Ok` means that the message may go: every one of them has answered well, or its next attempt is
     /// queued, and it is all on record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
-        self.require_time(message, PATIENCE)?;
         let sent = EventMessage::parse(&message.body)?;
         let (only, claimed) = (sent.endpoint_id, sent.claimed);
         let (tenant, mut event) = sent.into_event(&message.id, message.sent_at)?;
@@ -62,7 +64,9 @@ impl Postman {
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
         } else {
-            Ok(self.fan_out_at_once(&key, event_type, record, endpoints, message.sent_at).await?)
+            // Only now: what has been read since may have taken long.
+            self.require_time(message, DISPATCH)?;
+            Ok(self.fan_out_at_once(message, &key, event_type, record, endpoints).await?)
         }
     }
 
@@ -80,43 +84,93 @@ impl Postman {
         }
     }
 
-    /// Sends to the endpoints that are known to answer promptly; the others get the event from the deliveries queue,
-    /// where they hold up nobody. An event is accepted when its queue has it: that is when its publisher gets a 202.
+    /// Sends to the endpoints that nothing speaks against; the others get the event from a queue, where they hold up nobody.
+    /// An event is accepted when its queue has it: that is when its publisher gets a 202.
     async fn fan_out_at_once(
         &self,
+        message: &QueueMessage,
         key: &RecordKey,
         event_type: &EventType,
         mut record: EventRecord,
         endpoints: Vec<Arc<Endpoint>>,
-        accepted_at: Timestamp,
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
         let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
-        let (prompt, slow): (Vec<_>, Vec<_>) =
-            endpoints.into_iter().map(due).partition(|(endpoint, _)| self.watch.is_prompt(endpoint, now));
-        let outcomes = self.dispatch(key, prompt, &Bytes::from(record.body.clone()), accepted_at).await;
-        let attempted = outcomes.iter().map(|outcome| outcome.delivery.clone());
-        record.deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
-        match self.log.create(key, event_type, &record, now).await? {
+        let (prompt, slow): (Vec<_>, Vec<_>) = endpoints
+            .into_iter()
+            .map(due)
+            .partition(|(endpoint, _)| self.watch.is_worth_a_second(endpoint, now));
+        let slow: Vec<_> = slow.into_iter().map(|(_, delivery)| delivery).collect();
+        let Dispatched { outcomes, postponed } = if message.is_redelivered() {
+            // The POSTs may have been made, and what they brought could not be written. Now the record comes first, so that
+            // they are not made again each time.
+            let postponed = prompt.into_iter().map(|(_, delivery)| delivery).collect();
+            Dispatched { outcomes: Vec::new(), postponed }
+        } else {
+            self.dispatch(key, prompt, &Bytes::from(record.body.clone()), message.sent_at).await
+        };
+        let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
+        record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
+        let row = self.put_aside(message, key, &mut record, now).await?;
+        match self.persist(message, || self.log.create(key, event_type, &record, now)).await? {
             Written::Now => {
                 self.tally.add(Metric::Events, 1);
-                self.queue_next(key, &record.deliveries).await?;
+                self.persist(message, || async {
+                    self.queue_next(&row, attempted.clone().chain(&postponed)).await?;
+                    self.queue_among_slow(&row, &slow).await
+                })
+                .await?;
             }
-            Written::Before => self.join_record(key, &outcomes).await?,
+            Written::Before => self.persist(message, || self.join_record(key, &outcomes)).await?,
         }
         self.enforce(&key.tenant, &outcomes).await;
         Ok(())
+    }
+
+    /// Moves the deliveries of a large event into a row of their own, where any of them goes on: each further attempt is
+    /// paid for with all of its row. Answers the row that has them.
+    async fn put_aside(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        record: &mut EventRecord,
+        now: Timestamp,
+    ) -> Result<RecordKey, StorageError> {
+        let goes_on = record.deliveries.iter().any(|delivery| delivery.status == DeliveryStatus::Pending);
+        let first = record.deliveries.iter().map(|delivery| delivery.endpoint_id).min();
+        let Some(first) = first.filter(|_| goes_on && record.body.len() > LARGE) else {
+            return Ok(key.clone());
+        };
+        let number = self.chunk_numbers();
+        let row = RecordKey { chunk: Some(number), ..key.clone() };
+        let deliveries = std::mem::take(&mut record.deliveries);
+        let _: Written = self.persist(message, || self.log.create_chunk(&row, &deliveries, now)).await?;
+        record.chunks = vec![Chunk { number, first }];
+        Ok(row)
     }
 
     /// Adds to the record that a twin of the message has made, or an earlier try of ours: what it has no result for
     /// yet, our attempts serve as well. Whatever is then pending is queued; that may be for the second time, of which
     /// the later one finds nothing left to do.
     async fn join_record(&self, key: &RecordKey, outcomes: &[Outcome]) -> Result<(), StorageError> {
-        self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
-        self.queue_next(key, &self.log.deliveries(key).await?).await
+        let Some(recorded) = self.log.get(&key.tenant, key.event_id).await? else {
+            return Err(StorageError::Conflict);
+        };
+        for row in recorded.rows(key) {
+            let ours = outcomes.iter().map(|outcome| &outcome.delivery);
+            let ours = ours.filter(|delivery| recorded.chunk_of(delivery.endpoint_id) == row.chunk);
+            self.settle(&row, ours).await?;
+            self.queue_again(&row, &self.log.deliveries(&row).await?).await?;
+        }
+        Ok(())
     }
 
+    /// The first of a run of numbers for chunks, which nobody else is likely to use for this event.
     #[expect(clippy::cast_possible_truncation, reason = "some random bits are as good as others")]
+    fn chunk_numbers(&self) -> u32 {
+        self.random.bits() as u32 >> CHUNK_INDEX_BITS << CHUNK_INDEX_BITS
+    }
+
     async fn fan_out_in_chunks(
         &self,
         key: &RecordKey,
@@ -125,13 +179,13 @@ impl Postman {
         endpoints: &[Arc<Endpoint>],
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
-        let chance = self.random.bits() as u32 >> CHUNK_INDEX_BITS << CHUNK_INDEX_BITS;
-        let chunks = || (chance..).zip(endpoints.chunks(CHUNK));
-        try_join_all(chunks().map(|(number, endpoints)| async move {
+        let first = self.chunk_numbers();
+        let chunks = || (first..).zip(endpoints.chunks(CHUNK));
+        let written = join_all(chunks().map(|(number, endpoints)| async move {
             let chunk = RecordKey { chunk: Some(number), ..key.clone() };
             self.log.create_chunk(&chunk, &due(endpoints, now), now).await
-        }))
-        .await?;
+        }));
+        let _: Vec<Written> = written.await.into_iter().collect::<Result<_, _>>()?;
         record.chunks =
             chunks().map(|(number, endpoints)| Chunk { number, first: endpoints[0].id }).collect();
         match self.log.create(key, event_type, &record, now).await? {
@@ -142,24 +196,29 @@ impl Postman {
                 record.chunks = recorded.map_or(Vec::new(), |record| record.chunks);
             }
         }
-        self.queue_chunks(key, &record.chunks).await
+        self.queue_chunks(key, &record.chunks, Duration::ZERO).await
     }
 
     /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.
     async fn resume(&self, key: &RecordKey, record: &EventRecord) -> Result<(), StorageError> {
-        self.queue_next(key, &record.deliveries).await?;
-        self.queue_chunks(key, &record.chunks).await
+        self.queue_again(key, &record.deliveries).await?;
+        self.queue_chunks(key, &record.chunks, self.copy_comes_later()).await
     }
 
-    async fn queue_chunks(&self, key: &RecordKey, chunks: &[Chunk]) -> Result<(), StorageError> {
+    async fn queue_chunks(
+        &self,
+        key: &RecordKey,
+        chunks: &[Chunk],
+        wait: Duration,
+    ) -> Result<(), StorageError> {
         let message = |chunk: &Chunk| DeliveryMessage {
             tenant: key.tenant.clone(),
             event_id: key.event_id,
             chunk: Some(chunk.number),
             work: DeliveryWork::Chunk,
         };
-        let messages: Vec<_> = chunks.iter().map(|chunk| (message(chunk), Duration::ZERO)).collect();
-        self.outbox.send(&messages).await
+        let messages: Vec<_> = chunks.iter().map(|chunk| (message(chunk), wait)).collect();
+        self.first_attempts.send(&messages).await
     }
 }
 

@@ -6,6 +6,7 @@
 mod answers;
 mod decision;
 mod deliver;
+mod direct;
 mod dispatch;
 mod fan_out;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, try_join};
+use futures::future::join_all;
 use posthorn_domain::{
     Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointStatus,
     EventMessage, Random, RetrySchedule, Tenant, Timestamp,
@@ -13,14 +13,23 @@ use posthorn_storage::{
     DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey, StorageError,
     Written,
 };
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
+use crate::direct::Direct;
+use crate::put_off::FirstAttempt;
 use crate::sender::Answer;
 use crate::watch::{Verdict, Watch};
 use crate::{Metric, QueueMessage, Sender, Snapshots, Tally, WorkError, decision, notices};
 
-/// What is left of an invocation's time for recording and queueing, after its last POST.
-const RESERVE: Duration = Duration::from_secs(4);
+/// What is left of an invocation's time for recording and queueing, after its last POST, and after the last write that is
+/// tried again. It is longer than the slowest call to AWS with all its repetitions.
+const RESERVE: Duration = Duration::from_secs(10);
+/// How long it takes until a refused write is tried again; twice as long each time, up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// How much later than an attempt may end its copy comes: it then finds the attempt on record.
+const COPY_COMES_LATER: Duration = Duration::from_secs(5);
 
 /// How often the record of a delivery is read again because somebody else keeps writing it.
 const MAX_CONFLICTS: usize = 5;
@@ -29,6 +38,7 @@ const MAX_CONFLICTS: usize = 5;
 pub struct Postman {
     pub(crate) snapshots: Snapshots,
     pub(crate) log: EventLog,
+    pub(crate) first_attempts: DeliveryOutbox,
     pub(crate) outbox: DeliveryOutbox,
     pub(crate) due: DueRetries,
     pub(crate) notices: EventOutbox,
@@ -40,6 +50,7 @@ pub struct Postman {
     pub(crate) random: Arc<dyn Random>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) watch: Watch,
+    pub(crate) direct: Direct,
 }
 
 /// What a [`Postman`] is made of.
@@ -48,7 +59,9 @@ pub struct PostmanParts {
     pub snapshots: Snapshots,
     /// Where results are recorded.
     pub log: EventLog,
-    /// Where deliveries wait that are due within 15 minutes.
+    /// Where first attempts wait, which are over within a second.
+    pub first_attempts: DeliveryOutbox,
+    /// Where other attempts wait that are due within 15 minutes.
     pub outbox: DeliveryOutbox,
     /// Where later ones wait.
     pub due: DueRetries,
@@ -97,6 +110,16 @@ impl FromStr for LoggedAttempts {
     }
 }
 
+/// How next attempts are queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queueing {
+    Once,
+    /// Somebody may have queued the same.
+    Again,
+    /// The endpoints are known to be slow or failing: their first attempts are not cut short.
+    AmongSlow,
+}
+
 /// A delivery after an attempt, and what the attempt tells of its endpoint.
 pub(crate) struct Outcome {
     pub(crate) delivery: Delivery,
@@ -110,6 +133,7 @@ impl Postman {
         let PostmanParts {
             snapshots,
             log,
+            first_attempts,
             outbox,
             due,
             notices,
@@ -121,10 +145,11 @@ impl Postman {
             random,
             tally,
         } = parts;
-        let watch = Watch::default();
+        let (watch, direct) = (Watch::default(), Direct::default());
         Self {
             snapshots,
             log,
+            first_attempts,
             outbox,
             due,
             notices,
@@ -136,6 +161,7 @@ impl Postman {
             random,
             tally,
             watch,
+            direct,
         }
     }
 
@@ -265,16 +291,98 @@ impl Postman {
         key: &RecordKey,
         deliveries: impl IntoIterator<Item = &'a Delivery>,
     ) -> Result<(), StorageError> {
-        let (mut soon, mut later) = (Vec::new(), Vec::new());
+        self.queue(key, deliveries, Queueing::Once).await
+    }
+
+    /// Queues it where an earlier receipt of the message, or a twin of it, may have done so. Two messages that came at the
+    /// same moment would both make the attempt, so this one comes later.
+    pub(crate) async fn queue_again<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl IntoIterator<Item = &'a Delivery>,
+    ) -> Result<(), StorageError> {
+        self.queue(key, deliveries, Queueing::Again).await
+    }
+
+    /// Queues it where the endpoints are known to be slow or failing.
+    pub(crate) async fn queue_among_slow<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl IntoIterator<Item = &'a Delivery>,
+    ) -> Result<(), StorageError> {
+        self.queue(key, deliveries, Queueing::AmongSlow).await
+    }
+
+    async fn queue<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl IntoIterator<Item = &'a Delivery>,
+        queueing: Queueing,
+    ) -> Result<(), StorageError> {
+        let later = if queueing == Queueing::Again { self.copy_comes_later() } else { Duration::ZERO };
+        let (mut brief, mut patient, mut postponed) = (Vec::new(), Vec::new(), Vec::new());
         for delivery in deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
-            let (message, wait) = (next_message(key, delivery), self.until_due(delivery));
+            let wait = self.until_due(delivery).max(self.asked_to_wait(delivery, queueing));
             match delivery.next_attempt_at {
-                Some(due) if wait > DeliveryOutbox::MAX_DELAY => later.push((message, due)),
-                _ => soon.push((message, wait)),
+                Some(due) if wait > DeliveryOutbox::MAX_DELAY => {
+                    postponed.push((next_message(key, delivery), due));
+                }
+                _ if queueing != Queueing::AmongSlow && wait.is_zero() && delivery.attempts.is_empty() => {
+                    brief.push((first_message(key, delivery), later));
+                }
+                _ => patient.push((next_message(key, delivery), wait + later)),
             }
         }
-        try_join(self.outbox.send(&soon), self.due.put(&later)).await?;
-        Ok(())
+        let (brief, patient, postponed) = tokio::join!(
+            self.first_attempts.send(&brief),
+            self.outbox.send(&patient),
+            self.due.put(&postponed)
+        );
+        brief.and(patient).and(postponed)
+    }
+
+    /// How long the first attempt at an endpoint waits that has asked to be left alone.
+    fn asked_to_wait(&self, delivery: &Delivery, queueing: Queueing) -> Duration {
+        let now = self.clock.now();
+        let is_first = queueing == Queueing::AmongSlow && delivery.attempts.is_empty();
+        let asked = || self.watch.asked_to_wait_until(delivery.endpoint_id, now);
+        let Some(until) = is_first.then(asked).flatten() else { return Duration::ZERO };
+        let first = FirstAttempt { due: now, sent_at: now };
+        first
+            .put_off(until, now, self.random.unit())
+            .map_or(Duration::ZERO, |wait| wait.min(DeliveryOutbox::MAX_DELAY))
+    }
+
+    /// How much later the copy of a message comes.
+    pub(crate) fn copy_comes_later(&self) -> Duration {
+        self.sender.timeout() + COPY_COMES_LATER
+    }
+
+    /// Does what must not be given up: where AWS refuses it, again and again as long as the message's invocation has time.
+    /// What is done twice this way must come to the same.
+    pub(crate) async fn persist<T, Work>(
+        &self,
+        message: &QueueMessage,
+        work: impl Fn() -> Work,
+    ) -> Result<T, StorageError>
+    where
+        Work: Future<Output = Result<T, StorageError>>,
+    {
+        let left = message.deadline.since(self.clock.now()).saturating_sub(RESERVE);
+        let until = Instant::now() + left;
+        let mut longest = FIRST_WAIT;
+        loop {
+            let refusal = match work().await {
+                Err(refusal @ StorageError::Unavailable { .. }) => refusal,
+                done => return done,
+            };
+            let wait = longest.mul_f64(0.5 + self.random.unit() / 2.0);
+            if Instant::now() + wait >= until {
+                return Err(refusal);
+            }
+            sleep(wait).await;
+            longest = (longest * 2).min(LONGEST_WAIT);
+        }
     }
 
     /// How long it is until the delivery's next attempt; nothing when it is due.
@@ -316,7 +424,14 @@ fn is_same(one: &Attempt, other: &Attempt) -> bool {
     one.at == other.at && one.resend == other.resend && one.code == other.code
 }
 
+/// The message for the next attempt, which has all the time that an endpoint may take.
 pub(crate) fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
     let work = DeliveryWork::Attempt { endpoint_id: delivery.endpoint_id, attempt: delivery.next_attempt() };
+    DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
+}
+
+/// The message for a first attempt that is cut short.
+fn first_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
+    let work = DeliveryWork::First { endpoint_id: delivery.endpoint_id };
     DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
 }

@@ -44,6 +44,19 @@ pub enum WorkError {
     Storage(#[from] StorageError),
 }
 
+impl WorkError {
+    /// Whether the next try will most likely end in the same way.
+    pub fn is_hopeless(&self) -> bool {
+        match self {
+            Self::Poison(_) => true,
+            Self::Storage(cause) => {
+                matches!(cause, StorageError::Corrupt { .. } | StorageError::Refused { .. })
+            }
+            Self::OutOfTime => false,
+        }
+    }
+}
+
 impl From<InvalidField> for WorkError {
     fn from(error: InvalidField) -> Self {
         Self::Poison(error.to_string())

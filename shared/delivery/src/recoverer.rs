@@ -46,6 +46,19 @@ pub struct Recoverer {
     pub tally: Arc<Tally>,
 }
 
+/// What has been done; `None` where a record can never be written, such as one that is too large: the recovery goes on with
+/// the others.
+fn passed_over<T>(event_id: EventId, done: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    match done {
+        Err(refusal @ (StorageError::Refused { .. } | StorageError::Corrupt { .. })) => {
+            let error = &refusal as &dyn std::error::Error;
+            tracing::error!(%event_id, error, "delivery not recovered: its record cannot be written");
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
 /// A delivery that is to be made again, or for the first time.
 struct Recovered {
     key: RecordKey,
@@ -178,8 +191,8 @@ impl Recoverer {
             let wait = Duration::from_secs(u64::from(place)) / self.rate.get();
             async move {
                 let again = Delivery { insisted, ..recovered.due(endpoint.id, now.plus(wait)) };
-                let message = self.restart(recovered, again).await?;
-                Ok::<_, StorageError>(message.map(|message| (message, wait)))
+                let message = passed_over(recovered.key.event_id, self.restart(recovered, again).await)?;
+                Ok::<_, StorageError>(message.flatten().map(|message| (message, wait)))
             }
         });
         let restarts: Vec<_> = restarts.collect();
@@ -195,7 +208,7 @@ impl Recoverer {
             let (status_before, attempts_before) = (before.status, before.attempts.len());
             let delivery = decision::canceled(before);
             let step = Progress { delivery: &delivery, status_before, attempts_before };
-            self.log.advance(&key, &[step], self.clock.now()).await
+            passed_over(key.event_id, self.log.advance(&key, &[step], self.clock.now()).await)
         });
         let cancels: Vec<_> = cancels.collect();
         stream::iter(cancels).buffered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await

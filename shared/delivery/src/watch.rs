@@ -23,6 +23,16 @@ const SLOW: Duration = Duration::from_secs(1);
 const QUICK: Duration = Duration::from_millis(500);
 /// Answers from which on a mean says something.
 const SAMPLES: u32 = 3;
+/// How long a first attempt may take where nothing is known of its endpoint, and at most: others wait for its place.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it may take at least, however quick the endpoint has been.
+const LEAST_PATIENCE: Duration = Duration::from_millis(150);
+/// How many times as long as any attempt before it.
+const TIMES_THE_LONGEST: u32 = 4;
+/// Answers from which on the longest of them says something.
+const TELLING_SAMPLES: u32 = 20;
+/// How long the longest answer is remembered.
+const MEMORY: Duration = Duration::from_hours(1);
 /// How long fan-out keeps away from an endpoint that was too slow or overloaded.
 const AVOIDANCE: Duration = Duration::from_secs(30);
 /// The longest that fan-out keeps away because of `Retry-After`.
@@ -55,6 +65,8 @@ struct Recent {
     samples: u32,
     /// A moving mean of how long answers took, each new one counting for a quarter.
     latency: Duration,
+    /// The longest that an answer took lately, and when that was.
+    longest: Option<(Duration, Timestamp)>,
     avoid_until: Option<Timestamp>,
     wait_until: Option<Timestamp>,
     /// The last verdict, and when it was given.
@@ -68,16 +80,25 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Whether fan-out may send to the endpoint itself: it is healthy on record, and nothing seen lately speaks
-    /// against it.
-    pub(crate) fn is_prompt(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
-        endpoint.health.state == HealthState::Healthy && !self.is_avoided(endpoint.id, now)
-    }
-
     /// Whether an attempt at the endpoint may be made that is cut short after a second: nothing speaks against it.
     pub(crate) fn is_worth_a_second(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
         matches!(endpoint.health.state, HealthState::Healthy | HealthState::Unproven)
             && !self.is_avoided(endpoint.id, now)
+    }
+
+    /// How long the endpoint usually takes to answer; `None` where this process does not know.
+    pub(crate) fn usual_latency(&self, id: EndpointId) -> Option<Duration> {
+        self.lock().get(&id).filter(|recent| recent.samples > 0).map(|recent| recent.latency)
+    }
+
+    /// How long a first attempt may take before it is cut short: four times as long as any answer of the last hour, between
+    /// 150 ms and a second. So the place of one at an endpoint that begins to hang is free again soon. An endpoint that only
+    /// paused has its event twice, once: what was cut short is remembered as having taken a second.
+    pub(crate) fn patience(&self, id: EndpointId) -> Duration {
+        let all = self.lock();
+        let known = all.peek(&id).filter(|recent| recent.samples >= TELLING_SAMPLES);
+        let longest = known.and_then(|recent| recent.longest);
+        longest.map_or(PATIENCE, |(longest, _)| (longest * TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE))
     }
 
     fn is_avoided(&self, id: EndpointId, now: Timestamp) -> bool {
@@ -124,6 +145,12 @@ impl Recent {
             let latency = answer.latency.unwrap_or(attempt.duration);
             self.latency = if self.samples == 0 { latency } else { (self.latency * 3 + latency) / 4 };
             self.samples = self.samples.saturating_add(1);
+            let needed = if timed_out { PATIENCE } else { latency };
+            let is_longest =
+                |(longest, at): (Duration, Timestamp)| needed >= longest || now.since(at) > MEMORY;
+            if self.longest.is_none_or(is_longest) {
+                self.longest = Some((needed, now));
+            }
         }
         // An attempt that was cut short is no failure: the next one may well succeed.
         match attempt.error {
@@ -252,7 +279,6 @@ mod tests {
     #[test]
     fn the_first_success_proves_an_endpoint_and_writes_once() {
         let (watch, endpoint) = (Watch::default(), endpoint(HealthState::Unproven, 0, false));
-        assert!(!watch.is_prompt(&endpoint, Timestamp::from_millis(0)));
         assert_eq!(observe(&watch, &endpoint, 0, &ok(10, 5)), Some(health(HealthState::Healthy, 10)));
         assert_eq!(observe(&watch, &endpoint, 0, &ok(20, 5)), None);
         assert_eq!(observe(&watch, &endpoint, 0, &ok(5_010, 5)), Some(health(HealthState::Healthy, 5_010)));
@@ -265,7 +291,7 @@ mod tests {
             let answer = if at % 5 == 4 { ok(at, 100) } else { failed(at) };
             assert_eq!(observe(&watch, &endpoint, 0, &answer), None, "{at}");
         }
-        assert!(watch.is_prompt(&endpoint, Timestamp::from_millis(1_000)));
+        assert!(watch.is_worth_a_second(&endpoint, Timestamp::from_millis(1_000)));
     }
 
     #[test]
@@ -285,6 +311,30 @@ mod tests {
     }
 
     #[test]
+    fn a_first_attempt_may_take_four_times_as_long_as_any_lately_and_a_second_at_most() {
+        let healthy = endpoint(HealthState::Healthy, 0, false);
+
+        let check = |answers: &[Answer], millis: u64| {
+            let watch = Watch::default();
+            for at in 0..20 {
+                assert_eq!(watch.patience(healthy.id), PATIENCE, "after {at} answers");
+                observe(&watch, &healthy, 0, &ok(at, 10));
+            }
+            for answer in answers {
+                observe(&watch, &healthy, 0, answer);
+            }
+            assert_eq!(watch.patience(healthy.id), Duration::from_millis(millis), "{answers:?}");
+        };
+        let cut = |at| answer(at, 150, None, Some(AttemptError::Slow));
+        check(&[], 150);
+        check(&[ok(30, 100), ok(40, 20)], 400);
+        check(&[ok(30, 700)], 1_000);
+        check(&[cut(30), ok(40, 10)], 1_000);
+        check(&[cut(30), ok(40 + HOUR, 60)], 240);
+        check(&[failed(30)], 150);
+    }
+
+    #[test]
     fn overload_and_slowness_keep_fan_out_away_for_a_while() {
         let healthy = endpoint(HealthState::Healthy, 0, false);
         let check = |answer: &Answer, until: Option<i64>| {
@@ -292,8 +342,8 @@ mod tests {
             observe(&watch, &healthy, 0, answer);
             let avoided = watch.lock().get(&healthy.id).unwrap().avoid_until;
             assert_eq!(avoided.map(Timestamp::as_millis), until, "{answer:?}");
-            let is_prompt = |at| watch.is_prompt(&healthy, Timestamp::from_millis(at));
-            assert_eq!((is_prompt(0), is_prompt(1_000_000)), (until.is_none(), true));
+            let is_worth_a_second = |at| watch.is_worth_a_second(&healthy, Timestamp::from_millis(at));
+            assert_eq!((is_worth_a_second(0), is_worth_a_second(1_000_000)), (until.is_none(), true));
             let asked = watch.asked_to_wait_until(healthy.id, Timestamp::from_millis(0));
             assert_eq!(asked.is_some(), answer.retry_after.is_some(), "{answer:?}");
         };

@@ -63,6 +63,11 @@ impl Delivery {
         self.attempts.iter().any(|attempt| attempt.error != Some(AttemptError::Slow))
     }
 
+    /// Whether an attempt has been made since it was first due, or since it was recovered.
+    pub fn has_begun(&self) -> bool {
+        self.attempts.len() > self.recovered_after
+    }
+
     /// Whether any attempt has failed, or it ended without one.
     pub fn has_failed(&self) -> bool {
         self.status == DeliveryStatus::Canceled || self.attempts.iter().any(Attempt::failed)

@@ -1,10 +1,10 @@
-//! What waits on the deliveries queue.
+//! What waits on the two queues of deliveries.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{AccountId, EndpointId, EventId, Mode, Tenant, without_byte_order_mark};
 
-/// A message on the deliveries queue. It carries ids alone; the event and its state are in the event log.
+/// A message on the first attempts queue or the deliveries queue. It carries ids alone; the event and its state are in the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryMessage {
     /// Whose event it is.
@@ -20,7 +20,13 @@ pub struct DeliveryMessage {
 /// What a delivery message asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryWork {
-    /// One attempt at one endpoint.
+    /// The first attempt at one endpoint, which is cut short after a second. Once an attempt is recorded, the message has
+    /// nothing left to do.
+    First {
+        /// The endpoint.
+        endpoint_id: EndpointId,
+    },
+    /// One attempt at one endpoint, which has all the time that an endpoint may take.
     Attempt {
         /// The endpoint.
         endpoint_id: EndpointId,
@@ -39,7 +45,17 @@ pub enum DeliveryWork {
     Chunk,
 }
 
-/// The message as JSON: an attempt has `endpoint_id` and `attempt` or `resend`, a chunk has none of them.
+impl DeliveryWork {
+    /// Whether all that the message asks for is over within seconds, whatever its endpoints do.
+    pub fn is_quick(self) -> bool {
+        match self {
+            Self::First { .. } | Self::Chunk => true,
+            Self::Attempt { .. } | Self::Resend { .. } => false,
+        }
+    }
+}
+
+/// The message as JSON: an attempt has `endpoint_id` and one of `first`, `attempt` and `resend`, a chunk has none of them.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wire {
@@ -50,6 +66,8 @@ struct Wire {
     chunk: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     endpoint_id: Option<EndpointId>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    first: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,7 +81,9 @@ pub enum InvalidDeliveryMessage {
     #[error("not a delivery message: {0}")]
     Json(#[from] serde_json::Error),
     /// It has some fields of an attempt, some of a chunk.
-    #[error("a delivery message has `endpoint_id` and `attempt` (from 1) or `resend`, or a `chunk` alone")]
+    #[error(
+        "a delivery message has `endpoint_id` and `first`, `attempt` (from 1) or `resend`, or a `chunk` alone"
+    )]
     Mixed,
 }
 
@@ -71,12 +91,13 @@ impl DeliveryMessage {
     /// Reads a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
         let wire: Wire = serde_json::from_str(without_byte_order_mark(body))?;
-        let work = match (wire.endpoint_id, wire.attempt, wire.resend, wire.chunk) {
-            (Some(endpoint_id), Some(attempt @ 1..), None, _) => {
+        let work = match (wire.endpoint_id, wire.first, wire.attempt, wire.resend) {
+            (Some(endpoint_id), true, None, None) => DeliveryWork::First { endpoint_id },
+            (Some(endpoint_id), false, Some(attempt @ 1..), None) => {
                 DeliveryWork::Attempt { endpoint_id, attempt }
             }
-            (Some(endpoint_id), None, Some(resend), _) => DeliveryWork::Resend { endpoint_id, resend },
-            (None, None, None, Some(_)) => DeliveryWork::Chunk,
+            (Some(endpoint_id), false, None, Some(resend)) => DeliveryWork::Resend { endpoint_id, resend },
+            (None, false, None, None) if wire.chunk.is_some() => DeliveryWork::Chunk,
             _ => return Err(InvalidDeliveryMessage::Mixed),
         };
         let tenant = Tenant { account: wire.account, mode: wire.livemode };
@@ -85,10 +106,11 @@ impl DeliveryMessage {
 
     /// The message's body.
     pub fn to_json(&self) -> String {
-        let (endpoint_id, attempt, resend) = match self.work {
-            DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), Some(attempt), None),
-            DeliveryWork::Resend { endpoint_id, resend } => (Some(endpoint_id), None, Some(resend)),
-            DeliveryWork::Chunk => (None, None, None),
+        let (endpoint_id, first, attempt, resend) = match self.work {
+            DeliveryWork::First { endpoint_id } => (Some(endpoint_id), true, None, None),
+            DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), false, Some(attempt), None),
+            DeliveryWork::Resend { endpoint_id, resend } => (Some(endpoint_id), false, None, Some(resend)),
+            DeliveryWork::Chunk => (None, false, None, None),
         };
         let wire = Wire {
             account: self.tenant.account.clone(),
@@ -96,6 +118,7 @@ impl DeliveryMessage {
             event_id: self.event_id,
             chunk: self.chunk,
             endpoint_id,
+            first,
             attempt,
             resend,
         };
@@ -121,6 +144,10 @@ mod tests {
         check(&format!(",{endpoint},\"attempt\":2"), true);
         check(&format!(",\"chunk\":3,{endpoint},\"attempt\":2"), true);
         check(",\"chunk\":3", true);
+        check(&format!(",{endpoint},\"first\":true"), true);
+        check(&format!(",\"chunk\":3,{endpoint},\"first\":true"), true);
+        check(&format!(",{endpoint},\"first\":true,\"attempt\":1"), false);
+        check(",\"chunk\":3,\"first\":true", false);
         check(&format!(",{endpoint},\"resend\":7"), true);
         check(&format!(",{endpoint},\"attempt\":2,\"resend\":7"), false);
         check("", false);

@@ -9,8 +9,8 @@ use posthorn_api::Access;
 use posthorn_delivery::{Sender, Snapshots, Tally};
 use posthorn_domain::{Clock, Guard, Networks, Random};
 use posthorn_storage::{
-    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Recoveries,
-    SecretsKey,
+    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Inbox,
+    Recoveries, SecretsKey,
 };
 use rustls::ClientConfig;
 
@@ -147,9 +147,20 @@ impl Runtime {
         Ok(DueRetries::new(self.dynamodb.clone(), self.setting("DUE_TABLE")?))
     }
 
+    /// The first attempts queue.
+    pub fn first_attempts_queue(&self) -> Result<DeliveryOutbox, SettingsError> {
+        Ok(DeliveryOutbox::new(self.sqs()?, self.setting("FIRST_ATTEMPTS_QUEUE_URL")?))
+    }
+
     /// The deliveries queue.
     pub fn deliveries_queue(&self) -> Result<DeliveryOutbox, SettingsError> {
         Ok(DeliveryOutbox::new(self.sqs()?, self.setting("DELIVERIES_QUEUE_URL")?))
+    }
+
+    /// The queues that this function receives from, whose URLs these settings have.
+    pub fn inbox(&self, queues: &[&str]) -> Result<Inbox, SettingsError> {
+        let urls = queues.iter().map(|name| self.setting(name)).collect::<Result<Vec<String>, _>>()?;
+        Ok(Inbox::new(self.sqs()?, urls, self.setting("DEAD_LETTER_QUEUE_URL")?))
     }
 
     /// The events queue.

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt as _;
@@ -9,6 +10,7 @@ use futures::future::{BoxFuture, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
 use posthorn_delivery::{Moment, QueueMessage, WorkError};
 use posthorn_domain::Timestamp;
+use posthorn_storage::{Inbox, Received, StorageError};
 use tracing::{error, warn};
 
 use crate::http::describe;
@@ -19,31 +21,114 @@ use crate::{Error, Metrics, deadline};
 pub type SqsFunction =
     Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
 
+/// How often a message is received before it is a dead letter, where each try ends in the same way: what looks hopeless may
+/// be a row that is not there yet.
+const TRIES: u32 = 3;
+/// When a message comes again that could not be handled the first time. Each time it takes twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+/// The longest that it takes: the visibility timeout of the queues.
+const LONGEST_WAIT: Duration = Duration::from_secs(360);
+
+/// A message, and what became of it.
+struct Handled {
+    received: Result<Received, &'static str>,
+    id: String,
+    receive_count: u32,
+    outcome: Result<(), WorkError>,
+}
+
 /// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
-/// once: neither an error nor a panic in one costs another.
-pub fn sqs_function<App, Handler, Work>(app: App, handler: Handler) -> SqsFunction
+/// once: neither an error nor a panic in one costs another. What could not be handled comes again within seconds; what
+/// cannot be, and was tried three times, is made a dead letter.
+pub fn sqs_function<App, Handler, Work>(app: App, handler: Handler, inbox: Inbox) -> SqsFunction
 where
     App: Send + Sync + 'static,
     Handler: Fn(Arc<App>, QueueMessage) -> Work + Copy + Send + Sync + 'static,
     Work: Future<Output = Result<(), WorkError>> + Send + 'static,
 {
-    let app = Arc::new(app);
+    let (app, inbox) = (Arc::new(app), Arc::new(inbox));
     Arc::new(move |batch, deadline| {
-        let app = Arc::clone(&app);
+        let (app, inbox) = (Arc::clone(&app), Arc::clone(&inbox));
         let received = Moment::now();
         Box::pin(async move {
-            let work = batch.records.into_iter().map(|record| {
-                let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
-                let app = Arc::clone(&app);
-                Ok(async move {
-                    let message = queue_message(record, received, deadline);
-                    (id, contained(message, |message| handler(app, message)).await)
-                })
-            });
-            let work: Vec<_> = work.collect::<Result<_, Error>>()?;
-            Ok(report(join_all(work).await))
+            let handled = handle(&app, handler, batch, received, deadline).await?;
+            Ok(give_back(&inbox, handled).await)
         })
     })
+}
+
+async fn handle<App, Handler, Work>(
+    app: &Arc<App>,
+    handler: Handler,
+    batch: SqsEvent,
+    received: Moment,
+    deadline: Timestamp,
+) -> Result<Vec<Handled>, Error>
+where
+    Handler: Fn(Arc<App>, QueueMessage) -> Work + Copy,
+    Work: Future<Output = Result<(), WorkError>>,
+{
+    let work = batch.records.into_iter().map(|record| {
+        let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
+        let app = Arc::clone(app);
+        Ok(async move {
+            let (receipt, message) = (receipt(&record), queue_message(record, received, deadline));
+            let receive_count = message.as_ref().map_or(0, |message| message.receive_count);
+            let outcome = contained(message, |message| handler(app, message)).await;
+            Handled { received: receipt, id, receive_count, outcome }
+        })
+    });
+    let work: Vec<_> = work.collect::<Result<_, Error>>()?;
+    Ok(join_all(work).await)
+}
+
+/// Answers which messages are not done with, once it is arranged when they come again.
+async fn give_back(inbox: &Inbox, handled: Vec<Handled>) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    let mut waits = Vec::new();
+    for message in &handled {
+        let Err(cause) = &message.outcome else { continue };
+        tell(&message.id, cause);
+        let Ok(received) = &message.received else {
+            response.add_failure(&message.id);
+            continue;
+        };
+        if cause.is_hopeless() && message.receive_count >= TRIES {
+            match inbox.bury(received).await {
+                Ok(()) => continue,
+                Err(error) => not_done(&message.id, &error),
+            }
+        }
+        response.add_failure(&message.id);
+        waits.push((received, wait(message.receive_count)));
+    }
+    for waits in waits.chunks(10) {
+        if let Err(error) = inbox.postpone(waits).await {
+            not_done(&waits[0].0.id, &error);
+        }
+    }
+    response
+}
+
+/// How long after its n-th receipt a message comes again.
+fn wait(receive_count: u32) -> Duration {
+    let times = 1_u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_WAIT.saturating_mul(times).min(LONGEST_WAIT)
+}
+
+fn tell(message_id: &str, cause: &WorkError) {
+    match cause {
+        WorkError::Poison(reason) => error!(message_id, reason, "message cannot be handled"),
+        cause => {
+            let error = cause as &dyn std::error::Error;
+            warn!(message_id, error, "message will be received again");
+        }
+    }
+}
+
+fn not_done(message_id: &str, error: &StorageError) {
+    let error = error as &dyn std::error::Error;
+    warn!(message_id, error, "message will be received again after its visibility timeout");
 }
 
 /// Handles a message; a panic becomes an error.
@@ -65,23 +150,17 @@ pub async fn serve_sqs(function: SqsFunction, metrics: Metrics) -> Result<(), Er
     .await
 }
 
-fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for (message_id, outcome) in outcomes {
-        match outcome {
-            Ok(()) => continue,
-            Err(WorkError::Poison(reason)) => error!(message_id, reason, "message cannot be handled"),
-            Err(cause @ WorkError::OutOfTime) => {
-                warn!(message_id, error = &cause as &dyn std::error::Error, "message will be received again");
-            }
-            Err(WorkError::Storage(cause)) => {
-                let cause = &cause as &dyn std::error::Error;
-                warn!(message_id, error = cause, "message will be received again");
-            }
-        }
-        response.add_failure(message_id);
-    }
-    response
+/// What is needed to give a message back.
+fn receipt(record: &SqsMessage) -> Result<Received, &'static str> {
+    let sent_at = record.attributes.get("SentTimestamp").and_then(|number| number.parse().ok());
+    Ok(Received {
+        id: record.message_id.clone().ok_or("no message id")?,
+        receipt_handle: record.receipt_handle.clone().ok_or("no receipt handle")?,
+        queue_arn: record.event_source_arn.clone().ok_or("no event source")?,
+        body: record.body.clone().unwrap_or_default(),
+        group: record.attributes.get("MessageGroupId").cloned(),
+        sent_at: Timestamp::from_millis(sent_at.ok_or("no SentTimestamp")?),
+    })
 }
 
 fn queue_message(
@@ -128,11 +207,16 @@ mod tests {
                 _ => Ok(()),
             }
         };
-        let function = sqs_function((), handle);
         let batch = batch(&["fine", "panic", "fine", "poison", "late", "fine"]);
-        let response = function(batch, Timestamp::from_millis(0)).await.unwrap();
-        let failed: Vec<_> =
-            response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+        let (app, deadline) = (Arc::new(()), Timestamp::from_millis(0));
+        let handled = super::handle(&app, handle, batch, Moment::now(), deadline).await.unwrap();
+        let failed = handled.into_iter().filter(|handled| handled.outcome.is_err());
+        let failed: Vec<_> = failed.map(|handled| handled.id).collect();
         assert_eq!(failed, ["1", "3", "4"]);
+    }
+    #[test]
+    fn a_message_comes_again_in_five_seconds_and_then_twice_as_late_each_time() {
+        let waits = [1, 2, 3, 4, 5, 6, 7, 8, 250].map(|count| wait(count).as_secs());
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 360, 360]);
     }
 }

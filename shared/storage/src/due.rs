@@ -72,7 +72,7 @@ impl DueRetries {
             DeliveryWork::Attempt { attempt, .. } => {
                 format!("{:013}#{event_id}#{group}#{attempt}", due.as_millis())
             }
-            DeliveryWork::Resend { .. } | DeliveryWork::Chunk => {
+            DeliveryWork::First { .. } | DeliveryWork::Resend { .. } | DeliveryWork::Chunk => {
                 format!("{:013}#{event_id}#{group}", due.as_millis())
             }
         };

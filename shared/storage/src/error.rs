@@ -2,8 +2,20 @@
 
 use std::error::Error;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+
+/// What DynamoDB and SQS call a call that makes no sense to them, whenever it is made.
+const INVALID: [&str; 6] = [
+    "ValidationException",
+    "SerializationException",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
+];
 
 /// Why a table or a queue did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +43,20 @@ pub enum StorageError {
         /// The row's key.
         key: String,
     },
+    /// A message came from a queue that this program was not told of.
+    #[error("this function was not told of the queue {arn}")]
+    UnknownQueue {
+        /// The queue's ARN.
+        arn: String,
+    },
+    /// AWS refuses the call as it is, and would again.
+    #[error("{operation} was refused")]
+    Refused {
+        /// The operation of the AWS API.
+        operation: &'static str,
+        /// What the SDK says.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The program is ending.
     #[error("the program is ending")]
     Interrupted,
@@ -46,8 +72,32 @@ pub enum StorageError {
 
 impl StorageError {
     /// Takes an SDK's error, for use with `map_err`.
-    pub(crate) fn from_call<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> Self {
-        move |source| Self::Unavailable { operation, source: Box::new(source) }
+    pub(crate) fn from_call<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        move |error| {
+            let is_invalid = error.code().is_some_and(|code| INVALID.contains(&code));
+            let source = Box::new(error);
+            if is_invalid {
+                Self::Refused { operation, source }
+            } else {
+                Self::Unavailable { operation, source }
+            }
+        }
+    }
+
+    /// The same once more, for each of those who shared a call.
+    pub(crate) fn copied(&self) -> Self {
+        match self {
+            Self::Refused { operation, source } => {
+                Self::Refused { operation, source: told(&**source).into() }
+            }
+            Self::Unavailable { operation, source } => {
+                Self::Unavailable { operation, source: told(&**source).into() }
+            }
+            other => Self::Unavailable { operation: "SendMessageBatch", source: told(other).into() },
+        }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "takes texts and errors alike")]
@@ -62,4 +112,15 @@ pub(crate) fn canceled_at(error: &TransactWriteItemsError, place: usize) -> Opti
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return None };
     let reasons = TransactionCanceledException::cancellation_reasons(canceled);
     reasons.get(place)?.code().filter(|code| *code != "None")
+}
+
+/// An error and what caused it, in words.
+fn told(error: &dyn Error) -> String {
+    let mut words = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        words += &format!(": {error}");
+        cause = error.source();
+    }
+    words
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use posthorn_domain::{EventId, Tenant, Timestamp};
@@ -73,19 +72,17 @@ impl IdempotencyKeys {
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
             .expression_attribute_values(":now", seconds(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
-            Ok(_) => Ok(Claimed::Now),
-            Err(SdkError::ServiceError(error)) => match error.into_err() {
-                PutItemError::ConditionalCheckFailedException(taken) => {
-                    let row = taken.item().cloned().unwrap_or_default();
-                    let theirs: Claim =
-                        serde_dynamo::from_item(row).map_err(|error| StorageError::corrupt(key, error))?;
-                    Ok(if theirs == *claim { Claimed::Again } else { Claimed::Before(theirs) })
-                }
-                error => Err(StorageError::from_call("PutItem")(error)),
-            },
-            Err(error) => Err(StorageError::from_call("PutItem")(error)),
-        }
+        let error = match put.send().await {
+            Ok(_) => return Ok(Claimed::Now),
+            Err(error) => error,
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(taken)) = error.as_service_error() else {
+            return Err(StorageError::from_call("PutItem")(error));
+        };
+        let row = taken.item().cloned().unwrap_or_default();
+        let theirs: Claim =
+            serde_dynamo::from_item(row).map_err(|error| StorageError::corrupt(key, error))?;
+        Ok(if theirs == *claim { Claimed::Again } else { Claimed::Before(theirs) })
     }
 
     /// Remembers that the event of a key is on its queue.

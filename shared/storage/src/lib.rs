@@ -12,6 +12,7 @@ mod endpoints;
 mod error;
 mod event_log;
 mod idempotency;
+mod inbox;
 mod outbox;
 mod queue;
 mod recoveries;
@@ -27,6 +28,7 @@ pub use event_log::{
     Treatment,
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
+pub use inbox::{DEAD_MESSAGE_ID, DEAD_SENT_AT, Inbox, Received};
 pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};
 pub use recoveries::Recoveries;
 pub use secrets_key::SecretsKey;

@@ -31,7 +31,7 @@ impl EventOutbox {
     }
 }
 
-/// The deliveries queue.
+/// The first attempts queue, or the deliveries queue.
 #[derive(Debug, Clone)]
 pub struct DeliveryOutbox {
     queue: Queue,
@@ -71,7 +71,7 @@ impl DeliveryOutbox {
     }
 }
 
-/// A message of the deliveries queue, packed: its body, and its group. An endpoint's messages share a group, so that
+/// A message of one of them, packed: its body, and its group. An endpoint's messages share a group, so that
 /// one endpoint's backlog does not make the others wait (SQS fair queues).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {
@@ -82,9 +82,9 @@ pub struct Parcel {
 impl Parcel {
     pub(crate) fn of(message: &DeliveryMessage) -> Self {
         let group = match message.work {
-            DeliveryWork::Attempt { endpoint_id, .. } | DeliveryWork::Resend { endpoint_id, .. } => {
-                endpoint_id.to_string()
-            }
+            DeliveryWork::First { endpoint_id }
+            | DeliveryWork::Attempt { endpoint_id, .. }
+            | DeliveryWork::Resend { endpoint_id, .. } => endpoint_id.to_string(),
             DeliveryWork::Chunk => message.tenant.account.to_string(),
         };
         Self { body: message.to_json(), group }

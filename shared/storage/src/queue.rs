@@ -47,9 +47,7 @@ impl Queue {
         let results = match self.call(batch.clone()).await {
             Ok(results) => results,
             Err(error) => {
-                let failed =
-                    || StorageError::Unavailable { operation: SEND, source: error.to_string().into() };
-                return batch.iter().map(|_| Err(failed())).collect();
+                return batch.iter().map(|_| Err(error.copied())).collect();
             }
         };
         let settled = results.into_iter().zip(batch).map(|(result, entry)| async move {
@@ -126,7 +124,7 @@ fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 }
 
 /// SQS counts in whole seconds. Rounding up keeps an attempt from coming early.
-fn whole_seconds(delay: Duration) -> i32 {
+pub(crate) fn whole_seconds(delay: Duration) -> i32 {
     let seconds = delay.min(MAX_DELAY).as_millis().div_ceil(1000);
     i32::try_from(seconds).expect("at most 900")
 }

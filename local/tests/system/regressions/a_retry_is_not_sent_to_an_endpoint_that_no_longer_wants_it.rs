@@ -90,7 +90,7 @@ async fn a_first_attempt_of_many_is_not_made_at_an_endpoint_that_no_longer_wants
     let (mut receiver, _) = changing_receiver(200).await;
     let machine = TimeMachine::start_with(&[], |stores, function| {
         let url = posthorn_local_aws::template::queue_url(&stores.stores.sqs, HELD_BACK);
-        if function == "fan-out" { vec![("DELIVERIES_QUEUE_URL".to_owned(), url)] } else { Vec::new() }
+        if function == "fan-out" { vec![("FIRST_ATTEMPTS_QUEUE_URL".to_owned(), url)] } else { Vec::new() }
     })
     .await;
     let mut endpoints = Vec::new();
@@ -102,7 +102,7 @@ async fn a_first_attempt_of_many_is_not_made_at_an_endpoint_that_no_longer_wants
     want(&machine, &endpoints[7], &["invoice.*"]).await;
     machine.sleep(2 * Duration::from_secs(1));
     for message in machine.take(HELD_BACK).await {
-        machine.send("DeliveriesQueue", message).await;
+        machine.send("FirstAttemptsQueue", message).await;
     }
     machine.work().await;
     assert_eq!(arrived(&mut receiver).await.len(), 50);

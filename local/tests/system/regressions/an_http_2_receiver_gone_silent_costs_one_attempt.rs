@@ -18,6 +18,8 @@ async fn sent_before_silence(machine: &TimeMachine, authority: &Authority) -> Ev
     machine.register(&relay.url, &["*"]).await;
     let event = machine.publish("order.paid").await;
     machine.work().await;
+    // The function that sends it again has no connection yet.
+    resent(machine, event).await;
     relay.fall_silent();
     event
 }

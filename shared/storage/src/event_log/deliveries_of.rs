@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use futures::future::try_join_all;
+use futures::future::join_all;
 use posthorn_domain::{
     Age, DeliveredEvent, Delivery, Endpoint, EndpointId, EventId, EventSpan, EventType, Tenant,
 };
 
-use super::scan::Run;
+use super::scan::{Run, readable};
 use super::{EventLog, EventRecord, EventScan, RecordKey, failures};
 use crate::StorageError;
 
@@ -83,14 +83,15 @@ impl DeliveriesOf {
     pub async fn next(&mut self) -> Result<Option<Found>, StorageError> {
         let Self { log, endpoint_id, source } = self;
         match source {
-            Source::Log(scan) => match scan.next().await? {
-                Some((event_id, record)) => {
-                    log.found(scan.tenant(), event_id, record, *endpoint_id).await.map(Some)
+            Source::Log(scan) => loop {
+                let Some((event_id, record)) = scan.next().await? else { return Ok(None) };
+                let found = log.found(scan.tenant(), event_id, record, *endpoint_id).await;
+                if let Some(found) = readable(found)? {
+                    return Ok(Some(found));
                 }
-                None => Ok(None),
             },
             Source::Failures { tenant, run, ready } => {
-                if ready.is_empty() {
+                while ready.is_empty() && run.has_more() {
                     ready.extend(log.next_failures(tenant, *endpoint_id, run).await?);
                 }
                 Ok(ready.pop_front())
@@ -124,13 +125,14 @@ impl EventLog {
             run.fill(self).await?;
         }
         let rows = std::iter::from_fn(|| run.take()).take(AT_ONCE).collect::<Vec<_>>();
-        try_join_all(rows.into_iter().map(|(_, item)| async move {
+        let found = join_all(rows.into_iter().map(|(_, item)| async move {
             let key = failures::record_key(tenant, &item)?;
             match self.get(tenant, key.event_id).await? {
                 Some(record) => self.found(tenant, key.event_id, record, endpoint_id).await,
                 None => Ok(Found { key, delivery: None, open_type: None }),
             }
-        }))
-        .await
+        }));
+        let found = found.await.into_iter().map(readable);
+        Ok(found.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 }

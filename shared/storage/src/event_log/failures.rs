@@ -3,7 +3,7 @@
 //! says what became of the delivery since.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
 
 use super::scan::Item;
@@ -22,8 +22,8 @@ impl EventLog {
         now: Timestamp,
     ) -> Result<(), StorageError> {
         let failed = deliveries.filter(|delivery| delivery.has_just_gone_wrong());
-        try_join_all(failed.map(|delivery| self.note_failure(key, delivery.endpoint_id, now))).await?;
-        Ok(())
+        let noted = join_all(failed.map(|delivery| self.note_failure(key, delivery.endpoint_id, now)));
+        noted.await.into_iter().collect()
     }
 
     async fn note_failure(

@@ -68,6 +68,15 @@ pub struct Chunk {
 }
 
 impl EventRecord {
+    /// The rows that hold its deliveries; `key` is the record's own.
+    pub fn rows(&self, key: &RecordKey) -> Vec<RecordKey> {
+        if self.chunks.is_empty() {
+            return vec![key.clone()];
+        }
+        let chunks = self.chunks.iter();
+        chunks.map(|chunk| RecordKey { chunk: Some(chunk.number), ..key.clone() }).collect()
+    }
+
     /// The chunk that has the delivery to this endpoint, if any has; `None` where the record itself would have it.
     pub fn chunk_of(&self, endpoint_id: EndpointId) -> Option<u32> {
         let follows = self.chunks.partition_point(|chunk| chunk.first <= endpoint_id);
@@ -100,8 +109,11 @@ impl EventLog {
         record: &EventRecord,
         now: Timestamp,
     ) -> Result<Written, StorageError> {
-        self.note_type(&key.tenant, event_type, now).await?;
-        self.note_failures(key, record.deliveries.iter(), now).await?;
+        let (noted, failures) = tokio::join!(
+            self.note_type(&key.tenant, event_type, now),
+            self.note_failures(key, record.deliveries.iter(), now)
+        );
+        noted.and(failures)?;
         self.put(row::item(key, record, now.plus(self.retention))?).await
     }
 
@@ -112,6 +124,7 @@ impl EventLog {
         deliveries: &[Delivery],
         now: Timestamp,
     ) -> Result<Written, StorageError> {
+        self.note_failures(key, deliveries.iter(), now).await?;
         self.put(row::chunk_item(key, deliveries, now.plus(self.retention))?).await
     }
 
@@ -220,6 +233,19 @@ impl EventLog {
         }
         let answer = update.update_expression(set).condition_expression(condition).send().await;
         Written::read("UpdateItem", answer)
+    }
+
+    /// Writes a delivery as it was read. So it becomes clear whether the table takes writes, before an attempt is made whose
+    /// result will have to be written.
+    pub async fn confirm(&self, key: &RecordKey, delivery: &Delivery) -> Result<Written, StorageError> {
+        let update = self
+            .update(key)
+            .expression_attribute_names("#e", delivery.endpoint_id.to_string())
+            .expression_attribute_values(":s", row::status(delivery.status)?)
+            .expression_attribute_values(":a", number(delivery.attempts.len()))
+            .update_expression("SET #d.#e.s = :s")
+            .condition_expression("#d.#e.s = :s AND size(#d.#e.a) = :a");
+        Written::read("UpdateItem", update.send().await)
     }
 
     /// Adds a delivery to the row of this key, unless it has one to the same endpoint.

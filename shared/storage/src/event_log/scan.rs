@@ -49,8 +49,23 @@ impl EventScan {
         &self.tenant
     }
 
-    /// The next event, and what is on record of it, without the deliveries in its chunks.
+    /// The next event, and what is on record of it, without the deliveries in its chunks. A record that cannot be read is
+    /// passed over.
     pub async fn next(&mut self) -> Result<Option<(EventId, EventRecord)>, StorageError> {
+        loop {
+            match self.next_row().await? {
+                None => return Ok(None),
+                Some((event_id, item)) => {
+                    let key = RecordKey { tenant: self.tenant.clone(), event_id, chunk: None };
+                    if let Some(record) = readable(row::record(&key, item))? {
+                        return Ok(Some((event_id, record)));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next_row(&mut self) -> Result<Option<(EventId, Item)>, StorageError> {
         let dry = self.runs.iter_mut().filter(|run| run.is_dry());
         let filled: Vec<_> = dry.map(|run| run.fill(&self.log)).collect();
         stream::iter(filled).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
@@ -59,9 +74,18 @@ impl EventScan {
             Age::NewestFirst => heads.max_by_key(|(id, _)| *id),
             Age::OldestFirst => heads.min_by_key(|(id, _)| *id),
         };
-        let Some((event_id, item)) = next.and_then(|(_, run)| run.take()) else { return Ok(None) };
-        let key = RecordKey { tenant: self.tenant.clone(), event_id, chunk: None };
-        Ok(Some((event_id, row::record(&key, item)?)))
+        Ok(next.and_then(|(_, run)| run.take()))
+    }
+}
+
+/// What a row holds; `None` where it cannot be read, which the log then says. One damaged row must not hide all others.
+pub(super) fn readable<T>(read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    match read {
+        Err(damage @ StorageError::Corrupt { .. }) => {
+            tracing::error!(error = &damage as &dyn std::error::Error, "row passed over");
+            Ok(None)
+        }
+        read => read.map(Some),
     }
 }
 
@@ -85,6 +109,11 @@ impl Run {
     /// Whether more rows have to be read to know which is next.
     pub(super) fn is_dry(&self) -> bool {
         self.rows.is_empty() && self.ends.is_some()
+    }
+
+    /// Whether there may be another row.
+    pub(super) fn has_more(&self) -> bool {
+        !self.rows.is_empty() || self.ends.is_some()
     }
 
     fn head(&self) -> Option<EventId> {
@@ -114,7 +143,9 @@ impl Run {
             .await
             .map_err(StorageError::from_call("Query"))?;
         for item in answer.items.unwrap_or_default() {
-            self.rows.push_back((row::event_id(&item)?, item));
+            if let Some(event_id) = readable(row::event_id(&item))? {
+                self.rows.push_back((event_id, item));
+            }
         }
         self.page = (self.page * 2).min(MOST);
         self.start = answer.last_evaluated_key;

@@ -1,0 +1,57 @@
+//! A burst of events in an AWS account that may run few functions at the same time.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use http::StatusCode;
+
+use super::events::{self, SILENCE};
+use super::{Bench, Tally};
+use crate::load;
+use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+
+/// How long a message stays hidden that was received and not handled.
+const VISIBILITY: Duration = Duration::from_secs(5);
+
+/// A burst in a small account.
+#[derive(Debug, Clone, Copy)]
+pub struct NewAccount {
+    /// How many events are published, as fast as the queue takes them.
+    pub events: u32,
+    /// To how many endpoints.
+    pub endpoints: u32,
+    /// How many functions may run at the same time. The mappings together may want more, and are throttled then.
+    pub concurrency: usize,
+}
+
+impl NewAccount {
+    /// Publishes, and waits until all has arrived. A dead letter counts as lost.
+    pub async fn run(&self, bench: &Bench) -> Result<Tally> {
+        let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
+        let stores = Stores::start(&StoresOptions {
+            template: bench.template.clone(),
+            visibility_timeout: Some(VISIBILITY),
+            ..StoresOptions::default()
+        })
+        .await?;
+        let functions = Functions::start(&FunctionsOptions {
+            template: bench.template.clone(),
+            dynamodb: stores.dynamodb.clone(),
+            sqs: stores.sqs.clone(),
+            account_concurrency: Some(self.concurrency),
+            ..FunctionsOptions::default()
+        })
+        .await?;
+        let urls = (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url));
+        load::register(&functions.http, urls, "chaos.*").await?;
+        let expected = usize::try_from(self.events * self.endpoints)?;
+        let (published, tally) = tokio::join!(
+            events::publish(&stores.sqs, self.events, Duration::ZERO),
+            events::count(&mut receiver, &stores.sqs, expected, SILENCE)
+        );
+        published?;
+        functions.stop().await?;
+        stores.stop().await?;
+        tally
+    }
+}

@@ -1,0 +1,236 @@
+//! Whom an event is sent to directly, as long as it is not known to be slow or failing.
+//!
+//! An endpoint that nothing is known of gets one event directly; those that follow at once wait for what becomes of it, and
+//! others take the first attempts queue. An endpoint that has answered gets all of them, until one is overdue: it may have
+//! begun to hang, and as many attempts as there are events would each hold a place until the first of them is cut short.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lru::LruCache;
+use posthorn_domain::{Endpoint, EndpointId, HealthState, Timestamp};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// How many endpoints are remembered; the least recently used are forgotten.
+const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
+/// How long an attempt may take before it is overdue, where the endpoint's usual latency says no more.
+const OVERDUE: Duration = Duration::from_millis(200);
+/// How many times as long as usual an attempt may take before it is overdue.
+const TIMES_AS_USUAL: u32 = 4;
+/// How long after the first event to a new endpoint began others wait for what becomes of it.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// The direct attempts of this process.
+pub(crate) struct Direct(Mutex<LruCache<EndpointId, Traffic>>);
+
+/// The direct attempts at one endpoint.
+struct Traffic {
+    /// The endpoint as it is changed by its owner: another URL has to prove itself anew.
+    revision: Timestamp,
+    /// Whether one has succeeded.
+    is_proven: bool,
+    /// When those under way began, the oldest first, each with its number.
+    under_way: Vec<(u64, Instant)>,
+    next_number: u64,
+    /// Tells what becomes of the first one.
+    trial: Option<(watch::Receiver<Fate>, Instant)>,
+}
+
+/// What has become of an attempt that others wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Open,
+    Succeeded,
+}
+
+/// A direct attempt that is under way until this is dropped.
+pub(crate) struct Ticket<'d> {
+    direct: &'d Direct,
+    endpoint_id: EndpointId,
+    number: u64,
+    /// Those who wait are told by it; dropped without a word, it tells them that the attempt failed.
+    waited_for: Option<watch::Sender<Fate>>,
+}
+
+enum Admission<'d> {
+    Go(Ticket<'d>),
+    Wait(watch::Receiver<Fate>, Instant),
+    Detour,
+}
+
+impl Default for Direct {
+    fn default() -> Self {
+        Self(Mutex::new(LruCache::new(MAX_ENDPOINTS)))
+    }
+}
+
+impl Direct {
+    /// Admits an attempt, at once or within a tenth of a second; `None` where the event is to take the first attempts queue.
+    /// `usual` is how long the endpoint usually takes to answer.
+    pub(crate) async fn admit(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Option<Ticket<'_>> {
+        match self.ask(endpoint, usual) {
+            Admission::Go(ticket) => Some(ticket),
+            Admission::Detour => None,
+            Admission::Wait(mut trial, until) => {
+                let succeeded = trial.wait_for(|fate| *fate == Fate::Succeeded);
+                timeout_at(until, succeeded).await.ok()?.ok()?;
+                match self.ask(endpoint, usual) {
+                    Admission::Go(ticket) => Some(ticket),
+                    Admission::Wait(..) | Admission::Detour => None,
+                }
+            }
+        }
+    }
+
+    fn ask(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Admission<'_> {
+        let now = Instant::now();
+        let mut all = self.lock();
+        let traffic = all.get_or_insert_mut(endpoint.id, || Traffic::of(endpoint));
+        if traffic.revision != endpoint.updated_at {
+            *traffic = Traffic::of(endpoint);
+        }
+        let mut waited_for = None;
+        if endpoint.health.state == HealthState::Unproven && !traffic.is_proven {
+            // The sender of one that is over is gone.
+            if let Some((trial, until)) =
+                traffic.trial.as_ref().filter(|(trial, _)| trial.has_changed().is_ok())
+            {
+                return Admission::Wait(trial.clone(), *until);
+            }
+            let (sender, receiver) = watch::channel(Fate::Open);
+            traffic.trial = Some((receiver, now + LONGEST_WAIT));
+            waited_for = Some(sender);
+        } else if traffic.is_overdue(usual, now) {
+            return Admission::Detour;
+        }
+        let number = traffic.next_number;
+        traffic.next_number += 1;
+        traffic.under_way.push((number, now));
+        Admission::Go(Ticket { direct: self, endpoint_id: endpoint.id, number, waited_for })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Traffic>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Traffic {
+    fn of(endpoint: &Endpoint) -> Self {
+        Self {
+            revision: endpoint.updated_at,
+            is_proven: false,
+            under_way: Vec::new(),
+            next_number: 0,
+            trial: None,
+        }
+    }
+
+    fn is_overdue(&self, usual: Option<Duration>, now: Instant) -> bool {
+        let longest = usual.map_or(OVERDUE, |usual| OVERDUE.max(usual * TIMES_AS_USUAL));
+        self.under_way.first().is_some_and(|(_, began)| now.duration_since(*began) > longest)
+    }
+}
+
+impl Ticket<'_> {
+    /// The attempt was answered well.
+    pub(crate) fn succeeded(&mut self) {
+        if let Some(traffic) = self.direct.lock().peek_mut(&self.endpoint_id) {
+            traffic.is_proven = true;
+        }
+        if let Some(sender) = &self.waited_for {
+            sender.send_replace(Fate::Succeeded);
+        }
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let Some(traffic) = self.direct.lock().peek_mut(&self.endpoint_id) {
+            traffic.under_way.retain(|(number, _)| *number != self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use futures::future::poll_immediate;
+    use posthorn_domain::{Fields, Health, Mode, NewEndpoint, Random, Tenant};
+    use tokio::time::advance;
+
+    use super::*;
+
+    struct Zero;
+
+    impl Random for Zero {
+        fn fill(&self, buffer: &mut [u8]) {
+            buffer.fill(0);
+        }
+    }
+
+    fn endpoint(state: HealthState) -> Endpoint {
+        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let endpoint = new.register(&tenant, Timestamp::from_millis(0), &Zero);
+        Endpoint { health: Health::new(state, Timestamp::from_millis(0)), ..endpoint }
+    }
+
+    fn at_once<T>(admitted: impl Future<Output = Option<T>>) -> Option<T> {
+        Box::pin(admitted).now_or_never().expect("it does not wait")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_of_a_new_endpoint_wait_for_the_first_and_follow_its_success() {
+        let (direct, new) = (Direct::default(), endpoint(HealthState::Unproven));
+        let mut first = at_once(direct.admit(&new, None)).unwrap();
+        let mut second = Box::pin(direct.admit(&new, None));
+        assert!(poll_immediate(&mut second).await.is_none(), "it waits");
+        first.succeeded();
+        drop(first);
+        assert!(second.await.is_some());
+        let all: Vec<_> = (0..3).map(|_| at_once(direct.admit(&new, None))).collect();
+        assert!(all.iter().all(Option::is_some), "it has proved itself");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_of_a_new_endpoint_take_the_queue_after_a_failure_or_a_tenth_of_a_second() {
+        let (direct, new) = (Direct::default(), endpoint(HealthState::Unproven));
+        let first = at_once(direct.admit(&new, None)).unwrap();
+        let mut second = Box::pin(direct.admit(&new, None));
+        assert!(poll_immediate(&mut second).await.is_none(), "it waits");
+        drop(first);
+        assert!(second.await.is_none(), "the first one failed");
+        let third = at_once(direct.admit(&new, None));
+        assert!(third.is_some(), "the next one is tried");
+        let began = Instant::now();
+        assert!(direct.admit(&new, None).await.is_none());
+        assert_eq!(began.elapsed(), LONGEST_WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_url_has_to_prove_itself_anew() {
+        let (direct, new) = (Direct::default(), endpoint(HealthState::Unproven));
+        at_once(direct.admit(&new, None)).unwrap().succeeded();
+        let moved = Endpoint { updated_at: Timestamp::from_millis(1), ..new };
+        let _first = at_once(direct.admit(&moved, None)).unwrap();
+        assert!(poll_immediate(Box::pin(direct.admit(&moved, None))).await.is_none(), "it waits");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_endpoint_that_keeps_an_attempt_longer_than_usual_gets_no_further_ones_meanwhile() {
+        for (usual, longest) in [(None, 200), (Some(10), 200), (Some(300), 1_200)] {
+            let (direct, healthy) = (Direct::default(), endpoint(HealthState::Healthy));
+            let usual = usual.map(Duration::from_millis);
+            let first = at_once(direct.admit(&healthy, usual)).unwrap();
+            advance(Duration::from_millis(longest)).await;
+            assert!(at_once(direct.admit(&healthy, usual)).is_some(), "{longest}");
+            advance(Duration::from_millis(1)).await;
+            assert!(at_once(direct.admit(&healthy, usual)).is_none(), "{longest}");
+            drop(first);
+            assert!(at_once(direct.admit(&healthy, usual)).is_some(), "{longest}");
+        }
+    }
+}
