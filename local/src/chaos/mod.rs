@@ -1,6 +1,7 @@
 //! `cargo run --release -- chaos`: breaks the system on purpose, and counts what is lost, doubled and delayed.
 
 mod crashes;
+mod descriptors;
 mod events;
 mod isolation;
 mod own_writes;
@@ -13,6 +14,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 pub use crashes::Crashes;
+pub use descriptors::Descriptors;
 pub use isolation::Isolation;
 pub use own_writes::OwnWrites;
 pub use refusals::Refusals;
@@ -39,6 +41,8 @@ pub enum Experiment {
     OwnWrites,
     /// Some endpoints hang
     Isolation,
+    /// There are more endpoints than the functions' process may have files open
+    Descriptors,
 }
 
 /// What became of the events of one run.
@@ -72,6 +76,7 @@ pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
             Experiment::Refusals => refusals(bench).await?,
             Experiment::OwnWrites => own_writes(bench).await?,
             Experiment::Isolation => isolation(bench).await?,
+            Experiment::Descriptors => descriptors(bench).await?,
         };
     }
     Ok(is_good)
@@ -110,6 +115,19 @@ async fn isolation(bench: &Bench) -> Result<bool> {
         println!("{}", isolation.run(bench).await?);
     }
     Ok(true)
+}
+
+async fn descriptors(bench: &Bench) -> Result<bool> {
+    let mut is_good = true;
+    // Lambda's limit, within which all has to stay; and one that is too low, so that connections can't be opened.
+    for limit in [1_024, 300] {
+        let descriptors = Descriptors { receivers: 1_500, rounds: 3, limit };
+        println!("{descriptors}:");
+        let blame = descriptors.run(bench).await?;
+        println!("{blame}\n");
+        is_good &= blame.is_good();
+    }
+    Ok(is_good)
 }
 
 fn report(tally: &Tally) {

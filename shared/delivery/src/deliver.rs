@@ -76,7 +76,7 @@ impl Postman {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         let accepted_at = accepted_at(key, &delivery);
-        let answer = self.sender.post(&endpoint, key.event_id, &sent.body).await;
+        let answer = self.sender.post(&endpoint, key.event_id, &sent.body).await?;
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
         self.settle(key, [&outcome.delivery]).await?;
         self.enforce(&key.tenant, &[outcome]).await;
@@ -123,7 +123,7 @@ impl Postman {
             return Ok(());
         };
         self.require_time(message, self.sender.timeout())?;
-        let mut answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        let mut answer = self.sender.post(&endpoint, key.event_id, &body).await?;
         answer.attempt.resend = Some(resend);
         let outcome = self.conclude(key, endpoint, delivery, answer, None);
         self.settle_one(key, &outcome.delivery).await?;
@@ -180,7 +180,8 @@ impl Postman {
                 _ => slow.push(delivery),
             }
         }
-        let outcomes = self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
+        let (outcomes, unsent) = self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
+        slow.extend(unsent);
         self.settle(key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
         self.queue_next(key, &slow).await?;
         self.enforce(&key.tenant, &outcomes).await;

@@ -94,9 +94,11 @@ impl Postman {
         let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
         let (prompt, slow): (Vec<_>, Vec<_>) =
             endpoints.into_iter().map(due).partition(|(endpoint, _)| self.watch.is_prompt(endpoint, now));
-        let outcomes = self.dispatch(key, prompt, &Bytes::from(record.body.clone()), accepted_at).await;
+        let (outcomes, unsent) =
+            self.dispatch(key, prompt, &Bytes::from(record.body.clone()), accepted_at).await;
         let attempted = outcomes.iter().map(|outcome| outcome.delivery.clone());
-        record.deliveries = attempted.chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
+        record.deliveries =
+            attempted.chain(unsent).chain(slow.into_iter().map(|(_, delivery)| delivery)).collect();
         match self.log.create(key, event_type, &record, now).await? {
             Written::Now => {
                 self.tally.add(Metric::Events, 1);

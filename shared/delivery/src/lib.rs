@@ -7,12 +7,14 @@ mod answers;
 mod decision;
 mod deliver;
 mod dispatch;
+mod dns;
 mod fan_out;
 #[cfg(test)]
 mod hostile_names;
 mod http;
 mod idempotency;
 mod moment;
+mod no_sockets;
 mod notices;
 mod postman;
 mod put_off;
@@ -31,6 +33,7 @@ mod tls_names;
 mod watch;
 
 pub use moment::Moment;
+pub use no_sockets::NoSockets;
 pub use postman::{LoggedAttempts, Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
 pub use recoverer::Recoverer;

@@ -71,7 +71,7 @@ fn report(outcomes: Vec<(String, Result<(), WorkError>)>) -> SqsBatchResponse {
         match outcome {
             Ok(()) => continue,
             Err(WorkError::Poison(reason)) => error!(message_id, reason, "message cannot be handled"),
-            Err(cause @ WorkError::OutOfTime) => {
+            Err(cause @ (WorkError::OutOfTime | WorkError::NoSockets(_))) => {
                 warn!(message_id, error = &cause as &dyn std::error::Error, "message will be received again");
             }
             Err(WorkError::Storage(cause)) => {
