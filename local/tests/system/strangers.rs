@@ -220,16 +220,16 @@ impl Frames {
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         // The client may have gone.
-        let _ = self.try_send(kind, flags, stream, payload).await;
+        let _ = self.0.write_all(&frame(kind, flags, stream, payload)).await;
     }
 
-    /// Sends a frame. `false` where the client has gone.
-    pub(crate) async fn try_send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
-        self.0.write_all(&frame).await.is_ok()
+    /// Sends bytes that are frames, again and again, until the client has gone or so many have been sent. Answers how many.
+    pub(crate) async fn pour(&mut self, frames: &[u8], most: usize) -> usize {
+        let mut sent = 0;
+        while sent < most && self.0.write_all(frames).await.is_ok() {
+            sent += frames.len();
+        }
+        sent
     }
 
     /// The next frame that asks for an answer: its kind, flags, stream and payload. `None` where the connection ends first.
@@ -282,6 +282,13 @@ impl Frames {
     pub(crate) async fn go_away(&mut self, last: u32) {
         self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), NO_ERROR.to_be_bytes()].concat()).await;
     }
+}
+
+/// A frame (RFC 9113 §4.1).
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head[..], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A header in HPACK as it is, neither compressed nor remembered (RFC 7541 §6.2.2).
