@@ -9,7 +9,7 @@ mod meter;
 mod processes;
 mod reads;
 mod report;
-mod rig;
+pub(crate) mod rig;
 
 use std::path::Path;
 

@@ -1,6 +1,7 @@
 //! `cargo run --release -- chaos`: breaks the system on purpose, and counts what is lost, doubled and delayed.
 
 mod crashes;
+mod descriptors;
 mod events;
 mod isolation;
 mod new_account;
@@ -17,6 +18,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 pub use crashes::Crashes;
+pub use descriptors::Descriptors;
 pub use isolation::Isolation;
 pub use new_account::NewAccount;
 pub use own_writes::OwnWrites;
@@ -52,6 +54,8 @@ pub enum Experiment {
     Isolation,
     /// The AWS account may run ten functions at the same time, or fewer than the queues want
     NewAccount,
+    /// There are more endpoints than the functions' process may have files open
+    Descriptors,
 }
 
 /// What became of the events of one run.
@@ -88,6 +92,7 @@ pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
             Experiment::OwnWrites => own_writes(bench).await?,
             Experiment::Isolation => isolation(bench).await?,
             Experiment::NewAccount => new_account(bench).await?,
+            Experiment::Descriptors => descriptors(bench).await?,
         };
     }
     Ok(is_good)
@@ -167,6 +172,19 @@ async fn new_account(bench: &Bench) -> Result<bool> {
         let tally = NewAccount { events: 50_000, endpoints: 1, concurrency }.run(bench).await?;
         report(&tally);
         is_good &= tally.lost == 0;
+    }
+    Ok(is_good)
+}
+
+async fn descriptors(bench: &Bench) -> Result<bool> {
+    let mut is_good = true;
+    // Lambda's limit, within which all has to stay; and one that is too low, so that connections can't be opened.
+    for limit in [1_024, 300] {
+        let descriptors = Descriptors { receivers: 1_500, rounds: 3, limit };
+        println!("{descriptors}:");
+        let blame = descriptors.run(bench).await?;
+        println!("{blame}\n");
+        is_good &= blame.is_good();
     }
     Ok(is_good)
 }

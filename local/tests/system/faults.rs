@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthorn_local::chaos::{Bench, Crashes, Isolation, NewAccount, OwnWrites, Refusals, Storm, Throttling};
+use posthorn_local::chaos::{
+    Bench, Crashes, Descriptors, Isolation, NewAccount, OwnWrites, Refusals, Storm, Throttling,
+};
 
 use crate::harness::template;
 
@@ -64,4 +66,16 @@ async fn endpoints_that_begin_to_hang_do_not_make_their_neighbours_wait_for_them
     let isolation = Isolation { rate: Some(100), midway: true, ..ISOLATION };
     let comparison = isolation.run(&bench()).await.unwrap();
     assert!(comparison.beside.max < Duration::from_secs(10), "{comparison}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_endpoints_than_a_process_may_have_files_open_are_none_of_their_fault() {
+    let blame = Descriptors { receivers: 1_500, rounds: 2, limit: 1_024 }.run(&bench()).await.unwrap();
+    assert!(blame.is_good() && blame.most_open < 1_024, "{blame}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_can_open_no_more_sockets_blames_no_endpoint() {
+    let blame = Descriptors { receivers: 400, rounds: 2, limit: 200 }.run(&bench()).await.unwrap();
+    assert!(blame.is_good(), "{blame}");
 }

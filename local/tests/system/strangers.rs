@@ -52,9 +52,13 @@ impl Authority {
 
     /// TLS for a server at this name or address, that offers these protocols.
     pub(crate) fn tls_for(&self, name: &str, protocols: &[&str]) -> ServerConfig {
+        self.tls_for_all(&[name.to_owned()], protocols)
+    }
+
+    /// TLS for a server at all of these names.
+    pub(crate) fn tls_for_all(&self, names: &[String], protocols: &[&str]) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
-        let certificate =
-            CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -186,8 +190,8 @@ pub(crate) struct Frames(Connection);
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
@@ -215,12 +219,17 @@ impl Frames {
     }
 
     pub(crate) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let mut frame = vec![length[1], length[2], length[3], kind, flags];
-        frame.extend_from_slice(&stream.to_be_bytes());
-        frame.extend_from_slice(payload);
         // The client may have gone.
-        let _ = self.0.write_all(&frame).await;
+        let _ = self.0.write_all(&frame(kind, flags, stream, payload)).await;
+    }
+
+    /// Sends bytes that are frames, again and again, until the client has gone or so many have been sent. Answers how many.
+    pub(crate) async fn pour(&mut self, frames: &[u8], most: usize) -> usize {
+        let mut sent = 0;
+        while sent < most && self.0.write_all(frames).await.is_ok() {
+            sent += frames.len();
+        }
+        sent
     }
 
     /// The next frame that asks for an answer: its kind, flags, stream and payload. `None` where the connection ends first.
@@ -273,6 +282,13 @@ impl Frames {
     pub(crate) async fn go_away(&mut self, last: u32) {
         self.send(GOAWAY, 0, 0, &[last.to_be_bytes(), NO_ERROR.to_be_bytes()].concat()).await;
     }
+}
+
+/// A frame (RFC 9113 §4.1).
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head[..], &stream.to_be_bytes(), payload].concat()
 }
 
 /// A header in HPACK as it is, neither compressed nor remembered (RFC 7541 §6.2.2).

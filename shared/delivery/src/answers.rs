@@ -100,9 +100,9 @@ pub(crate) fn tls() -> ClientConfig {
 
 async fn post(url: &str) -> Answer {
     let id: EventId = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
-    let sender = Sender::new(Arc::new(Fixed), TIMEOUT, guard("127.0.0.0/8"), &tls());
+    let sender = Sender::new(Arc::new(Fixed), Arc::new(Fixed), TIMEOUT, guard("127.0.0.0/8"), &tls());
     let started = std::time::Instant::now();
-    let answer = sender.post(&endpoint(url), id, &"{}".into()).await;
+    let answer = sender.post(&endpoint(url), id, &"{}".into()).await.unwrap();
     assert!(started.elapsed() < 10 * TIMEOUT, "{url} took {:?}", started.elapsed());
     answer
 }

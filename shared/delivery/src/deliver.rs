@@ -102,8 +102,8 @@ impl Postman {
         }
         let accepted_at = accepted_at(key, &delivery);
         let answer = match pace {
-            Pace::Brief => self.post_briefly(&endpoint, key.event_id, &sent.body).await,
-            Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await,
+            Pace::Brief => self.post_briefly(&endpoint, key.event_id, &sent.body).await?,
+            Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await?,
         };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
         self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
@@ -151,7 +151,7 @@ impl Postman {
             return Ok(());
         };
         self.require_time(message, self.sender.timeout())?;
-        let mut answer = self.sender.post(&endpoint, key.event_id, &body).await;
+        let mut answer = self.sender.post(&endpoint, key.event_id, &body).await?;
         answer.attempt.resend = Some(resend);
         let outcome = self.conclude(key, endpoint, delivery, answer, None);
         self.persist(message, || self.settle_one(key, &outcome.delivery)).await?;

@@ -8,10 +8,11 @@ use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use posthorn_domain::{AttemptError, Delivery, Endpoint, EventId, Timestamp};
 use posthorn_storage::RecordKey;
+use tracing::warn;
 
-use crate::Postman;
 use crate::postman::Outcome;
 use crate::sender::Answer;
+use crate::{NoSockets, Postman};
 
 /// How long first attempts take in all, with those that wait for others before them.
 pub(crate) const DISPATCH: Duration = Duration::from_secs(3);
@@ -28,10 +29,13 @@ pub(crate) struct Dispatched {
 enum Fate {
     Made(Outcome),
     Postponed(Delivery),
+    /// This process has no sockets left.
+    Unsent(Delivery),
 }
 
 impl Postman {
     /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was accepted.
+    /// What could not be sent from here stays as it was.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
@@ -44,7 +48,9 @@ impl Postman {
             let Some(mut ticket) = self.direct.admit(&endpoint, usual).await else {
                 return Fate::Postponed(delivery);
             };
-            let answer = self.post_briefly(&endpoint, key.event_id, body).await;
+            let Ok(answer) = self.post_briefly(&endpoint, key.event_id, body).await else {
+                return Fate::Unsent(delivery);
+            };
             if answer.attempt.succeeded() {
                 ticket.succeeded();
             }
@@ -52,24 +58,37 @@ impl Postman {
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.
         let mut fates = attempts.collect::<FuturesOrdered<_>>();
-        let mut dispatched = Dispatched::default();
+        let (mut dispatched, mut unsent) = (Dispatched::default(), 0);
         while let Some(fate) = fates.next().await {
             match fate {
                 Fate::Made(outcome) => dispatched.outcomes.push(outcome),
                 Fate::Postponed(delivery) => dispatched.postponed.push(delivery),
+                Fate::Unsent(delivery) => {
+                    dispatched.postponed.push(delivery);
+                    unsent += 1;
+                }
             }
+        }
+        if unsent > 0 {
+            let error = &NoSockets as &dyn std::error::Error;
+            warn!(event_id = %key.event_id, deliveries = unsent, error, "deliveries queued without an attempt");
         }
         dispatched
     }
 
     /// An attempt that is cut short after a second, or less where its endpoint has always been quick. It is then made again,
     /// among the slow ones.
-    pub(crate) async fn post_briefly(&self, endpoint: &Endpoint, event_id: EventId, body: &Bytes) -> Answer {
+    pub(crate) async fn post_briefly(
+        &self,
+        endpoint: &Endpoint,
+        event_id: EventId,
+        body: &Bytes,
+    ) -> Result<Answer, NoSockets> {
         let patience = self.watch.patience(endpoint.id);
-        let mut answer = self.sender.post_within(patience, endpoint, event_id, body).await;
+        let mut answer = self.sender.post_within(patience, endpoint, event_id, body).await?;
         if answer.attempt.error == Some(AttemptError::Timeout) {
             answer.attempt.error = Some(AttemptError::Slow);
         }
-        answer
+        Ok(answer)
     }
 }

@@ -1,6 +1,5 @@
 //! Names whose addresses lead where their owner cannot go: no connection is made.
 
-use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
-use crate::resolver::{GuardedResolver, Resolve};
+use crate::resolver::{GuardedResolver, Resolve, Unresolved};
 use crate::sender::Sender;
 
 /// Answers with one list of addresses after the other, and goes on with the last.
@@ -28,7 +27,7 @@ impl Answers {
 }
 
 impl Resolve for Answers {
-    fn resolve<'n>(&'n self, _: &'n str) -> BoxFuture<'n, io::Result<Vec<IpAddr>>> {
+    fn resolve<'n>(&'n self, _: &'n str) -> BoxFuture<'n, Result<Vec<IpAddr>, Unresolved>> {
         let mut lists = self.0.lock().unwrap();
         let list = if lists.len() > 1 { lists.pop() } else { lists.last().cloned() };
         ready(Ok(list.unwrap())).boxed()
@@ -71,7 +70,7 @@ fn public() -> Guard {
 async fn post(guard: &Guard, url: &str, names: Arc<Answers>) -> Option<AttemptError> {
     let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard.clone(), &tls(), names);
     let id = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
-    sender.post(&endpoint(url), id, &"{}".into()).await.attempt.error
+    sender.post(&endpoint(url), id, &"{}".into()).await.unwrap().attempt.error
 }
 
 /// Each line is what a name's addresses are.
@@ -185,10 +184,10 @@ async fn a_name_that_changes_its_mind_is_judged_by_what_is_dialled() {
     let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard, &tls(), names);
     let endpoint = endpoint(&format!("http://hooks.example.com:{}/", inside.port));
     let id = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
-    let first = sender.post(&endpoint, id, &"{}".into()).await;
+    let first = sender.post(&endpoint, id, &"{}".into()).await.unwrap();
     assert!(first.attempt.succeeded(), "{first:?}");
     for _ in 0..6 {
-        let later = sender.post(&endpoint, id, &"{}".into()).await;
+        let later = sender.post(&endpoint, id, &"{}".into()).await.unwrap();
         assert_eq!(later.attempt.error, Some(AttemptError::Blocked));
     }
     assert_eq!(inside.connections(), 1);
@@ -199,5 +198,5 @@ async fn a_public_address_followed_by_loopback_is_refused_the_second_time() {
     let names = Answers::of(&["8.8.8.8", "127.0.0.1"]);
     let resolver = GuardedResolver { guard: Arc::new(public()), names };
     assert!(resolver.addresses("hooks.example.com").await.is_ok());
-    assert_eq!(resolver.addresses("hooks.example.com").await, Err(AttemptError::Blocked));
+    assert_eq!(resolver.addresses("hooks.example.com").await, Err(AttemptError::Blocked.into()));
 }

@@ -8,12 +8,14 @@ mod decision;
 mod deliver;
 mod direct;
 mod dispatch;
+mod dns;
 mod fan_out;
 #[cfg(test)]
 mod hostile_names;
 mod http;
 mod idempotency;
 mod moment;
+mod no_sockets;
 mod notices;
 mod postman;
 mod put_off;
@@ -32,6 +34,7 @@ mod tls_names;
 mod watch;
 
 pub use moment::Moment;
+pub use no_sockets::NoSockets;
 pub use postman::{LoggedAttempts, Postman, PostmanParts};
 pub use queue_message::{QueueMessage, WorkError};
 pub use recoverer::Recoverer;

@@ -3,7 +3,7 @@
 use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
 use posthorn_storage::StorageError;
 
-use crate::Moment;
+use crate::{Moment, NoSockets};
 
 /// A message received from a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,9 @@ pub enum WorkError {
     /// The function will be ended before the work could be.
     #[error("there is not enough time left")]
     OutOfTime,
+    /// An attempt could not be made, for a reason that is not its endpoint's.
+    #[error(transparent)]
+    NoSockets(#[from] NoSockets),
     /// A table or a queue did not do its part.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -52,7 +55,7 @@ impl WorkError {
             Self::Storage(cause) => {
                 matches!(cause, StorageError::Corrupt { .. } | StorageError::Refused { .. })
             }
-            Self::OutOfTime => false,
+            Self::OutOfTime | Self::NoSockets(_) => false,
         }
     }
 }

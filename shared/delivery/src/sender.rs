@@ -6,17 +6,23 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Timestamp};
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::http::{Client, Dialer, Post, Reply};
-use crate::resolver::{GuardedResolver, Resolve, SystemResolver};
+use crate::dns::Names;
+use crate::http::{Client, Dialer, KEPT_BODY_BYTES, NoReply, Pace, Post, Reply};
+use crate::no_sockets::NoSockets;
+use crate::resolver::{GuardedResolver, Resolve};
 use crate::{retry_after, sign};
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// How many attempts are under way at a time that are cut short early, and how many that are not. A process on Lambda may have
+/// 1,024 files open, and each attempt has one: a connection, or a socket to ask for a name.
+const MAX_ATTEMPTS: usize = 300;
 
 /// How many headers most requests have, with those that the HTTP client adds.
 const COMMON_HEADERS: usize = 8;
@@ -34,7 +40,7 @@ pub struct Sender {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) attempt: Attempt,
-    /// The beginning of the body.
+    /// The beginning of the body, a kilobyte at most.
     pub(crate) body: String,
     /// How long it took to the end of the headers; `None` where there was no answer.
     pub(crate) latency: Option<Duration>,
@@ -44,9 +50,16 @@ pub(crate) struct Answer {
 
 impl Sender {
     /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's headers.
-    /// `tls` says whom it trusts.
-    pub fn new(clock: Arc<dyn Clock>, timeout: Duration, guard: Guard, tls: &ClientConfig) -> Self {
-        Self::resolving(clock, timeout, guard, tls, Arc::new(SystemResolver))
+    /// `tls` says whom it trusts; `random` makes questions for names hard to guess.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        timeout: Duration,
+        guard: Guard,
+        tls: &ClientConfig,
+    ) -> Self {
+        let names = Names::new(Arc::clone(&clock), random);
+        Self::resolving(clock, timeout, guard, tls, Arc::new(names))
     }
 
     /// A sender that has names resolved by `names`.
@@ -59,22 +72,32 @@ impl Sender {
     ) -> Self {
         let guard = Arc::new(guard);
         let names = GuardedResolver { guard: Arc::clone(&guard), names };
-        Self { client: Client::new(Dialer::new(names, tls), Arc::clone(&clock)), guard, clock, timeout }
+        let client = Client::new(Dialer::new(names, tls), Arc::clone(&clock), MAX_ATTEMPTS);
+        Self { client, guard, clock, timeout }
     }
 
-    /// POSTs an event to an endpoint. What goes wrong is part of the answer.
-    pub(crate) async fn post(&self, endpoint: &Endpoint, event_id: EventId, body: &Bytes) -> Answer {
+    /// POSTs an event to an endpoint. What goes wrong is part of the answer, but for what is wrong here: then there was no
+    /// attempt.
+    pub(crate) async fn post(
+        &self,
+        endpoint: &Endpoint,
+        event_id: EventId,
+        body: &Bytes,
+    ) -> Result<Answer, NoSockets> {
         self.post_within(self.timeout, endpoint, event_id, body).await
     }
 
-    /// The same, where the answer's status and headers have to arrive within `time`.
+    /// The same, where the answer's status and headers have to arrive within `time`. It begins when the attempt does: only so
+    /// many are under way at once, and waiting for that is not the endpoint's slowness.
     pub(crate) async fn post_within(
         &self,
         time: Duration,
         endpoint: &Endpoint,
         event_id: EventId,
         body: &Bytes,
-    ) -> Answer {
+    ) -> Result<Answer, NoSockets> {
+        let pace = if time < self.timeout { Pace::Brisk } else { Pace::Patient };
+        let _turn = self.client.turn(pace).await;
         let at = self.clock.now();
         let started = Instant::now();
         let mut answer = Answer {
@@ -86,18 +109,19 @@ impl Sender {
         // The endpoint may be older than what is allowed now, and the address in a URL never gets to the resolver.
         let Ok(url) = self.guard.admit(&endpoint.url) else {
             answer.attempt.error = Some(AttemptError::Blocked);
-            return answer;
+            return Ok(answer);
         };
         let post = Post { url, headers: headers(endpoint, event_id, at, body), body: body.clone() };
         match self.client.post(&post, started + time).await {
-            Err(error) => answer.attempt.error = Some(error),
+            Err(NoReply::NoSockets(missing)) => return Err(missing),
+            Err(NoReply::Failed(error)) => answer.attempt.error = Some(error),
             Ok(reply) => {
                 answer.latency = Some(reply.at - started);
                 self.take(reply, &mut answer);
             }
         }
         answer.attempt.duration = started.elapsed();
-        answer
+        Ok(answer)
     }
 
     fn take(&self, reply: Reply, answer: &mut Answer) {
@@ -134,23 +158,89 @@ fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) 
     headers
 }
 
-/// The bytes as text. A character cut in two at the end is dropped; other bytes that are no UTF-8 become U+FFFD.
+/// The bytes as text, of which a kilobyte is kept. A character cut in two at the end is dropped; other bytes that are no UTF-8
+/// become U+FFFD, which takes three.
 fn text(bytes: &[u8]) -> String {
-    match std::str::from_utf8(bytes) {
+    let text = match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
         _ => String::from_utf8_lossy(bytes),
-    }
-    .into_owned()
+    };
+    text[..text.floor_char_boundary(KEPT_BODY_BYTES)].to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
+
+    /// A server that takes connections and says nothing.
+    async fn silent() -> (String, TcpListener) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        (format!("http://{}/", listener.local_addr().unwrap()), listener)
+    }
+
+    /// A sender that makes two attempts of each pace at a time.
+    fn sender() -> Sender {
+        let guard = guard("127.0.0.0/8");
+        let sender = Sender::new(Arc::new(Fixed), Arc::new(Fixed), TIMEOUT, guard.clone(), &tls());
+        let names = GuardedResolver {
+            guard: Arc::new(guard),
+            names: Arc::new(Names::new(Arc::new(Fixed), Arc::new(Fixed))),
+        };
+        Sender { client: Client::new(Dialer::new(names, &tls()), Arc::new(Fixed), 2), ..sender }
+    }
+
+    fn event() -> EventId {
+        "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap()
+    }
+
+    /// A burst's first attempts began together, each with a second of patience. On a cold start, the processor was busy with
+    /// their handshakes for longer, and endpoints that answer at once were recorded as slow.
+    #[tokio::test]
+    async fn the_time_of_an_attempt_begins_with_its_turn() {
+        let (sender, (url, _listener)) = (sender(), silent().await);
+        let (endpoint, body, began) = (endpoint(&url), Bytes::from_static(b"{}"), Instant::now());
+        let post = || sender.post_within(TIMEOUT / 4, &endpoint, event(), &body);
+        let answers = futures::future::join_all([post(), post(), post(), post(), post()]).await;
+        assert!(began.elapsed() >= 3 * TIMEOUT / 4, "they took no turns: {:?}", began.elapsed());
+        for answer in answers {
+            let attempt = answer.unwrap().attempt;
+            assert_eq!(attempt.error, Some(AttemptError::Timeout));
+            assert!(attempt.duration < 2 * TIMEOUT / 4, "its wait counted: {:?}", attempt.duration);
+        }
+    }
+
+    #[tokio::test]
+    async fn attempts_that_hang_take_no_turn_from_those_that_are_cut_short() {
+        let (sender, (url, _listener)) = (sender(), silent().await);
+        let (endpoint, body, began) = (endpoint(&url), Bytes::from_static(b"{}"), Instant::now());
+        let hanging = || sender.post(&endpoint, event(), &body);
+        let hanging = futures::future::join_all([hanging(), hanging(), hanging(), hanging()]);
+        let brisk = async {
+            sender.post_within(TIMEOUT / 4, &endpoint, event(), &body).await.unwrap();
+            began.elapsed()
+        };
+        let (_, brisk) = futures::future::join(hanging, brisk).await;
+        assert!(brisk < TIMEOUT, "{brisk:?}");
+        assert!(began.elapsed() >= 2 * TIMEOUT);
+    }
 
     #[test]
     fn kept_text_never_ends_in_half_a_character() {
         assert_eq!(text("é".as_bytes()), "é");
         assert_eq!(text(&"aé".as_bytes()[..2]), "a");
         assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+    }
+
+    /// A kilobyte of Shift-JIS became three, and the record of fifty such answers no longer fitted into a row.
+    #[test]
+    fn a_kept_kilobyte_is_one_after_it_has_become_text() {
+        let check = |bytes: &[u8], kept: usize| assert_eq!(text(bytes).len(), kept);
+        check(&[b'x'; 1024], 1024);
+        check(&[0x83; 1024], 1023);
+        check("é".repeat(512).as_bytes(), 1024);
+        check(&["x".as_bytes(), &[0xff; 1023]].concat(), 1024);
     }
 }

@@ -1,6 +1,9 @@
 //! The AWS SDK's way to the network: the HTTP client that deliveries are made with too. The SDK's own would be a second
 //! one in each binary, and would read the system's root certificates at each start.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -8,26 +11,45 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use reqwest::{Body, Client, Request};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
-/// A client for the SDK, which repeats calls itself and watches their time.
-pub(crate) fn client(client: Client) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Connector(client));
+/// The most calls to AWS that are under way at a time, and so the most connections that they use. A storm of writes would
+/// else open as many as there are writes: a process on Lambda may have 1,024 files open, and each new connection costs
+/// its small share of a core a TLS handshake.
+pub(crate) const MAX_CALLS: usize = 64;
+
+/// A client for the SDK, which repeats calls itself. AWS has `patience` for one try of a call, to the end of its answer. That
+/// is watched here and not by the SDK, because it starts when the call's turn has come: waiting is not AWS's slowness.
+pub(crate) fn client(client: Client, patience: Duration) -> SharedHttpClient {
+    let connector = Connector { client, turns: Arc::new(Semaphore::new(MAX_CALLS)), patience };
+    let connector = SharedHttpConnector::new(connector);
     http_client_fn(move |_, _| connector.clone())
 }
 
 #[derive(Debug)]
-struct Connector(Client);
+struct Connector {
+    client: Client,
+    turns: Arc<Semaphore>,
+    patience: Duration,
+}
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.0.clone();
-        HttpConnectorFuture::new(async move { exchange(&client, request).await })
+        let (client, turns, patience) = (self.client.clone(), Arc::clone(&self.turns), self.patience);
+        HttpConnectorFuture::new(async move {
+            let _turn = turns.acquire().await.expect("nobody closes it");
+            let answered = timeout(patience, exchange(&client, request)).await;
+            answered.unwrap_or_else(|elapsed| Err(ConnectorError::timeout(elapsed.into())))
+        })
     }
 }
 
 async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-    let request = Request::try_from(request.map(body)).map_err(|error| ConnectorError::user(error.into()))?;
+    // What is in memory is handed on as it is, and keeps its length.
+    let request = request.map(Body::wrap);
+    let request = Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
     let mut answer = client.execute(request).await.map_err(failure)?;
     let mut response = http::Response::builder().status(answer.status());
     if let Some(headers) = response.headers_mut() {
@@ -36,14 +58,6 @@ async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse,
     let body = SdkBody::from(answer.bytes().await.map_err(failure)?);
     let response = response.body(body).map_err(|error| ConnectorError::other(error.into(), None))?;
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
-}
-
-/// Calls to DynamoDB, SQS and KMS are in memory; what is not would be passed on as it comes.
-fn body(body: SdkBody) -> Body {
-    match body.bytes() {
-        Some(bytes) => Body::from(bytes.to_vec()),
-        None => Body::wrap(body),
-    }
 }
 
 /// What the SDK is told, and whether it repeats the call, as it does after all but calls that make no sense.

@@ -15,17 +15,33 @@ use crate::{Settings, SettingsError, aws_http};
 
 /// How long AWS may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long AWS may take for one try of a call. The SDK makes up to three.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long AWS has. What a worker keeps of its time for a last call has to be longer than a call may take.
+const PATIENCE: Patience = Patience { a_try: Duration::from_secs(3), a_call: Duration::from_secs(8) };
 /// How long a connection is kept that nothing is sent over. AWS closes them soon after.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long AWS has for a call.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// For one try of it. The SDK makes up to three.
+    a_try: Duration,
+    /// In all: the tries, the waits between them, and the wait for its turn.
+    a_call: Duration,
+}
+
 /// What all clients of AWS share: their connections.
-pub(crate) struct Aws(SharedHttpClient);
+pub(crate) struct Aws {
+    http: SharedHttpClient,
+    patience: Patience,
+}
 
 impl Aws {
     /// Clients that trust whom `tls` trusts.
-    pub(crate) fn new(mut tls: ClientConfig) -> Self {
+    pub(crate) fn new(tls: ClientConfig) -> Self {
+        Self::with(tls, PATIENCE)
+    }
+
+    fn with(mut tls: ClientConfig, patience: Patience) -> Self {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
@@ -34,9 +50,10 @@ impl Aws {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT);
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(aws_http::MAX_CALLS);
         let client = client.build().expect("the settings agree with each other");
-        Self(aws_http::client(client))
+        Self { http: aws_http::client(client, patience.a_try), patience }
     }
 
     /// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
@@ -56,12 +73,12 @@ impl Aws {
 
     fn config(&self, settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
         let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let timeouts = TimeoutConfig::builder().operation_timeout(self.patience.a_call);
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(settings.text("AWS_REGION")?))
             .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
-            .http_client(self.0.clone())
+            .http_client(self.http.clone())
             .retry_config(RetryConfig::standard())
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(SystemTimeSource::new())
@@ -85,13 +102,14 @@ fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
-    use std::sync::Arc;
+    use std::sync::{Arc, Mutex};
 
+    use aws_sdk_dynamodb::error::SdkError;
     use rustls::ServerConfig;
     use rustls::crypto::ring::default_provider;
     use rustls::pki_types::PrivateKeyDer;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
@@ -122,19 +140,24 @@ mod tests {
         (port, own.cert.pem())
     }
 
-    async fn tables(port: u16, trusted: &[(&str, &str)]) -> Result<usize, String> {
-        let endpoint = format!("https://localhost:{port}");
+    /// A client of what is at this URL, which trusts the certificates in a file, too.
+    fn client(endpoint: &str, trusted: Option<&str>, patience: Patience) -> aws_sdk_dynamodb::Client {
         let variables = [
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "a"),
-            ("AWS_SECRET_ACCESS_KEY", "b"),
-            ("AWS_ENDPOINT_URL_DYNAMODB", &endpoint),
+            ("AWS_REGION", Some("us-east-1")),
+            ("AWS_ACCESS_KEY_ID", Some("a")),
+            ("AWS_SECRET_ACCESS_KEY", Some("b")),
+            ("AWS_ENDPOINT_URL_DYNAMODB", Some(endpoint)),
+            ("SSL_CERT_FILE", trusted),
         ];
         let variables =
-            variables.iter().chain(trusted).map(|&(name, value)| (name.to_owned(), value.to_owned()));
+            variables.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
         let settings = variables.collect();
-        let client = Aws::new(tls::client_config(&settings).unwrap()).dynamodb(&settings).unwrap();
-        let answer = client.list_tables().send().await;
+        Aws::with(tls::client_config(&settings).unwrap(), patience).dynamodb(&settings).unwrap()
+    }
+
+    async fn tables(port: u16, trusted: Option<&str>) -> Result<usize, String> {
+        let answer =
+            client(&format!("https://localhost:{port}"), trusted, PATIENCE).list_tables().send().await;
         answer.map(|answer| answer.table_names().len()).map_err(|error| format!("{error:?}"))
     }
 
@@ -143,8 +166,91 @@ mod tests {
         let (port, certificate) = dynamodb().await;
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(certificate.as_bytes()).unwrap();
-        assert_eq!(tables(port, &[("SSL_CERT_FILE", file.path().to_str().unwrap())]).await, Ok(0));
-        let refused = tables(port, &[]).await.unwrap_err();
+        assert_eq!(tables(port, Some(file.path().to_str().unwrap())).await, Ok(0));
+        let refused = tables(port, None).await.unwrap_err();
         assert!(refused.contains("UnknownIssuer"), "{refused}");
+    }
+
+    /// A DynamoDB in the clear that answers each request on its connections after a while.
+    struct Slow {
+        url: String,
+        /// How many connections are open, and how many were at a time.
+        open: Arc<Mutex<(usize, usize)>>,
+    }
+
+    impl Slow {
+        async fn start(wait: Duration) -> Self {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let open = Arc::new(Mutex::new((0, 0)));
+            let counter = Arc::clone(&open);
+            tokio::spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    let counter = Arc::clone(&counter);
+                    tokio::spawn(async move {
+                        {
+                            let mut open = counter.lock().unwrap();
+                            open.0 += 1;
+                            open.1 = open.1.max(open.0);
+                        }
+                        answer_after(wait, stream).await;
+                        counter.lock().unwrap().0 -= 1;
+                    });
+                }
+            });
+            Self { url, open }
+        }
+
+        fn most_open(&self) -> usize {
+            self.open.lock().unwrap().1
+        }
+    }
+
+    async fn answer_after(wait: Duration, mut stream: TcpStream) {
+        let mut request = [0; 8192];
+        while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
+            // What has its length said comes in one piece.
+            let request = String::from_utf8_lossy(&request).to_ascii_lowercase();
+            assert!(request.contains("\r\ncontent-length: 2\r\n") && !request.contains("transfer-encoding"));
+            tokio::time::sleep(wait).await;
+            let answer = String::from_utf8(ANSWER.to_vec()).unwrap().replace("connection: close\r\n", "");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    async fn make_calls(number: usize, client: &aws_sdk_dynamodb::Client) {
+        let calls = (0..number).map(|_| client.list_tables().send());
+        for answered in futures::future::join_all(calls).await {
+            answered.unwrap();
+        }
+    }
+
+    /// A sweep deleted a thousand rows at once, each over a connection of its own: on a seventh of a core, their
+    /// handshakes took longer than a connection may, and the sweep failed.
+    #[tokio::test]
+    async fn a_storm_of_calls_shares_64_connections() {
+        let slow = Slow::start(Duration::from_millis(20)).await;
+        make_calls(250, &client(&slow.url, None, PATIENCE)).await;
+        assert_eq!(slow.most_open(), aws_http::MAX_CALLS);
+    }
+
+    /// The time of a try began when the SDK made it. Behind a storm it was over before the call's turn had come, and the
+    /// SDK's repetitions made the storm worse.
+    #[tokio::test]
+    async fn waiting_for_its_turn_costs_a_call_none_of_its_tries() {
+        let slow = Slow::start(Duration::from_millis(100)).await;
+        let patience = Patience { a_try: Duration::from_secs(1), ..PATIENCE };
+        make_calls(20 * aws_http::MAX_CALLS, &client(&slow.url, None, patience)).await;
+    }
+
+    #[tokio::test]
+    async fn a_call_that_gets_no_answer_is_over_when_its_time_is_up() {
+        let slow = Slow::start(Duration::from_hours(1)).await;
+        let (a_try, a_call) = (Duration::from_millis(300), Duration::from_millis(800));
+        let client = client(&slow.url, None, Patience { a_try, a_call });
+        let began = std::time::Instant::now();
+        let error = client.list_tables().send().await.unwrap_err();
+        assert!(matches!(error, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_)), "{error:?}");
+        assert!(began.elapsed() >= a_try, "{:?}", began.elapsed());
     }
 }

@@ -90,7 +90,7 @@ impl Runtime {
     /// What POSTs to endpoints.
     pub fn sender(&self) -> Result<Sender, SettingsError> {
         let timeout = Duration::from_secs(self.setting("DELIVERY_TIMEOUT_SECONDS")?);
-        Ok(Sender::new(self.clock(), timeout, self.guard()?, &self.tls))
+        Ok(Sender::new(self.clock(), self.random(), timeout, self.guard()?, &self.tls))
     }
 
     /// The endpoints as this process knows them.

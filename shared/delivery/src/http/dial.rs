@@ -8,21 +8,31 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use posthorn_domain::AttemptError;
+use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError, ClientConfig};
 use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::http1::Http1;
-use super::{Connection, http2};
+use super::{Connection, NoReply, http2};
+use crate::no_sockets::NoSockets;
 use crate::resolver::GuardedResolver;
 
 /// How long connecting to one address may take.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
 /// How long an address has before the next one is tried beside it (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
+
+/// How many further sockets all attempts together may have, to try a name's addresses beside each other. Without one, the next
+/// address has its turn when the one before has failed.
+const MAX_SPARE_SOCKETS: usize = 64;
+/// How many TLS sessions are remembered. rustls keeps eight for each name, so these are 1,024 names; its own measure, 256,
+/// would be 32, and all other endpoints would get a full handshake for each new connection.
+const MAX_SESSIONS: usize = 8 * 1024;
 
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
@@ -41,22 +51,26 @@ pub(crate) struct Dialer {
     names: GuardedResolver,
     tls: TlsConnector,
     tls_http1: TlsConnector,
+    spare_sockets: Semaphore,
 }
 
 impl Dialer {
-    /// `tls` says whom it trusts.
+    /// `tls` says whom it trusts. Its memory of sessions is for others.
     pub(crate) fn new(names: GuardedResolver, tls: &ClientConfig) -> Self {
+        let mut tls = tls.clone();
+        tls.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
         let speaking = |protocols: &[&[u8]]| {
             let mut tls = tls.clone();
             tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             TlsConnector::from(Arc::new(tls))
         };
-        Self { names, tls: speaking(&[HTTP_2, HTTP_1_1]), tls_http1: speaking(&[HTTP_1_1]) }
+        let (tls, tls_http1) = (speaking(&[HTTP_2, HTTP_1_1]), speaking(&[HTTP_1_1]));
+        Self { names, tls, tls_http1, spare_sockets: Semaphore::new(MAX_SPARE_SOCKETS) }
     }
 
     /// Opens a connection to the URL's host. An address that stands in the URL itself has been looked at by
     /// [`Guard::admit`](posthorn_domain::Guard::admit).
-    pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, AttemptError> {
+    pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, NoReply> {
         let port = url.port_or_known_default().expect("the guard admits schemes that have a port");
         let host = url.host().expect("the guard admits URLs with a host");
         let (addresses, name) = match &host {
@@ -68,11 +82,11 @@ impl Dialer {
             }
         };
         let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-        let stream = connect(&addresses).await.map_err(|_| AttemptError::Connection)?;
+        let stream = connect(&addresses, &self.spare_sockets).await?;
         if url.scheme() == "http" {
             return Ok(Connection::Http1(Http1::new(Box::new(stream))));
         }
-        self.shake_hands(name, stream, protocols).await
+        Ok(self.shake_hands(name, stream, protocols).await?)
     }
 
     async fn shake_hands(
@@ -95,14 +109,17 @@ impl Dialer {
 }
 
 /// Connects to the first address that answers. Each gets a head start before the next one, so that a dead one hides none
-/// that is alive; one that refuses makes way at once.
-async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+/// that is alive; one that refuses makes way at once. All but one at a time need a spare socket.
+async fn connect(addresses: &[SocketAddr], spare_sockets: &Semaphore) -> Result<TcpStream, NoReply> {
     let mut waiting = addresses.iter();
     let mut under_way = FuturesUnordered::new();
-    let mut last_error = None;
+    let mut error = NoReply::from(AttemptError::Connection);
     loop {
-        if let Some(address) = waiting.next() {
-            under_way.push(connect_to(*address));
+        let spare = spare_sockets.try_acquire().ok().filter(|_| !under_way.is_empty());
+        if (spare.is_some() || under_way.is_empty())
+            && let Some(address) = waiting.next()
+        {
+            under_way.push(connect_to(*address, spare));
         }
         let head_start = async {
             match waiting.len() {
@@ -113,15 +130,16 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         tokio::select! {
             ended = under_way.next() => match ended {
                 Some(Ok(stream)) => return Ok(stream),
-                Some(Err(error)) => last_error = Some(error),
-                None => return Err(last_error.unwrap_or_else(|| io::ErrorKind::NotFound.into())),
+                Some(Err(failed)) if NoSockets::caused(&failed) => error = NoSockets.into(),
+                Some(Err(_)) => {}
+                None => return Err(error),
             },
             () = head_start => {}
         }
     }
 }
 
-async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+async fn connect_to(address: SocketAddr, _spare: Option<SemaphorePermit<'_>>) -> io::Result<TcpStream> {
     let stream = timeout(ADDRESS_PATIENCE, TcpStream::connect(address)).await??;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -176,20 +194,35 @@ mod tests {
         let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let alive = live.local_addr().unwrap();
         let (dead, _queue, _listener) = dead().await;
+        let spare_sockets = Semaphore::new(1);
         let check = async |addresses: &[SocketAddr]| {
             let started = Instant::now();
-            assert_eq!(connect(addresses).await.unwrap().peer_addr().unwrap(), alive);
+            assert_eq!(connect(addresses, &spare_sockets).await.unwrap().peer_addr().unwrap(), alive);
             started.elapsed()
         };
         assert!(check(&[dead, alive]).await < ADDRESS_PATIENCE, "the dead one had all its time");
         assert!(check(&[refusing().await, alive]).await < HEAD_START, "the refusal was not heeded at once");
-        check(&[dead, refusing().await, dead, alive]).await;
+        check(&[dead, refusing().await, alive, dead]).await;
+        assert_eq!(spare_sockets.available_permits(), 1);
+    }
+
+    /// A name with twelve dead addresses took twelve sockets, and a storm of such attempts more than the process may have.
+    #[tokio::test]
+    async fn further_addresses_share_the_sockets_that_are_to_spare() {
+        let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (dead, _queue, _listener) = dead().await;
+        let (none, started) = (Semaphore::new(0), Instant::now());
+        let stream = connect(&[dead, live.local_addr().unwrap()], &none).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), live.local_addr().unwrap());
+        assert!(started.elapsed() >= ADDRESS_PATIENCE, "they were tried beside each other");
     }
 
     #[tokio::test]
-    async fn where_no_address_takes_the_connection_the_last_refusal_counts() {
-        assert_eq!(connect(&[]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
-        let refused = connect(&[refusing().await, refusing().await]).await;
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    async fn where_no_address_takes_the_connection_the_attempt_has_failed() {
+        let spare_sockets = Semaphore::new(1);
+        for addresses in [&[][..], &[refusing().await], &[refusing().await, refusing().await]] {
+            let failed = connect(addresses, &spare_sockets).await;
+            assert_eq!(failed.unwrap_err(), AttemptError::Connection.into());
+        }
     }
 }

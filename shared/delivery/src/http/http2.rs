@@ -17,11 +17,15 @@ use url::Position;
 
 use super::dial::Protocols;
 use super::head::Head;
+use super::metered::{Allowance, Metered};
 use super::{Failed, Kept, MAX_BODY_BYTES, MAX_HEAD_BYTES, Post, Stream};
 
 /// How many requests a connection carries at a time. A receiver may take fewer than are sent, and the others would wait for
 /// it unseen.
 const MAX_REQUESTS: usize = 16;
+/// The most bytes that are taken for each request under way, in frames of whatever kind: a receiver that pours out interim
+/// answers, `CONTINUATION`, `PING` or `SETTINGS` loses the connection. A body may have as much frame as content.
+const MAX_BYTES: usize = MAX_HEAD_BYTES + 2 * MAX_BODY_BYTES;
 
 /// A connection. Its clones share it.
 #[derive(Clone)]
@@ -29,6 +33,7 @@ pub(super) struct Http2 {
     sender: SendRequest<Full<Outgoing>>,
     task: AbortHandle,
     answered: Arc<Mutex<Option<Instant>>>,
+    allowance: Allowance,
 }
 
 /// A request's body, which tells when it has been sent, or given up.
@@ -61,6 +66,8 @@ pub(super) struct Unread {
 /// Begins to speak HTTP/2.
 pub(super) async fn open(stream: Box<dyn Stream>) -> hyper::Result<Http2> {
     let bytes = |bytes: usize| u32::try_from(bytes).expect("it is a small number");
+    let allowance = Allowance::of(MAX_BYTES);
+    let stream = Metered::new(stream, allowance.clone());
     let (sender, connection) = Builder::new(TokioExecutor::new())
         .initial_stream_window_size(bytes(MAX_BODY_BYTES))
         .max_header_list_size(bytes(MAX_HEAD_BYTES))
@@ -68,15 +75,19 @@ pub(super) async fn open(stream: Box<dyn Stream>) -> hyper::Result<Http2> {
         .await?;
     // It ends with its last sender. What goes wrong with it is told to each request.
     let task = tokio::spawn(connection).abort_handle();
-    Ok(Http2 { sender, task, answered: Arc::default() })
+    Ok(Http2 { sender, task, answered: Arc::default(), allowance })
 }
 
 impl Http2 {
     /// Whether another request may be sent now.
     pub(super) fn has_room(&self) -> bool {
+        !self.sender.is_closed() && self.requests() < MAX_REQUESTS
+    }
+
+    /// How many requests use the connection.
+    fn requests(&self) -> usize {
         // One is the pool's.
-        let users = Arc::strong_count(&self.answered) - 1;
-        !self.sender.is_closed() && users < MAX_REQUESTS
+        Arc::strong_count(&self.answered) - 1
     }
 
     /// When an answer last came over it.
@@ -96,6 +107,7 @@ pub(super) async fn send(mut connection: Http2, post: &Post<'_>) -> Result<(Head
     let request = Request::post(&post.url[..Position::AfterQuery]).body(body);
     let mut request = request.map_err(|_| Failed::Garbled)?;
     *request.headers_mut() = post.headers.clone();
+    connection.allowance.raise(connection.requests().max(1) * MAX_BYTES);
     connection.sender.ready().await.map_err(|_| Failed::Untouched(Protocols::All))?;
     let answer = connection.sender.send_request(request).await.map_err(|error| why(&error))?;
     *connection.answered() = Some(Instant::now());

@@ -8,6 +8,7 @@ mod dial;
 mod head;
 mod http1;
 mod http2;
+mod metered;
 mod pool;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use posthorn_domain::{AttemptError, Clock};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
@@ -26,6 +28,7 @@ use self::head::Head;
 use self::http1::Http1;
 use self::http2::Http2;
 use self::pool::Pool;
+use crate::no_sockets::NoSockets;
 
 /// How long the body of an answer may take after its headers. Nothing depends on the body, and nothing waits for it longer.
 const BODY_PATIENCE: Duration = Duration::from_millis(500);
@@ -34,7 +37,7 @@ const MAX_HEAD_BYTES: usize = 256 * 1024;
 /// The most bytes of an answer's body that are read, with what frames it. Beyond them the connection is closed.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The most bytes of an answer's body that are kept.
-const KEPT_BODY_BYTES: usize = 1024;
+pub(crate) const KEPT_BODY_BYTES: usize = 1024;
 
 /// Bytes to and from a receiver, in the clear or through TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -45,6 +48,22 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(crate) struct Client {
     dialer: Dialer,
     pool: Pool,
+    brisk: Semaphore,
+    patient: Semaphore,
+}
+
+/// How long attempts take at most. Each kind has turns of its own, so that those that hang hold up none that is cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Cut short early.
+    Brisk,
+    /// As long as an endpoint may take.
+    Patient,
+}
+
+/// What an attempt holds while it is under way.
+pub(crate) struct Turn<'c> {
+    _permit: SemaphorePermit<'c>,
 }
 
 /// What is to be POSTed.
@@ -77,6 +96,27 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     /// `false` where the body ended early, made no sense, or did not end in time.
     pub(crate) is_whole: bool,
+}
+
+/// Why a request brought no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoReply {
+    /// The attempt has failed.
+    Failed(AttemptError),
+    /// It could not be made.
+    NoSockets(NoSockets),
+}
+
+impl From<AttemptError> for NoReply {
+    fn from(error: AttemptError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<NoSockets> for NoReply {
+    fn from(missing: NoSockets) -> Self {
+        Self::NoSockets(missing)
+    }
 }
 
 /// Why a request brought no status.
@@ -157,16 +197,33 @@ impl Connection {
 }
 
 impl Client {
-    pub(crate) fn new(dialer: Dialer, clock: Arc<dyn Clock>) -> Self {
-        Self { dialer, pool: Pool::new(clock) }
+    /// A client that makes so many `attempts` of each [`Pace`] at a time.
+    pub(crate) fn new(dialer: Dialer, clock: Arc<dyn Clock>, attempts: usize) -> Self {
+        let [brisk, patient] = [0; 2].map(|_| Semaphore::new(attempts));
+        Self { dialer, pool: Pool::new(clock), brisk, patient }
+    }
+
+    /// Waits for the turn of an attempt, which is to be held until it is over.
+    pub(crate) async fn turn(&self, pace: Pace) -> Turn<'_> {
+        let turns = match pace {
+            Pace::Brisk => &self.brisk,
+            Pace::Patient => &self.patient,
+        };
+        Turn { _permit: turns.acquire().await.expect("nobody closes it") }
+    }
+
+    /// How many connections may wait: together with the attempts under way, there are no more than twice as many as attempts
+    /// of one pace.
+    fn may_wait(&self) -> usize {
+        self.brisk.available_permits() + self.patient.available_permits()
     }
 
     /// POSTs, and brings the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen, or
     /// that went over a connection which had died in the pool, is sent once more.
-    pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, AttemptError> {
+    pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, NoReply> {
         let began = Instant::now();
         let answered =
-            timeout_at(deadline, self.send(post, began)).await.unwrap_or(Err(AttemptError::Timeout));
+            timeout_at(deadline, self.send(post, began)).await.unwrap_or(Err(AttemptError::Timeout.into()));
         let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin(), began))?;
         let at = Instant::now();
         if head.is_success() {
@@ -177,7 +234,7 @@ impl Client {
         Ok(Reply { at, code: head.code, retry_after: head.retry_after, body: kept.bytes, is_whole })
     }
 
-    async fn send(&self, post: &Post<'_>, began: Instant) -> Result<(Head, Body), AttemptError> {
+    async fn send(&self, post: &Post<'_>, began: Instant) -> Result<(Head, Body), NoReply> {
         let pooled = self.pool.take(post.origin());
         let has_answered = pooled.as_ref().is_some_and(Connection::has_answered);
         let connection = match pooled {
@@ -193,14 +250,22 @@ impl Client {
             self.pool.note_http1(post.origin());
         }
         if !failed.allows_another(has_answered) {
-            return Err(AttemptError::Protocol);
+            return Err(AttemptError::Protocol.into());
         }
         let connection = self.connect(post).await?;
-        connection.send(post).await.map_err(|_| AttemptError::Protocol)
+        connection.send(post).await.map_err(|_| AttemptError::Protocol.into())
     }
 
-    async fn connect(&self, post: &Post<'_>) -> Result<Connection, AttemptError> {
-        let connection = self.dialer.dial(post.url, self.pool.protocols(post.origin())).await?;
+    /// Opens a connection. Where there are too many open files for it, those that wait make room, and it is tried once more.
+    async fn connect(&self, post: &Post<'_>) -> Result<Connection, NoReply> {
+        self.pool.keep_at_most(self.may_wait());
+        let dial = || self.dialer.dial(post.url, self.pool.protocols(post.origin()));
+        let mut dialled = dial().await;
+        if let Err(NoReply::NoSockets(_)) = dialled {
+            self.pool.keep_at_most(0);
+            dialled = dial().await;
+        }
+        let connection = dialled?;
         if let Connection::Http2(connection) = &connection {
             self.pool.share(post.origin(), connection);
         }

@@ -19,11 +19,12 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 /// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and the
 /// process is not told which of them the network dropped.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How many connections wait in all. A process on Lambda may open 1,024 files, and a batch of messages up to 500
-/// connections at once.
+/// How many connections wait in all. A process on Lambda may have 1,024 files open.
 const MAX_WAITING: usize = 300;
+/// How many wait for one origin: a batch has ten messages.
+const MAX_WAITING_FOR_ORIGIN: usize = 10;
 /// How many origins are remembered; the least recently used are forgotten, and their connections closed.
-const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(256).expect("it is not zero");
+const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(MAX_WAITING).expect("it is not zero");
 
 /// Connections by origin. Time is told by the clock that is passed in: a process that was frozen cannot trust its own.
 pub(super) struct Pool {
@@ -43,6 +44,13 @@ struct State {
 struct Origin {
     http1: Vec<Waiting>,
     http2: Option<Shared>,
+}
+
+impl Origin {
+    /// How many connections wait. One that is shared may be in use, too.
+    fn waiting(&self) -> usize {
+        self.http1.len() + usize::from(self.http2.is_some())
+    }
 }
 
 /// A connection that waits `since` it answered, by the clock and in this process.
@@ -95,8 +103,12 @@ impl Pool {
         let now = self.clock.now();
         let mut state = self.state(now);
         let waiting = &mut state.origins.get_or_insert_mut_ref(origin, Origin::default).http1;
+        if waiting.len() == MAX_WAITING_FOR_ORIGIN {
+            // The first one has waited longest.
+            waiting.remove(0);
+        }
         waiting.push(Waiting { connection, since: now, answered: Instant::now() });
-        state.make_room();
+        state.keep_at_most(MAX_WAITING);
     }
 
     /// Has other requests to the origin use this connection, too.
@@ -105,6 +117,12 @@ impl Pool {
         let shared = Shared { connection: connection.clone(), used: now };
         let mut state = self.state(now);
         state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some(shared);
+        state.keep_at_most(MAX_WAITING);
+    }
+
+    /// Closes connections where more than so many wait.
+    pub(super) fn keep_at_most(&self, most: usize) {
+        self.lock().keep_at_most(most);
     }
 
     /// Gives up connections to the origin after a request that `began` then has failed: what happened to one may have
@@ -148,19 +166,19 @@ impl Pool {
 }
 
 impl State {
-    /// Closes connections where too many wait: those to the origins that were not used for longest.
-    fn make_room(&mut self) {
-        let mut waiting: usize = self.origins.iter().map(|(_, origin)| origin.http1.len()).sum();
-        while waiting > MAX_WAITING {
-            let Some((_, origin)) =
-                self.origins.iter_mut().rev().find(|(_, origin)| !origin.http1.is_empty())
-            else {
+    /// Closes connections where more than so many wait: those to the origins that were not used for longest.
+    fn keep_at_most(&mut self, most: usize) {
+        let mut waiting: usize = self.origins.iter().map(|(_, origin)| origin.waiting()).sum();
+        while waiting > most {
+            let surplus = waiting - most;
+            let Some((_, origin)) = self.origins.iter_mut().next_back() else { return };
+            if origin.waiting() > surplus {
+                // The first ones have waited longest.
+                origin.http1.drain(..surplus);
                 return;
-            };
-            let surplus = origin.http1.len().min(waiting - MAX_WAITING);
-            // The first ones have waited longest.
-            origin.http1.drain(..surplus);
-            waiting -= surplus;
+            }
+            waiting -= origin.waiting();
+            self.origins.pop_lru();
         }
     }
 
@@ -187,19 +205,22 @@ mod tests {
     use crate::answers::Fixed;
 
     #[test]
-    fn at_most_300_connections_wait_and_those_of_the_origin_used_last_stay() {
+    fn at_most_300_connections_wait_and_ten_for_an_origin_and_those_used_last_stay() {
         let pool = Pool::new(Arc::new(Fixed));
         let mut far_ends = Vec::new();
-        for (origin, count) in
-            [("http://a.example", 200), ("http://b.example", 200), ("http://c.example", 250)]
-        {
-            for _ in 0..count {
+        let origin = |number: usize| format!("http://{number}.example");
+        for number in 0..40 {
+            for _ in 0..11 {
                 let (near, far) = duplex(1);
                 far_ends.push(far);
-                pool.put(origin, Http1::new(Box::new(near)));
+                pool.put(&origin(number), Http1::new(Box::new(near)));
             }
         }
-        let waiting = |origin: &str| pool.lock().origins.get(origin).map_or(0, |origin| origin.http1.len());
-        assert_eq!(["a", "b", "c"].map(|name| waiting(&format!("http://{name}.example"))), [0, 50, 250]);
+        let waiting = |number| pool.lock().origins.peek(&origin(number)).map_or(0, Origin::waiting);
+        assert_eq!([9, 10, 39].map(waiting), [0, 10, 10]);
+        pool.keep_at_most(25);
+        assert_eq!([36, 37, 38, 39].map(waiting), [0, 5, 10, 10]);
+        pool.keep_at_most(0);
+        assert_eq!(pool.lock().origins.len(), 0);
     }
 }

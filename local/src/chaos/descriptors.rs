@@ -1,0 +1,171 @@
+//! More endpoints than a process may have files open, as on Lambda.
+
+use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
+use std::fmt;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use http::StatusCode;
+use posthorn_domain::{Attempt, AttemptError, EventId};
+use tokio::process::{Child, Command};
+use tokio::time::{interval, sleep, timeout};
+
+use super::{Bench, events};
+use crate::bench::rig;
+use crate::load::waiting;
+use crate::{Receiver, Stores, StoresOptions};
+
+/// How long a message stays hidden that comes again.
+const VISIBILITY: Duration = Duration::from_secs(10);
+/// How long nothing may arrive before what has not arrived counts as lost.
+const SILENCE: Duration = Duration::from_mins(1);
+/// How often open files are counted.
+const COUNT_EVERY: Duration = Duration::from_millis(20);
+
+/// Events to many origins, from a process that may have few files open.
+#[derive(Debug, Clone, Copy)]
+pub struct Descriptors {
+    /// How many endpoints there are, each with a host of its own.
+    pub receivers: usize,
+    /// How many events are published, each when the one before has arrived everywhere.
+    pub rounds: usize,
+    /// How many files the functions' process may have open.
+    pub limit: usize,
+}
+
+/// What became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Blame {
+    /// Deliveries that should have arrived.
+    pub expected: usize,
+    /// Deliveries that have.
+    pub arrived: usize,
+    /// Attempts on record.
+    pub attempts: usize,
+    /// Attempts on record that blame their endpoint for its connection or its name.
+    pub blaming: usize,
+    /// The most files that the functions' process had open when they were counted; 0 where they can't be.
+    pub most_open: usize,
+}
+
+impl Blame {
+    /// Whether all has arrived, and nobody is blamed.
+    pub fn is_good(&self) -> bool {
+        self.expected > 0 && self.arrived == self.expected && self.blaming == 0
+    }
+}
+
+impl Descriptors {
+    /// Publishes the events, and reads their records.
+    pub async fn run(&self, bench: &Bench) -> Result<Blame> {
+        let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
+        let stores = Stores::start(&StoresOptions {
+            template: bench.template.clone(),
+            visibility_timeout: Some(VISIBILITY),
+            ..StoresOptions::default()
+        })
+        .await?;
+        self.register(bench, &stores, &receiver.url).await?;
+        let mut process = self.start(bench, &stores)?;
+        let most_open = AtomicUsize::new(0);
+        let (arrived, events) = tokio::select! {
+            seen = self.publish(&stores, &mut receiver) => seen?,
+            never = count_open_files(process.id(), &most_open) => match never {},
+        };
+        let attempts = attempts(bench, &stores, &events).await?;
+        process.kill().await?;
+        stores.stop().await?;
+        let blaming = attempts
+            .iter()
+            .filter(|attempt| matches!(attempt.error, Some(AttemptError::Connection | AttemptError::Dns)));
+        Ok(Blame {
+            expected: self.receivers * self.rounds,
+            arrived,
+            attempts: attempts.len(),
+            blaming: blaming.count(),
+            most_open: most_open.into_inner(),
+        })
+    }
+
+    /// Endpoints that fan-out itself sends to, each at a host of its own.
+    async fn register(&self, bench: &Bench, stores: &Stores, receiver: &str) -> Result<()> {
+        let store = rig::runtime(&bench.template, stores, "create-endpoint")?.endpoints()?;
+        let host = |number: usize| receiver.replace("127.0.0.1", &format!("{number}.localhost"));
+        let urls = (0..self.receivers).map(|number| format!("{}/{number}", host(number)));
+        for endpoint in rig::healthy_endpoints(urls)? {
+            store.create(&rig::tenant(), &endpoint, self.receivers.try_into()?).await?;
+        }
+        Ok(())
+    }
+
+    /// The functions, in a process of their own that may have so many files open.
+    fn start(&self, bench: &Bench, stores: &Stores) -> Result<Child> {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit -n {} && exec \"$0\" \"$@\"", self.limit)]).arg(&bench.program);
+        command.args(["functions", "--http-port", "0", "--log-level", "off"]);
+        command.args(["--dynamodb", &stores.dynamodb, "--sqs", &stores.sqs]);
+        command.arg("--template").arg(&bench.template);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command.spawn().context("cannot run sh")
+    }
+
+    /// Publishes, each event when the one before has arrived everywhere. Answers how many deliveries have arrived, and the
+    /// events.
+    async fn publish(&self, stores: &Stores, receiver: &mut Receiver) -> Result<(usize, BTreeSet<EventId>)> {
+        let (mut arrived, mut events) = (HashSet::new(), BTreeSet::new());
+        for round in 1..=self.rounds {
+            events::publish(&stores.sqs, 1, Duration::ZERO).await?;
+            while arrived.len() < round * self.receivers {
+                let Ok(arrival) = timeout(SILENCE, receiver.next()).await else { break };
+                events.insert(arrival.event_id().parse()?);
+                arrived.insert((arrival.event_id().to_owned(), arrival.path));
+            }
+        }
+        while waiting(&stores.sqs).await? > 0 {
+            sleep(COUNT_EVERY).await;
+        }
+        Ok((arrived.len(), events))
+    }
+}
+
+/// The attempts on record of these events.
+async fn attempts(bench: &Bench, stores: &Stores, events: &BTreeSet<EventId>) -> Result<Vec<Attempt>> {
+    let log = rig::runtime(&bench.template, stores, "deliver")?.event_log()?;
+    let mut attempts = Vec::new();
+    for event in events {
+        let record = log.get_whole(&rig::tenant(), *event).await?.context("an event is not on record")?;
+        attempts.extend(record.deliveries.into_iter().flat_map(|delivery| delivery.attempts));
+    }
+    Ok(attempts)
+}
+
+/// Counts the files that a process has open, again and again. Only Linux tells.
+async fn count_open_files(process: Option<u32>, most: &AtomicUsize) -> Infallible {
+    let mut count = interval(COUNT_EVERY);
+    loop {
+        count.tick().await;
+        let open = process.and_then(|id| std::fs::read_dir(format!("/proc/{id}/fd")).ok());
+        most.fetch_max(open.map_or(0, Iterator::count), Ordering::Relaxed);
+    }
+}
+
+impl fmt::Display for Descriptors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receivers, rounds, limit } = self;
+        write!(f, "{rounds} events to {receivers} hosts, from a process that may have {limit} files open")
+    }
+}
+
+impl fmt::Display for Blame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expected, arrived, attempts, blaming, most_open } = self;
+        write!(
+            f,
+            "  {arrived} of {expected} deliveries arrived, {attempts} attempts on record, {blaming} of them blame an \
+             endpoint; {most_open} files open at most"
+        )
+    }
+}
