@@ -26,11 +26,11 @@ const SAMPLES: u32 = 3;
 /// How long a first attempt may take where nothing is known of its endpoint, and at most: others wait for its place.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it may take at least, however quick the endpoint has been.
-const LEAST_PATIENCE: Duration = Duration::from_millis(150);
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 /// How many times as long as any attempt before it.
 const TIMES_THE_LONGEST: u32 = 4;
 /// Answers from which on the longest of them says something.
-const TELLING_SAMPLES: u32 = 20;
+const TELLING_SAMPLES: u32 = 50;
 /// How long the longest answer is remembered.
 const MEMORY: Duration = Duration::from_hours(1);
 /// How long fan-out keeps away from an endpoint that was too slow or overloaded.
@@ -92,7 +92,7 @@ impl Watch {
     }
 
     /// How long a first attempt may take before it is cut short: four times as long as any answer of the last hour, between
-    /// 150 ms and a second. So the place of one at an endpoint that begins to hang is free again soon. An endpoint that only
+    /// 200 ms and a second. So the place of one at an endpoint that begins to hang is free again soon. An endpoint that only
     /// paused has its event twice, once: what was cut short is remembered as having taken a second.
     pub(crate) fn patience(&self, id: EndpointId) -> Duration {
         let all = self.lock();
@@ -316,7 +316,7 @@ mod tests {
 
         let check = |answers: &[Answer], millis: u64| {
             let watch = Watch::default();
-            for at in 0..20 {
+            for at in 0..50 {
                 assert_eq!(watch.patience(healthy.id), PATIENCE, "after {at} answers");
                 observe(&watch, &healthy, 0, &ok(at, 10));
             }
@@ -325,13 +325,13 @@ mod tests {
             }
             assert_eq!(watch.patience(healthy.id), Duration::from_millis(millis), "{answers:?}");
         };
-        let cut = |at| answer(at, 150, None, Some(AttemptError::Slow));
-        check(&[], 150);
-        check(&[ok(30, 100), ok(40, 20)], 400);
-        check(&[ok(30, 700)], 1_000);
-        check(&[cut(30), ok(40, 10)], 1_000);
-        check(&[cut(30), ok(40 + HOUR, 60)], 240);
-        check(&[failed(30)], 150);
+        let cut = |at| answer(at, 200, None, Some(AttemptError::Slow));
+        check(&[], 200);
+        check(&[ok(60, 100), ok(70, 20)], 400);
+        check(&[ok(60, 700)], 1_000);
+        check(&[cut(60), ok(70, 10)], 1_000);
+        check(&[cut(60), ok(70 + HOUR, 60)], 240);
+        check(&[failed(60)], 200);
     }
 
     #[test]
