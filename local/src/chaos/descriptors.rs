@@ -21,7 +21,7 @@ use crate::{Receiver, Stores, StoresOptions};
 /// How long a message stays hidden that comes again.
 const VISIBILITY: Duration = Duration::from_secs(10);
 /// How long nothing may arrive before what has not arrived counts as lost.
-const SILENCE: Duration = Duration::from_mins(1);
+const SILENCE: Duration = Duration::from_secs(30);
 /// How often open files are counted.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
@@ -124,9 +124,14 @@ impl Descriptors {
                 arrived.insert((arrival.event_id().to_owned(), arrival.path));
             }
         }
-        while waiting(&stores.sqs).await? > 0 {
-            sleep(COUNT_EVERY).await;
-        }
+        // What was put off for minutes has failed.
+        let idle = async {
+            while waiting(&stores.sqs).await? > 0 {
+                sleep(COUNT_EVERY).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(SILENCE, idle).await.unwrap_or(Ok(()))?;
         Ok((arrived.len(), events))
     }
 }

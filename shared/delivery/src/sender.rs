@@ -203,7 +203,7 @@ mod tests {
         let (sender, (url, _listener)) = (sender(), silent().await);
         let (endpoint, body, began) = (endpoint(&url), Bytes::from_static(b"{}"), Instant::now());
         let post = || sender.post_within(TIMEOUT / 4, &endpoint, event(), &body);
-        let answers = futures::future::join_all([post(), post(), post(), post(), post()]).await;
+        let answers = futures::future::join_all((0..5).map(|_| post())).await;
         assert!(began.elapsed() >= 3 * TIMEOUT / 4, "they took no turns: {:?}", began.elapsed());
         for answer in answers {
             let attempt = answer.unwrap().attempt;
@@ -217,7 +217,7 @@ mod tests {
         let (sender, (url, _listener)) = (sender(), silent().await);
         let (endpoint, body, began) = (endpoint(&url), Bytes::from_static(b"{}"), Instant::now());
         let hanging = || sender.post(&endpoint, event(), &body);
-        let hanging = futures::future::join_all([hanging(), hanging(), hanging(), hanging()]);
+        let hanging = futures::future::join_all((0..4).map(|_| hanging()));
         let brisk = async {
             sender.post_within(TIMEOUT / 4, &endpoint, event(), &body).await.unwrap();
             began.elapsed()

@@ -44,7 +44,7 @@ impl System {
             match words.next() {
                 Some("nameserver") => system.servers.extend(words.next().and_then(server)),
                 // The last such line counts.
-                Some("search" | "domain") => system.search = words.map(|name| absolute(name)).collect(),
+                Some("search" | "domain") => system.search = words.map(absolute).collect(),
                 Some("options") => system.ndots = words.filter_map(ndots).next_back().unwrap_or(system.ndots),
                 _ => {}
             }
