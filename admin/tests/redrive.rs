@@ -247,8 +247,8 @@ async fn a_redriven_event_keeps_its_id_and_goes_only_to_the_endpoint_that_missed
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_sqs_itself_moves_back_is_another_event_to_every_endpoint() {
     let DeadEvent { system, mut receiver, delivered } = DeadEvent::happen().await;
-    let [source, destination] =
-        ["EventsDeadLetterQueue", "EventsQueue"].map(|queue| format!("arn:aws:sqs:us-east-1:000000000000:{queue}"));
+    let [source, destination] = ["EventsDeadLetterQueue", "EventsQueue"]
+        .map(|queue| format!("arn:aws:sqs:us-east-1:000000000000:{queue}"));
     let redrive = system.sqs.start_message_move_task().source_arn(source).destination_arn(destination);
     redrive.send().await.unwrap();
     let _functions = system.functions(&[]).await;

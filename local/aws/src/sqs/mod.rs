@@ -5,8 +5,8 @@
 //! ReceiveMessage ever waits.
 //!
 //! What the real service has and this one refuses: FIFO queues, policies, encryption, tags. What it does not
-//! imitate: duplicates and reordering, the limit of 120,000 messages in flight, the pauses of 60 s after deleting
-//! or purging a queue, and the fair order among message groups (the group itself is kept). A move task without a
+//! imitate: duplicates and reordering, the limit of 120,000 messages in flight, and the pauses of 60 s after deleting
+//! or purging a queue. A message group is noisy as soon as it has 30 messages and more than a tenth of what is in flight. A move task without a
 //! rate is done when it is started, and one that is canceled stops at once; there may be any number of them.
 //! Signatures are not checked. One process at a time may own a directory.
 

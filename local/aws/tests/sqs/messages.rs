@@ -62,6 +62,30 @@ async fn a_visibility_of_zero_makes_a_message_come_back_at_once() {
 }
 
 #[tokio::test]
+async fn a_group_with_too_much_in_flight_lets_the_others_go_first() {
+    let sqs = Sqs::with(&[queue("mail")]).await;
+    let send = async |group: &str| {
+        let send = sqs.client.send_message().queue_url(sqs.url("mail")).message_body(group);
+        send.message_group_id(group).send().await.unwrap();
+    };
+    for _ in 0..50 {
+        send("noisy").await;
+    }
+    send("quiet").await;
+    let first = async |receives: usize| {
+        let mut bodies = Vec::new();
+        for _ in 0..receives {
+            let received = sqs.look("mail", 0).await;
+            bodies.extend(received.into_iter().filter_map(|message| message.body));
+        }
+        bodies
+    };
+    assert!(first(3).await.iter().all(|body| body == "noisy"), "it has sent first, and is not noisy yet");
+    let next = first(1).await;
+    assert_eq!((next.len(), next[0].as_str(), next[1].as_str()), (10, "quiet", "noisy"));
+}
+
+#[tokio::test]
 async fn a_delayed_message_wakes_the_receiver_that_waits_for_it() {
     let sqs = Sqs::with(&[queue("mail")]).await;
     let send = sqs.client.send_message().queue_url(sqs.url("mail")).message_body("later").delay_seconds(1);

@@ -44,6 +44,13 @@ pub(in crate::sqs) struct Counts {
     pub(in crate::sqs) delayed: i64,
 }
 
+/// From how many messages in flight on a message group is noisy, where it has more than a tenth of all that are in flight
+/// ([SQS fair queues](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html)).
+const NOISY: usize = 30;
+const NOISY_SHARE: usize = 10;
+/// How many messages are looked at to find those of quiet groups.
+const LOOKED_AT: usize = 5_000;
+
 impl Store<'_> {
     /// Puts a message into the queue. Returns its id, a UUID.
     pub(in crate::sqs) fn send(&self, queue: &Queue, message: &NewMessage) -> rusqlite::Result<String> {
@@ -82,14 +89,34 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Up to `limit` messages that may be received, those first that have been visible longest.
+    /// Up to `limit` messages that may be received, those first that have been visible longest; but those of noisy groups
+    /// last, as in the fair queues of SQS.
     pub(in crate::sqs) fn due(&self, queue: &Queue, limit: usize) -> rusqlite::Result<Vec<Due>> {
+        let noisy = self.noisy_groups(queue)?;
         let mut query = self.transaction.prepare_cached(
-            "SELECT sequence, receives FROM message WHERE queue = ?1 AND visible_at <= ?2
-             ORDER BY visible_at, sequence LIMIT ?3",
+            "SELECT sequence, receives FROM
+                 (SELECT sequence, receives, group_id, visible_at FROM message
+                  WHERE queue = ?1 AND visible_at <= ?2 ORDER BY visible_at, sequence LIMIT ?3)
+             ORDER BY coalesce(instr(?4, ' ' || group_id || ' ') > 0, 0), visible_at, sequence LIMIT ?5",
         )?;
         let due = |row: &Row<'_>| Ok(Due { sequence: row.get(0)?, receives: row.get(1)? });
-        query.query_map(params![queue.id, self.now, limit], due)?.collect()
+        let looked_at = if noisy.is_empty() { limit } else { LOOKED_AT };
+        query.query_map(params![queue.id, self.now, looked_at, noisy, limit], due)?.collect()
+    }
+
+    /// The groups that have too much in flight, each between spaces, which no group has in its name.
+    fn noisy_groups(&self, queue: &Queue) -> rusqlite::Result<String> {
+        let mut query = self.transaction.prepare_cached(
+            "SELECT group_id, count(*) FROM message
+             WHERE queue = ?1 AND receives > 0 AND visible_at > ?2 GROUP BY group_id",
+        )?;
+        let in_flight: Vec<(Option<String>, usize)> = query
+            .query_map(params![queue.id, self.now], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        let all: usize = in_flight.iter().map(|(_, messages)| messages).sum();
+        let is_noisy = |messages: usize| messages >= NOISY && messages * NOISY_SHARE > all;
+        let noisy = in_flight.into_iter().filter(|(_, messages)| is_noisy(*messages));
+        Ok(noisy.filter_map(|(group, _)| group).map(|group| format!(" {group} ")).collect())
     }
 
     /// In how long the next hidden message becomes visible, or a move task brings one, if there is any.

@@ -59,6 +59,7 @@ const SCHEMA: &str = "
         failure_reason TEXT
     ) STRICT;
     CREATE INDEX IF NOT EXISTS message_due ON message (queue, visible_at, sequence, receives);
+    CREATE INDEX IF NOT EXISTS message_in_flight ON message (queue, group_id, visible_at) WHERE receives > 0;
     CREATE INDEX IF NOT EXISTS message_age ON message (queue, sent_at);
     CREATE UNIQUE INDEX IF NOT EXISTS move_task_running ON move_task (source) WHERE status = 'RUNNING';";
 
