@@ -262,7 +262,7 @@ impl Client {
         let dial = || self.dialer.dial(post.url, self.pool.protocols(post.origin()));
         let mut dialled = dial().await;
         if let Err(NoReply::NoSockets(_)) = dialled {
-            self.pool.keep_at_most(0);
+            self.pool.clear();
             dialled = dial().await;
         }
         let connection = dialled?;

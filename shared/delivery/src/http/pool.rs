@@ -21,6 +21,9 @@ const MAX_WAIT: Duration = Duration::from_secs(15);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
 /// How many connections wait in all. A process on Lambda may have 1,024 files open.
 const MAX_WAITING: usize = 300;
+/// How many wait in a process that has once run out of files. What is idle would else keep its other sockets closed, and those
+/// of its calls to AWS, which it may need to be woken at all.
+const FEW_WAITING: usize = 32;
 /// How many wait for one origin: a batch has ten messages.
 const MAX_WAITING_FOR_ORIGIN: usize = 10;
 /// How many origins are remembered; the least recently used are forgotten, and their connections closed.
@@ -36,6 +39,8 @@ struct State {
     origins: LruCache<String, Origin>,
     /// Origins that want HTTP/1.1 although they offer HTTP/2.
     http1_only: LruCache<String, ()>,
+    /// How many connections may wait.
+    most: usize,
     last_used: Timestamp,
     last_swept: Timestamp,
 }
@@ -72,6 +77,7 @@ impl Pool {
         let state = State {
             origins: LruCache::new(MAX_ORIGINS),
             http1_only: LruCache::new(MAX_ORIGINS),
+            most: MAX_WAITING,
             last_used: now,
             last_swept: now,
         };
@@ -118,6 +124,13 @@ impl Pool {
         let mut state = self.state(now);
         state.origins.get_or_insert_mut_ref(origin, Origin::default).http2 = Some(shared);
         state.keep_at_most(MAX_WAITING);
+    }
+
+    /// Closes all connections that wait, as this process has run out of files, and keeps few from now on.
+    pub(super) fn clear(&self) {
+        let mut state = self.lock();
+        state.most = FEW_WAITING;
+        state.keep_at_most(0);
     }
 
     /// Closes connections where more than so many wait.
@@ -168,6 +181,7 @@ impl Pool {
 impl State {
     /// Closes connections where more than so many wait: those to the origins that were not used for longest.
     fn keep_at_most(&mut self, most: usize) {
+        let most = most.min(self.most);
         let mut waiting: usize = self.origins.iter().map(|(_, origin)| origin.waiting()).sum();
         while waiting > most {
             let surplus = waiting - most;
@@ -220,7 +234,24 @@ mod tests {
         assert_eq!([9, 10, 39].map(waiting), [0, 10, 10]);
         pool.keep_at_most(25);
         assert_eq!([36, 37, 38, 39].map(waiting), [0, 5, 10, 10]);
-        pool.keep_at_most(0);
+    }
+
+    /// A laptop's limit was lower than what a process keeps on Lambda. Once idle connections had used it up, none to SQS could be
+    /// opened, and without messages nothing closed them.
+    #[test]
+    fn a_process_that_has_run_out_of_files_keeps_few_connections_from_then_on() {
+        let pool = Pool::new(Arc::new(Fixed));
+        let mut far_ends = Vec::new();
+        let mut put = |number: usize| {
+            let (near, far) = duplex(1);
+            far_ends.push(far);
+            pool.put(&format!("http://{number}.example"), Http1::new(Box::new(near)));
+        };
+        (0..100).for_each(&mut put);
+        assert_eq!(pool.lock().origins.len(), 100);
+        pool.clear();
         assert_eq!(pool.lock().origins.len(), 0);
+        (0..100).for_each(&mut put);
+        assert_eq!(pool.lock().origins.len(), FEW_WAITING);
     }
 }
