@@ -88,7 +88,7 @@ impl Postman {
         let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
-        if pace == Pace::Brief && !self.watch.is_worth_a_second(&endpoint, self.clock.now()) {
+        if pace == Pace::Brief && !self.may_be_brief(&endpoint) {
             return Ok(self.queue_among_slow(key, [&delivery]).await?);
         }
         let longest = if pace == Pace::Brief { DISPATCH } else { self.sender.timeout() };
@@ -109,6 +109,12 @@ impl Postman {
         self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
+    }
+
+    /// Whether a first attempt at the endpoint is likely to be over within a second.
+    fn may_be_brief(&self, endpoint: &Endpoint) -> bool {
+        let now = self.clock.now();
+        self.watch.is_worth_a_second(endpoint, now) && !self.watch.was_cut_short(endpoint.id, now)
     }
 
     /// The endpoint of a delivery that is due, if it still is to get the event: it is enabled, and wants the event's type.
@@ -193,15 +199,13 @@ impl Postman {
         let subscriptions = self.snapshots.get(&key.tenant, message).await?;
         self.require_time(message, DISPATCH)?;
         let (mut prompt, mut slow) = (Vec::new(), Vec::new());
-        let now = self.clock.now();
         let (untried, begun): (Vec<_>, Vec<_>) =
             deliveries.into_iter().partition(|delivery| delivery.attempts.is_empty());
         let is_due = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending;
         for delivery in untried.into_iter().filter(is_due) {
             match subscriptions.enabled(delivery.endpoint_id) {
                 Some(endpoint)
-                    if endpoint.enabled_events.matches(&sent.event_type)
-                        && self.watch.is_worth_a_second(&endpoint, now) =>
+                    if endpoint.enabled_events.matches(&sent.event_type) && self.may_be_brief(&endpoint) =>
                 {
                     prompt.push((endpoint, delivery));
                 }

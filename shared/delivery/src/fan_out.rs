@@ -100,15 +100,16 @@ impl Postman {
             .into_iter()
             .map(due)
             .partition(|(endpoint, _)| self.watch.is_worth_a_second(endpoint, now));
-        let slow: Vec<_> = slow.into_iter().map(|(_, delivery)| delivery).collect();
-        let Dispatched { outcomes, postponed } = if message.is_redelivered() {
-            // The POSTs may have been made, and what they brought could not be written. Now the record comes first, so that
-            // they are not made again each time.
-            let postponed = prompt.into_iter().map(|(_, delivery)| delivery).collect();
-            Dispatched { outcomes: Vec::new(), postponed }
-        } else {
-            self.dispatch(key, prompt, &Bytes::from(record.body.clone()), message.sent_at).await
-        };
+        let (detour, prompt): (Vec<_>, Vec<_>) = prompt.into_iter().partition(|(endpoint, _)| {
+            message.is_redelivered() || self.watch.was_cut_short(endpoint.id, now)
+        });
+        let [slow, detour] = [slow, detour]
+            .map(|deliveries| deliveries.into_iter().map(|(_, delivery)| delivery).collect::<Vec<_>>());
+        // Of a message that was received before, the POSTs may have been made, and what they brought could not be written. Now
+        // the record comes first, so that they are not made again each time.
+        let body = Bytes::from(record.body.clone());
+        let Dispatched { outcomes, mut postponed } = self.dispatch(key, prompt, &body, message.sent_at).await;
+        postponed.extend(detour);
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
         let row = self.put_aside(message, key, &mut record, now).await?;

@@ -68,6 +68,8 @@ struct Recent {
     /// The longest that an answer took lately, and when that was.
     longest: Option<(Duration, Timestamp)>,
     avoid_until: Option<Timestamp>,
+    /// Until when its first attempts are made elsewhere, as one was cut short here.
+    detour_until: Option<Timestamp>,
     wait_until: Option<Timestamp>,
     /// The last verdict, and when it was given.
     last: Option<(Verdict, Timestamp)>,
@@ -99,6 +101,12 @@ impl Watch {
         let known = all.peek(&id).filter(|recent| recent.samples >= TELLING_SAMPLES);
         let longest = known.and_then(|recent| recent.longest);
         longest.map_or(PATIENCE, |(longest, _)| (longest * TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE))
+    }
+
+    /// Whether a first attempt at the endpoint was cut short by this process lately. It may have been this process that
+    /// was slow, so its next ones are for the first attempts queue, not for that of the slow.
+    pub(crate) fn was_cut_short(&self, id: EndpointId, now: Timestamp) -> bool {
+        self.lock().peek(&id).and_then(|recent| recent.detour_until).is_some_and(|until| until > now)
     }
 
     fn is_avoided(&self, id: EndpointId, now: Timestamp) -> bool {
@@ -158,7 +166,9 @@ impl Recent {
             _ if attempt.succeeded() => self.failures = 0,
             _ => self.failures = self.failures.saturating_add(1),
         }
-        if timed_out || matches!(attempt.code, Some(429 | 502 | 503 | 504)) {
+        if attempt.error == Some(AttemptError::Slow) {
+            self.detour_until = Some(now.plus(AVOIDANCE));
+        } else if timed_out || matches!(attempt.code, Some(429 | 502 | 503 | 504)) {
             let asked = answer.retry_after.map(|asked| asked.min(LONGEST_AVOIDANCE));
             self.avoid_until = Some(now.plus(asked.unwrap_or_default().max(AVOIDANCE)));
             self.wait_until = asked.map(|asked| now.plus(asked));
@@ -353,7 +363,7 @@ mod tests {
         for code in [200, 400, 404, 500] {
             check(&answer(0, 10, Some(code), None), None);
         }
-        check(&answer(0, 1_000, None, Some(AttemptError::Slow)), Some(30_000));
+        check(&answer(0, 1_000, None, Some(AttemptError::Slow)), None);
         check(&answer(0, 15_000, None, Some(AttemptError::Timeout)), Some(30_000));
         check(&answer(0, 1, None, Some(AttemptError::Connection)), None);
         let asked = |seconds| Answer {
@@ -362,6 +372,14 @@ mod tests {
         };
         check(&asked(60), Some(60_000));
         check(&asked(86_400), Some(900_000));
+    }
+
+    #[test]
+    fn an_endpoint_that_was_cut_short_is_left_to_another_function_for_a_while() {
+        let (watch, healthy) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
+        observe(&watch, &healthy, 0, &answer(0, 1_000, None, Some(AttemptError::Slow)));
+        let was_cut_short = |at| watch.was_cut_short(healthy.id, Timestamp::from_millis(at));
+        assert_eq!([0, 29_999, 30_000].map(was_cut_short), [true, true, false]);
     }
 
     #[test]
