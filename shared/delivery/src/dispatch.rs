@@ -30,7 +30,7 @@ impl Postman {
             if answer.attempt.error == Some(AttemptError::Timeout) {
                 answer.attempt.error = Some(AttemptError::Slow);
             }
-            self.conclude(key, endpoint, delivery, answer, Some(accepted_at))
+            self.conclude(key, endpoint, delivery, answer, Some(accepted_at), None)
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.
         attempts.collect::<FuturesOrdered<_>>().collect().await

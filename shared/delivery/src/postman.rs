@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{join_all, try_join};
+use futures::future::{join, join_all};
 use posthorn_domain::{
     Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointStatus,
     EventMessage, Random, RetrySchedule, Tenant, Timestamp,
@@ -146,7 +146,7 @@ impl Postman {
     }
 
     /// Takes note of an attempt and decides what follows it. `accepted_at` is when the event was accepted, where that
-    /// tells how long a first attempt took to come.
+    /// tells how long a first attempt took to come; `expires_at` is when its record expires, where that may be soon.
     pub(crate) fn conclude(
         &self,
         key: &RecordKey,
@@ -154,6 +154,7 @@ impl Postman {
         delivery: Delivery,
         answer: Answer,
         accepted_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
     ) -> Outcome {
         let attempt = answer.attempt;
         self.tally.add(Metric::Attempts, 1);
@@ -164,7 +165,7 @@ impl Postman {
         // A disabled endpoint that is tried has no health to be kept: it starts anew once it is enabled.
         let observed = || self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
         let verdict = if endpoint.status == EndpointStatus::Enabled { observed() } else { None };
-        let delivery = decision::after(delivery, answer, &self.schedule, || self.random.unit());
+        let delivery = decision::after(delivery, answer, &self.schedule, expires_at, || self.random.unit());
         if self.logged.covers(&attempt) {
             log(key, &delivery, &attempt);
         }
@@ -273,7 +274,9 @@ impl Postman {
                 _ => soon.push((message, wait)),
             }
         }
-        try_join(self.outbox.send(&soon), self.due.put(&later)).await?;
+        let (sent, put) = join(self.outbox.send(&soon), self.due.put(&later)).await;
+        sent.and(put)?;
+        self.tally.add(Metric::RetriesPutOff, later.len() as u64);
         Ok(())
     }
 

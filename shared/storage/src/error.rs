@@ -31,6 +31,14 @@ pub enum StorageError {
         /// The row's key.
         key: String,
     },
+    /// AWS will never take this, as long as it says what it says.
+    #[error("{operation} refuses it for good: {reason}")]
+    Refused {
+        /// The operation of the AWS API.
+        operation: &'static str,
+        /// What AWS has against it.
+        reason: String,
+    },
     /// The program is ending.
     #[error("the program is ending")]
     Interrupted,
@@ -45,6 +53,11 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether trying again later can help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Interrupted | Self::Unavailable { .. })
+    }
+
     /// Takes an SDK's error, for use with `map_err`.
     pub(crate) fn from_call<E: Error + Send + Sync + 'static>(operation: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Unavailable { operation, source: Box::new(source) }
