@@ -23,7 +23,7 @@ pub struct StoresOptions {
     pub data: Option<PathBuf>,
     /// How long received messages stay hidden, instead of what the template says.
     pub visibility_timeout: Option<Duration>,
-    /// The queues' clock, instead of the system's.
+    /// The queues' clock, instead of the system's. Rows then don't expire: the tables know no other clock than the system's.
     pub clock: Option<QueueClock>,
 }
 
@@ -54,7 +54,8 @@ impl Stores {
             queues.create(&QueueSpec { visibility_timeout, ..queue })?;
         }
         let mut tasks = Tasks::default();
-        tasks.spawn(|stop| tables.serve(dynamodb_listener, stop.cancelled_owned()));
+        let rows_expire = options.clock.is_none();
+        tasks.spawn(|stop| tables.serve(dynamodb_listener, rows_expire, stop.cancelled_owned()));
         tasks.spawn(|stop| queues.clone().serve(sqs_listener, stop.cancelled_owned()));
         Ok(Self { dynamodb, sqs, queues, tasks })
     }

@@ -18,7 +18,7 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
         notices: runtime.events_queue()?,
         idempotency: runtime.idempotency_keys()?,
         sender: runtime.sender()?,
-        schedule: runtime.setting("RETRY_SCHEDULE")?,
+        schedule: runtime.retry_schedule()?,
         logged: runtime.setting("LOG_ATTEMPTS")?,
         clock: runtime.clock(),
         random: runtime.random(),

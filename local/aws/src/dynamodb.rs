@@ -68,15 +68,19 @@ impl Tables {
         Ok(())
     }
 
-    /// Serves DynamoDB's wire protocol, and deletes rows whose time to live is over, until `shutdown` resolves.
+    /// Serves DynamoDB's wire protocol, and, where rows are to expire, deletes those whose time to live is over by the
+    /// system's clock, until `shutdown` resolves.
     pub async fn serve(
         self,
         listener: TcpListener,
+        rows_expire: bool,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
-        let sweeper = tokio::spawn(sweep(self.0.clone()));
+        let sweeper = rows_expire.then(|| tokio::spawn(sweep(self.0.clone())));
         let served = dynoxide::server::serve_with_shutdown(listener, self.0, shutdown).await;
-        sweeper.abort();
+        if let Some(sweeper) = sweeper {
+            sweeper.abort();
+        }
         served.map_err(|reason| anyhow!("DynamoDB: {reason}"))
     }
 }

@@ -35,10 +35,10 @@ const BATCH: usize = 10;
 const FAILURES: usize = 100;
 /// The memory, in MB, with which a Lambda function has a processor to itself
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
-const WHOLE_PROCESSOR_MB: f64 = 1769.0;
+pub(super) const WHOLE_PROCESSOR_MB: f64 = 1769.0;
 /// What Lambda itself logs of an invocation (START, END and REPORT lines), and CloudWatch adds to each line, in bytes.
 const PLATFORM_LOG_BYTES: f64 = 370.0;
-const MILLION: f64 = 1e6;
+pub(super) const MILLION: f64 = 1e6;
 const GIGABYTE: f64 = 1e9;
 
 /// What is sent.
@@ -79,17 +79,24 @@ pub struct Bill {
 
 /// What AWS asks, in dollars.
 #[derive(Debug, Clone, Deserialize)]
-struct Prices {
+pub(super) struct Prices {
     as_of: String,
     region: String,
-    dynamodb_write_units_per_million: f64,
-    dynamodb_read_units_per_million: f64,
+    pub(super) dynamodb_write_units_per_million: f64,
+    pub(super) dynamodb_read_units_per_million: f64,
     dynamodb_storage_gb_month: f64,
     dynamodb_backup_gb_month: f64,
-    sqs_requests_per_million: f64,
-    lambda_requests_per_million: f64,
-    lambda_arm64_gb_second: f64,
+    pub(super) sqs_requests_per_million: f64,
+    pub(super) lambda_requests_per_million: f64,
+    pub(super) lambda_arm64_gb_second: f64,
     logs_gb: f64,
+}
+
+impl Prices {
+    /// The table in `prices.json`.
+    pub(super) fn read() -> Result<Self> {
+        Ok(serde_json::from_str(include_str!("prices.json"))?)
+    }
 }
 
 /// A line of the bill: how much of what, per million deliveries, and what one of it costs.
@@ -139,7 +146,7 @@ impl Cost {
             invocations: invocations.collect(),
             cpu,
             log_bytes: self.log_bytes(&stores).await?,
-            prices: serde_json::from_str(include_str!("prices.json"))?,
+            prices: Prices::read()?,
             shape: self,
         };
         drop(functions);

@@ -277,7 +277,8 @@ impl Calls {
         let now = SystemClock.now();
         let key = RecordKey { tenant: rig::tenant(), event_id: event.id, chunk: None };
         let body = str::from_utf8(body)?.to_owned();
-        let mut record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None };
+        let mut record =
+            EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
         if endpoints.len() <= CHUNK {
             record.deliveries = endpoints.iter().map(|endpoint| delivered(endpoint, now)).collect();
             return new(self.log.create(&key, &event.draft.event_type, &record, now).await?);

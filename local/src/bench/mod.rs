@@ -10,6 +10,7 @@ mod processes;
 mod reads;
 mod report;
 pub(crate) mod rig;
+mod sweep;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
 pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
+pub use sweep::{Sweep, SweepCost};
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
@@ -60,6 +62,12 @@ pub enum Benchmark {
         /// How many events are in the log
         #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
         sizes: Vec<u64>,
+    },
+    /// What it takes to send many retries that are due in the same minute
+    Sweep {
+        /// How many are due
+        #[arg(long, value_name = "NUMBER", default_value_t = 20_000)]
+        retries: usize,
     },
 }
 
@@ -117,6 +125,10 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
                 costs.extend(page_costs(&options, events).await?);
             }
             reads::report(&costs)
+        }
+        Benchmark::Sweep { retries } => {
+            let (template, rows) = (template.to_owned(), *retries);
+            sweep::report(&Sweep { template, rows, with_bad_ones: false }.run().await?)
         }
     };
     report.publish(json)

@@ -155,7 +155,8 @@ async fn write(log: &EventLog, endpoint_id: EndpointId, number: u64, at: Timesta
     let delivery =
         Delivery { status, next_attempt_at: None, attempts: vec![attempt], ..Delivery::due(endpoint_id, at) };
     let body = draft.accept(Mode::Live, id).to_json();
-    let record = EventRecord { body, chunks: Vec::new(), deliveries: vec![delivery], only: None };
+    let record =
+        EventRecord { body, chunks: Vec::new(), deliveries: vec![delivery], only: None, expires_at: None };
     let key = RecordKey { tenant, event_id: id, chunk: None };
     let written = log.create(&key, &event_type, &record, SystemClock.now()).await?;
     ensure!(written == Written::Now, "there are two events {id}");

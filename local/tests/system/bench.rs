@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use posthorn_local::bench::{Cost, EndToEnd, FanOut, matching};
+use posthorn_local::bench::{Cost, EndToEnd, FanOut, Sweep, matching};
 
 use crate::harness::template;
 
@@ -63,6 +63,19 @@ async fn a_journey_is_measured_through_processes_of_their_own() {
     let journey = shape.run().await.unwrap();
     assert!(journey.latencies.p50 <= journey.latencies.p99, "{journey:?}");
     assert!(journey.parts.iter().all(|part| part.resident_mb > 1.0), "{journey:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_retries_leave_in_as_few_calls_as_there_can_be_whatever_is_among_them() {
+    let cost = Sweep { template: template(), rows: 2_000, with_bad_ones: true }.run().await.unwrap();
+    assert_eq!(cost.sent, 2_000, "{cost:?}");
+    // Full batches, but for the last of each page; in each shard, one has an entry that SQS refuses.
+    assert!((200..=230).contains(&cost.calls_of("SendMessageBatch")), "{cost:?}");
+    // How far it is, then in each shard two minutes before these, and pages of 250.
+    assert!(cost.calls_of("Query") <= 1 + 4 * (2 + 4), "{cost:?}");
+    // A place when a shard is begun, and after each page; then once for all.
+    assert!(cost.calls_of("PutItem") <= 4 * (1 + 4) + 1, "{cost:?}");
+    assert_eq!(cost.calls_of("BatchWriteItem"), 0, "DynamoDB deletes the rows");
 }
 
 #[test]

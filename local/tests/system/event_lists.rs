@@ -31,7 +31,8 @@ async fn record(machine: &TimeMachine, event_type: &str, millis: i64, object: u8
     );
     let draft = EventDraft::read(&mut Fields::parse(&json).unwrap()).unwrap();
     let body = draft.accept(Mode::Live, id).to_json();
-    let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None };
+    let record =
+        EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
     let key = RecordKey { tenant: local_tenant(), event_id: id, chunk: None };
     let written = machine.log.create(&key, &event_type, &record, at).await.unwrap();
     assert_eq!(written, Written::Now);

@@ -14,6 +14,7 @@ mod catalogue;
 mod contract;
 mod curl;
 mod deliveries;
+mod due;
 mod endpoints_api;
 mod error_codes;
 mod event_lists;

@@ -116,7 +116,7 @@ async fn ten_thousand_retries_that_an_outage_of_the_sweeper_held_up_are_all_sent
     let busiest = *per_second.values().max().unwrap();
     // What was due in two hours comes in a quarter of an hour: eleven a second on average.
     assert!(busiest <= 60, "{busiest} retries in one second");
-    assert_eq!(machine.due.earliest().await.unwrap(), None, "nothing is left behind");
+    assert_eq!(machine.first_due().await, None, "nothing is left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,7 +285,7 @@ async fn an_endpoint_that_always_asks_to_wait_is_tried_all_the_same_after_three_
 }
 
 /// A server that is always asked too often, and asks to be left alone for so many seconds.
-async fn limiting_server(seconds: &'static str) -> String {
+pub(crate) async fn limiting_server(seconds: &'static str) -> String {
     let answer = move || async move { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds)]) };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

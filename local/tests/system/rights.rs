@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, HealthState, Partition};
 use posthorn_local::Receiver;
 use posthorn_local_aws::clients;
+use posthorn_storage::Minute;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 use tokio::net::TcpListener;
@@ -305,6 +306,20 @@ async fn forget_that_it_was_sent(machine: &TimeMachine, key: &str) {
     update.expression_attribute_values(":no", AttributeValue::Bool(false)).send().await.unwrap();
 }
 
+/// A retry that 0.1.0 has put off: its row does not expire, so whoever sends it deletes it.
+async fn put_off_as_0_1_0(machine: &TimeMachine) {
+    let minute = Minute::of(machine.now().plus(HOUR)).0;
+    let put = clients::dynamodb(&machine.stores.stores.dynamodb).put_item().table_name("DueTable");
+    let texts = [
+        ("pk", format!("due#{minute}#0")),
+        ("sk", format!("{}000#evt", minute * 60)),
+        ("body", "nonsense".to_owned()),
+        ("group", "wh".to_owned()),
+    ];
+    let row = texts.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text)));
+    put.set_item(Some(row.collect())).send().await.unwrap();
+}
+
 /// Lets events go all ways there are: to many endpoints, to failing ones, to ones that are gone, twice.
 async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
     many_endpoints_with_little_time(machine, receiver).await;
@@ -330,6 +345,7 @@ async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
     }
     machine.pass(Duration::from_secs(5)).await;
     machine.publish("order.paid").await;
+    put_off_as_0_1_0(machine).await;
     machine.pass(2 * HOUR).await;
     // An event with many deliveries keeps them in rows of their own, which are read one by one.
     let id = good.id.to_string();

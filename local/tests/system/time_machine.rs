@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures::future::join_all;
 use posthorn_domain::{
@@ -34,6 +35,13 @@ pub(crate) struct TestClock(Arc<AtomicI64>);
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl TestClock {
+    /// Lets time pass.
+    pub(crate) fn pass(&self, span: Duration) {
+        self.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 }
 
@@ -97,7 +105,7 @@ impl TimeMachine {
         let workers = ["fan-out", "deliver", "sweep-due"].map(|name| (name, runtime(name)));
         let [(_, on_events), (_, on_deliveries), (_, on_schedule)] = &workers;
         let deliver = worker("deliver", on_deliveries);
-        Self {
+        let machine = Self {
             endpoints: runtime("create-endpoint").endpoints().unwrap(),
             log: on_events.event_log().unwrap(),
             due: on_schedule.due_retries().unwrap(),
@@ -116,7 +124,11 @@ impl TimeMachine {
             time_left: Duration::from_secs(60),
             clock,
             stores,
-        }
+        };
+        // A new stack is swept within its first minute.
+        machine.sweep().await;
+        machine.told("sweep-due");
+        machine
     }
 
     /// The line that a worker would now write of what it has counted.
@@ -126,6 +138,10 @@ impl TimeMachine {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    pub(crate) fn clock(&self) -> TestClock {
+        self.clock.clone()
     }
 
     pub(crate) async fn register(&self, url: &str, patterns: &[&str]) -> Endpoint {
@@ -264,7 +280,12 @@ impl TimeMachine {
 
     /// A sweep that is ended so soon.
     pub(crate) async fn sweep_within(&self, time: Duration) {
-        (self.sweep_due)(self.now().plus(time)).await.unwrap();
+        self.try_sweep_within(time).await.unwrap();
+    }
+
+    /// The same, where it may fail. Its error comes with what caused it.
+    pub(crate) async fn try_sweep_within(&self, time: Duration) -> Result<(), String> {
+        (self.sweep_due)(self.now().plus(time)).await.map_err(|error| format!("{error:?}"))
     }
 
     fn set(&self, at: Timestamp) {
@@ -277,16 +298,42 @@ impl TimeMachine {
         let queues = &self.stores.stores.queues;
         let visible = QUEUES.map(|queue| queues.next_due(queue).unwrap());
         let visible = visible.into_iter().flatten().min().map(|wait| self.now().plus(wait));
-        let earliest = self.due.earliest().await.unwrap();
+        let earliest = self.first_due().await;
         let minute_before = |minute: Minute| Timestamp::from_millis((minute.0 - 1) * 60_000);
         let swept = earliest.map(|minute| minute_before(minute).max(self.now().plus(SECOND)));
         let next = [visible, swept, Some(end)].into_iter().flatten().min().expect("there is an end");
-        let cursor = self.due.cursor().await.unwrap();
+        let floor = self.due.places().await.unwrap().floor.map(|floor| floor.minute);
         let empty_until = Minute::of(next).min(earliest.unwrap_or(Minute(i64::MAX)));
-        if cursor.is_some_and(|cursor| cursor < empty_until) {
-            assert_eq!(self.due.move_cursor(cursor, empty_until).await.unwrap(), Written::Now);
+        if floor.is_some_and(|floor| floor < empty_until) {
+            assert_eq!(self.due.raise_floor(empty_until).await.unwrap(), Written::Now);
         }
         next
+    }
+
+    /// The first minute with retries that may not have been sent.
+    pub(crate) async fn first_due(&self) -> Option<Minute> {
+        let floor = self.due.places().await.unwrap().floor.map_or(Minute(0), |floor| floor.minute);
+        let minutes = self
+            .due_rows()
+            .await
+            .into_iter()
+            .filter_map(|row| row["pk"].as_s().unwrap().split('#').nth(1)?.parse().ok());
+        minutes.map(Minute).filter(|minute| *minute >= floor).min()
+    }
+
+    /// As if there had been no sweep yet.
+    pub(crate) async fn forget_the_sweep(&self) {
+        let key = || AttributeValue::S("cursor".to_owned());
+        let delete = clients::dynamodb(&self.stores.stores.dynamodb).delete_item().table_name("DueTable");
+        delete.key("pk", key()).key("sk", key()).send().await.unwrap();
+    }
+
+    /// The retries in the due table, those that were sent too.
+    pub(crate) async fn due_rows(&self) -> Vec<HashMap<String, AttributeValue>> {
+        let scan = clients::dynamodb(&self.stores.stores.dynamodb).scan().table_name("DueTable");
+        let rows = scan.filter_expression("begins_with(pk, :due)");
+        let rows = rows.expression_attribute_values(":due", AttributeValue::S("due#".to_owned()));
+        rows.into_paginator().items().send().try_collect().await.unwrap()
     }
 
     /// Hands the functions whatever is on their queues, until there is nothing more for now.

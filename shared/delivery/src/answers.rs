@@ -117,7 +117,7 @@ const DELIVERED: Option<i64> = None;
 async fn check_url(what: &str, url: &str, expected: Expected) -> Answer {
     let answer = post(url).await;
     let due = Delivery::due(endpoint(url).id, Fixed.now());
-    let after = decision::after(due, answer.clone(), &"5s".parse().unwrap(), || 0.5);
+    let after = decision::after(due, answer.clone(), &"5s".parse().unwrap(), None, || 0.5);
     let ended = answer.attempt.at.plus(answer.attempt.duration);
     let wait = after.next_attempt_at.map(|at| (at.as_millis() - ended.as_millis()) / 1000);
     assert_eq!(after.status == DeliveryStatus::Succeeded, wait.is_none(), "{what}");

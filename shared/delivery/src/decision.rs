@@ -1,17 +1,24 @@
 //! What follows an attempt.
 
-use posthorn_domain::{AttemptError, Delivery, DeliveryStatus, RetrySchedule};
+use std::time::Duration;
+
+use posthorn_domain::{AttemptError, Delivery, DeliveryStatus, RetrySchedule, Timestamp};
 
 use crate::sender::Answer;
 
+/// How long before its record expires a delivery is tried for the last time: the result has to be put on record.
+const BEFORE_EXPIRY: Duration = Duration::from_hours(1);
+
 /// The delivery after one more attempt at it. A failed attempt is followed by another when the schedule has a
 /// wait left, counted from the end of this one; `chance` draws the wait's jitter, from 0 to 1. The endpoint may ask for a
-/// longer wait, never for a shorter one. An attempt that fan-out cut short is made again at once, and costs no step of
+/// longer wait, never for a shorter one, nor for one that its record, which goes at `expires_at`, does not live to see: where
+/// the schedule itself asks for that, the delivery has failed. An attempt that fan-out cut short is made again at once, and costs no step of
 /// the schedule. One that was asked for by hand changes nothing about the schedule, unless it succeeds.
 pub(crate) fn after(
     mut delivery: Delivery,
     answer: Answer,
     schedule: &RetrySchedule,
+    expires_at: Option<Timestamp>,
     chance: impl FnOnce() -> f64,
 ) -> Delivery {
     let attempt = answer.attempt;
@@ -25,10 +32,13 @@ pub(crate) fn after(
     } else if attempt.error == Some(AttemptError::Slow) {
         (DeliveryStatus::Pending, Some(ended))
     } else {
-        match schedule.wait_after(delivery.failures(), chance()) {
-            Some(wait) => {
-                let wait = wait.max(answer.retry_after.unwrap_or_default());
-                (DeliveryStatus::Pending, Some(ended.plus(wait)))
+        let last = expires_at.map(|at| at.minus(BEFORE_EXPIRY));
+        let is_possible = |next: &Timestamp| last.is_none_or(|last| *next <= last);
+        let next = schedule.wait_after(delivery.failures(), chance()).map(|wait| ended.plus(wait));
+        match next.filter(is_possible) {
+            Some(next) => {
+                let asked = next.max(ended.plus(answer.retry_after.unwrap_or_default()));
+                (DeliveryStatus::Pending, Some(last.map_or(asked, |last| asked.min(last))))
             }
             None => (DeliveryStatus::Failed, None),
         }
@@ -80,7 +90,7 @@ mod tests {
         let endpoint_id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
         let mut delivery = Delivery::due(endpoint_id, Timestamp::from_millis(0));
         delivery.attempts = before.to_vec();
-        after(delivery, answer, &schedule, || chance)
+        after(delivery, answer, &schedule, None, || chance)
     }
 
     fn check(
@@ -128,6 +138,30 @@ mod tests {
             check(2, Some(code), None, Some(60), (Failed, None));
         }
         check(0, Some(200), None, Some(60), (Succeeded, None));
+    }
+
+    #[test]
+    fn no_attempt_is_due_when_its_record_is_gone() {
+        use DeliveryStatus::{Failed, Pending};
+        let check = |expires_in: u64, retry_after: u64, expected: (DeliveryStatus, Option<i64>)| {
+            let delivery =
+                Delivery::due("wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap(), Timestamp::from_millis(0));
+            let retry_after = Some(Duration::from_secs(retry_after));
+            let answer =
+                Answer { attempt: attempt(Some(503), None), body: String::new(), latency: None, retry_after };
+            let expires_at = Timestamp::from_millis(ENDED).plus(Duration::from_secs(expires_in));
+            let delivery = after(delivery, answer, &"10h".parse().unwrap(), Some(expires_at), || 0.5);
+            let next = delivery.next_attempt_at.map(|at| (at.as_millis() - ENDED) / 1_000);
+            assert_eq!((delivery.status, next), expected, "{expires_in} {retry_after:?}");
+        };
+        let hour = 3_600;
+        check(30 * hour, 0, (Pending, Some(36_000)));
+        check(30 * hour, 20 * hour, (Pending, Some(72_000)));
+        // It waits as long as it is asked to, and as it can.
+        check(16 * hour, 20 * hour, (Pending, Some(54_000)));
+        check(11 * hour, 0, (Pending, Some(36_000)));
+        check(10 * hour, 0, (Failed, None));
+        check(10 * hour, 20 * hour, (Failed, None));
     }
 
     #[test]

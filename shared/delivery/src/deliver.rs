@@ -105,7 +105,7 @@ impl Postman {
             Pace::Brief => self.post_briefly(&endpoint, key.event_id, &sent.body).await?,
             Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await?,
         };
-        let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at);
+        let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at, sent.expires_at);
         self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
@@ -159,7 +159,7 @@ impl Postman {
         self.require_time(message, self.sender.timeout())?;
         let mut answer = self.sender.post(&endpoint, key.event_id, &body).await?;
         answer.attempt.resend = Some(resend);
-        let outcome = self.conclude(key, endpoint, delivery, answer, None);
+        let outcome = self.conclude(key, endpoint, delivery, answer, None, None);
         self.persist(message, || self.settle_one(key, &outcome.delivery)).await?;
         self.enforce(&key.tenant, &[outcome]).await;
         Ok(())
@@ -252,7 +252,8 @@ impl Postman {
             None => record.deliveries,
             Some(_) => self.log.get_chunk(key).await?.ok_or_else(unknown)?,
         };
-        let sent = SentEvent { event_type, is_test: record.only.is_some(), body: Bytes::from(record.body) };
+        let (is_test, expires_at) = (record.only.is_some(), record.expires_at);
+        let sent = SentEvent { event_type, is_test, expires_at, body: Bytes::from(record.body) };
         Ok((sent, deliveries))
     }
 }
@@ -262,6 +263,8 @@ struct SentEvent {
     event_type: EventType,
     /// Whether it is for one endpoint alone, which its owner tries with it.
     is_test: bool,
+    /// When its record expires.
+    expires_at: Option<Timestamp>,
     /// The body of its deliveries.
     body: Bytes,
 }

@@ -54,7 +54,7 @@ impl Postman {
             if answer.attempt.succeeded() {
                 ticket.succeeded();
             }
-            Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at)))
+            Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at), None))
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.
         let mut fates = attempts.collect::<FuturesOrdered<_>>();

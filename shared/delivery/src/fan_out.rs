@@ -60,7 +60,7 @@ impl Postman {
         }
         let event_type = &event.draft.event_type;
         let endpoints = self.recipients(&key.tenant, only, event_type, message).await?;
-        let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only };
+        let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only, expires_at: None };
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
         } else {

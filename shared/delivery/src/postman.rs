@@ -172,7 +172,7 @@ impl Postman {
     }
 
     /// Takes note of an attempt and decides what follows it. `accepted_at` is when the event was accepted, where that
-    /// tells how long a first attempt took to come.
+    /// tells how long a first attempt took to come; `expires_at` is when its record expires, where that may be soon.
     pub(crate) fn conclude(
         &self,
         key: &RecordKey,
@@ -180,6 +180,7 @@ impl Postman {
         delivery: Delivery,
         answer: Answer,
         accepted_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
     ) -> Outcome {
         let attempt = answer.attempt;
         self.tally.add(Metric::Attempts, 1);
@@ -190,7 +191,7 @@ impl Postman {
         // A disabled endpoint that is tried has no health to be kept: it starts anew once it is enabled.
         let observed = || self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
         let verdict = if endpoint.status == EndpointStatus::Enabled { observed() } else { None };
-        let delivery = decision::after(delivery, answer, &self.schedule, || self.random.unit());
+        let delivery = decision::after(delivery, answer, &self.schedule, expires_at, || self.random.unit());
         if self.logged.covers(&attempt) {
             log(key, &delivery, &attempt);
         }
@@ -333,12 +334,14 @@ impl Postman {
                 _ => patient.push((next_message(key, delivery), wait + later)),
             }
         }
-        let (brief, patient, postponed) = tokio::join!(
+        let (brief, patient, put) = tokio::join!(
             self.first_attempts.send(&brief),
             self.outbox.send(&patient),
             self.due.put(&postponed)
         );
-        brief.and(patient).and(postponed)
+        brief.and(patient).and(put)?;
+        self.tally.add(Metric::RetriesPutOff, postponed.len() as u64);
+        Ok(())
     }
 
     /// How long the first attempt at an endpoint waits that has asked to be left alone.

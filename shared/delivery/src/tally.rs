@@ -23,8 +23,10 @@ pub enum Metric {
     RetriesSwept,
     /// How far the sweep is behind where it should be; 0 when it is not.
     SweepLag,
-    /// Retries that wait in the due table, [as far as they are counted](crate::Sweeper).
-    RetriesPending,
+    /// Retries put into the due table, to wait there.
+    RetriesPutOff,
+    /// Rows of the due table that cannot be read, or whose message SQS refuses for good. They stay where they are.
+    RetriesPassedOver,
     /// Chains of messages, each sent by the function that received the one before, that were ended by their bound:
     /// recoveries that stopped, and first attempts made although their endpoint still asked to wait.
     ChainsStopped,
@@ -32,7 +34,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Events,
         Self::Attempts,
         Self::Failures,
@@ -40,7 +42,8 @@ impl Metric {
         Self::EndpointsDisabled,
         Self::RetriesSwept,
         Self::SweepLag,
-        Self::RetriesPending,
+        Self::RetriesPutOff,
+        Self::RetriesPassedOver,
         Self::ChainsStopped,
     ];
 
@@ -54,7 +57,8 @@ impl Metric {
             Self::EndpointsDisabled => "EndpointsDisabled",
             Self::RetriesSwept => "RetriesSwept",
             Self::SweepLag => "SweepLag",
-            Self::RetriesPending => "RetriesPending",
+            Self::RetriesPutOff => "RetriesPutOff",
+            Self::RetriesPassedOver => "RetriesPassedOver",
             Self::ChainsStopped => "ChainsStopped",
         }
     }

@@ -24,6 +24,11 @@ impl RetrySchedule {
         let wait = self.0.get(index)?;
         Some(wait.mul_f64(1.0 - Self::JITTER + 2.0 * Self::JITTER * chance.clamp(0.0, 1.0)))
     }
+
+    /// The longest time that all waits may take together.
+    pub fn longest(&self) -> Duration {
+        self.0.iter().map(|wait| wait.mul_f64(1.0 + Self::JITTER)).sum()
+    }
 }
 
 /// Three days in all: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h.
@@ -76,6 +81,13 @@ mod tests {
         check(2, 0.5, Some(100));
         check(3, 0.5, None);
         check(0, 0.5, None);
+    }
+
+    #[test]
+    fn jitter_makes_all_waits_a_fifth_longer_at_most() {
+        let schedule: RetrySchedule = "10s, 100s".parse().unwrap();
+        assert_eq!(schedule.longest(), Duration::from_secs(132));
+        assert!(RetrySchedule::default().longest() < Duration::from_hours(4 * 24), "the shortest retention");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use posthorn_api::Access;
 use posthorn_delivery::{Sender, Snapshots, Tally};
-use posthorn_domain::{Clock, Guard, Networks, Random};
+use posthorn_domain::{Clock, Guard, Networks, Random, RetrySchedule};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Inbox,
     Recoveries, SecretsKey,
@@ -136,6 +136,24 @@ impl Runtime {
     /// The recoveries, which are in the events table.
     pub fn recoveries(&self) -> Result<Recoveries, SettingsError> {
         Ok(Recoveries::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
+    }
+
+    /// When failed deliveries are tried again. Errors if a delivery may outlast its event's record.
+    pub fn retry_schedule(&self) -> Result<RetrySchedule, SettingsError> {
+        let (schedule, retention) = (self.setting::<RetrySchedule>("RETRY_SCHEDULE")?, self.retention()?);
+        let longest = schedule.longest();
+        if longest <= retention {
+            return Ok(schedule);
+        }
+        let hours = |time: Duration| time.as_secs().div_ceil(3_600);
+        let reason = format!(
+            "asks for retries over up to {} hours, with jitter, and EVENT_RETENTION_DAYS keeps an event's record for {} \
+             hours: make the waits shorter, or keep events for at least {} days",
+            hours(longest),
+            hours(retention),
+            hours(longest).div_ceil(24)
+        );
+        Err(SettingsError::Invalid { name: "RETRY_SCHEDULE".to_owned(), reason })
     }
 
     fn retention(&self) -> Result<Duration, SettingsError> {

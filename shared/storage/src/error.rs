@@ -8,14 +8,10 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 
 /// What DynamoDB and SQS call a call that makes no sense to them, whenever it is made.
-const INVALID: [&str; 6] = [
-    "ValidationException",
-    "SerializationException",
-    "InvalidMessageContents",
-    "InvalidParameterValue",
-    "QueueDoesNotExist",
-    "AWS.SimpleQueueService.NonExistentQueue",
-];
+const INVALID: [&str; 4] =
+    ["ValidationException", "SerializationException", "InvalidMessageContents", "InvalidParameterValue"];
+/// What SQS says of a queue that it does not have.
+const NO_QUEUE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
 
 /// Why a table or a queue did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +45,12 @@ pub enum StorageError {
         /// The queue's ARN.
         arn: String,
     },
+    /// There is no such queue. Only who has deployed the program can help.
+    #[error("{operation} found no such queue")]
+    NoQueue {
+        /// The operation of the AWS API.
+        operation: &'static str,
+    },
     /// AWS refuses the call as it is, and would again.
     #[error("{operation} was refused")]
     Refused {
@@ -71,19 +73,20 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// Whether trying again later can help.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Interrupted | Self::NoQueue { .. } | Self::Unavailable { .. })
+    }
+
     /// Takes an SDK's error, for use with `map_err`.
     pub(crate) fn from_call<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        move |error| {
-            let is_invalid = error.code().is_some_and(|code| INVALID.contains(&code));
-            let source = Box::new(error);
-            if is_invalid {
-                Self::Refused { operation, source }
-            } else {
-                Self::Unavailable { operation, source }
-            }
+        move |error| match error.code() {
+            Some(code) if INVALID.contains(&code) => Self::Refused { operation, source: Box::new(error) },
+            Some(code) if NO_QUEUE.contains(&code) => Self::NoQueue { operation },
+            _ => Self::Unavailable { operation, source: Box::new(error) },
         }
     }
 
@@ -93,6 +96,7 @@ impl StorageError {
             Self::Refused { operation, source } => {
                 Self::Refused { operation, source: told(&**source).into() }
             }
+            Self::NoQueue { operation } => Self::NoQueue { operation },
             Self::Unavailable { operation, source } => {
                 Self::Unavailable { operation, source: told(&**source).into() }
             }

@@ -20,7 +20,7 @@ mod secrets_key;
 mod written;
 
 pub use api_keys::{ApiKeys, KeyHash};
-pub use due::{DueRetries, DueRetry, Minute};
+pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place, Places, Start};
 pub use endpoints::EndpointStore;
 pub use error::StorageError;
 pub use event_log::{

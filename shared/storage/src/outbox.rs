@@ -64,10 +64,11 @@ impl DeliveryOutbox {
         self.carrier.send(std::iter::once(Entry { body: message.to_json(), group, delay })).await
     }
 
-    /// Sends what was packed before, with delays in the same way, in calls of its own.
-    pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Result<(), StorageError> {
+    /// Sends what was packed before, with delays in the same way, in calls of its own. The results stand in the parcels'
+    /// order.
+    pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Vec<Result<(), StorageError>> {
         let entries = parcels.into_iter().map(|(parcel, delay)| parcel.entry(delay));
-        self.queue.send(entries.collect()).await.into_iter().collect()
+        self.queue.send(entries.collect()).await
     }
 }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use backon::{ExponentialBuilder, Retryable as _};
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 
 use crate::StorageError;
 
@@ -16,7 +18,13 @@ pub(crate) const MAX_BATCH: usize = 10;
 pub(crate) const MAX_DELAY: Duration = Duration::from_mins(15);
 /// The most bytes of message bodies in one call to SQS (1 MiB), less some room for group ids.
 const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
+/// The most calls of one sender under way at once.
+const AT_ONCE: usize = 8;
 const SEND: &str = "SendMessageBatch";
+/// What SQS says of a whole call where the text of a message is to blame, or its length.
+const ABOUT_MESSAGES: [&str; 2] = ["InvalidMessageContents", "BatchRequestTooLong"];
+/// What is found in the codes of refusals that are no matter of the message, whomever SQS holds responsible.
+const NOT_ABOUT_MESSAGES: [&str; 3] = ["throttl", "denied", "kms"];
 
 /// A queue at its URL.
 #[derive(Debug, Clone)]
@@ -36,22 +44,32 @@ pub(crate) struct Entry {
 impl Queue {
     /// Sends the entries in as few calls as SQS allows; the results stand in the entries' order.
     pub(crate) async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
-        let batches = batches(entries);
-        let sent = join_all(batches.into_iter().map(|batch| self.send_batch(batch))).await;
+        let batches = batches(entries).into_iter().map(|batch| self.send_batch(batch));
+        // Collected first: a stream of futures that borrow is not known to be `Send` otherwise.
+        let batches: Vec<_> = batches.collect();
+        let sent: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
         sent.into_iter().flatten().collect()
     }
 
-    /// Sends one batch. Entries that SQS refuses singly are sent again a few times; a call that fails as a
-    /// whole has been repeated by the SDK already.
+    /// Sends one batch. Entries that SQS refuses singly are sent again a few times, unless it refuses them for good; a
+    /// call that fails as a whole has been repeated by the SDK already.
     async fn send_batch(&self, batch: Vec<Entry>) -> Vec<Result<(), StorageError>> {
         let results = match self.call(batch.clone()).await {
             Ok(results) => results,
+            // One of them is to blame. Singly, only that one is refused.
+            Err(StorageError::Refused { .. }) if batch.len() > 1 => {
+                return join_all(batch.into_iter().map(|entry| self.send_again(entry))).await;
+            }
+            Err(refused @ StorageError::Refused { .. }) => return vec![Err(refused)],
             Err(error) => {
                 return batch.iter().map(|_| Err(error.copied())).collect();
             }
         };
         let settled = results.into_iter().zip(batch).map(|(result, entry)| async move {
-            if result.is_ok() { result } else { self.send_again(entry).await }
+            match result {
+                Err(error) if error.may_pass() => self.send_again(entry).await,
+                settled => settled,
+            }
         });
         join_all(settled).await
     }
@@ -59,7 +77,7 @@ impl Queue {
     async fn send_again(&self, entry: Entry) -> Result<(), StorageError> {
         let attempt = || async { self.call(vec![entry.clone()]).await?.remove(0) };
         let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50)).with_jitter();
-        attempt.retry(backoff).await
+        attempt.retry(backoff).when(StorageError::may_pass).await
     }
 
     async fn call(&self, batch: Vec<Entry>) -> Result<Vec<Result<(), StorageError>>, StorageError> {
@@ -79,20 +97,34 @@ impl Queue {
             .queue_url(&self.url)
             .set_entries(Some(entries.collect()))
             .send()
-            .await
-            .map_err(StorageError::from_call(SEND))?;
+            .await;
+        let answer = answer.map_err(|error| match error.code() {
+            Some(code) if ABOUT_MESSAGES.contains(&code) => refused(code, error.message()),
+            _ => StorageError::from_call(SEND)(error),
+        })?;
         Ok(results(&answer, size))
     }
 }
 
-/// What became of each entry, by the answer; an entry that it does not mention counts as refused.
+fn refused(code: &str, message: Option<&str>) -> StorageError {
+    let reason = message.map_or_else(|| code.to_owned(), |message| format!("{code}: {message}"));
+    StorageError::Refused { operation: SEND, source: reason.into() }
+}
+
+/// What became of each entry, by the answer; an entry that it does not mention counts as not sent.
 fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), StorageError>> {
     let refusal = |n: usize| {
         let id = n.to_string();
-        let failed = answer.failed().iter().find(|failed| failed.id() == id);
-        let reason =
-            failed.map_or("it was not mentioned", |failed| failed.message().unwrap_or(failed.code()));
-        StorageError::Unavailable { operation: SEND, source: reason.into() }
+        match answer.failed().iter().find(|failed| failed.id() == id) {
+            Some(failed) if failed.sender_fault() && is_about_the_message(failed.code()) => {
+                refused(failed.code(), failed.message())
+            }
+            failed => {
+                let reason =
+                    failed.map_or("it was not mentioned", |failed| failed.message().unwrap_or(failed.code()));
+                StorageError::Unavailable { operation: SEND, source: reason.into() }
+            }
+        }
     };
     (0..size)
         .map(|n| {
@@ -101,6 +133,11 @@ fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), Stora
             if accepted { Ok(()) } else { Err(refusal(n)) }
         })
         .collect()
+}
+
+fn is_about_the_message(code: &str) -> bool {
+    let code = code.to_lowercase();
+    !NOT_ABOUT_MESSAGES.iter().any(|part| code.contains(part))
 }
 
 /// Cuts entries into batches that SQS takes, keeping their order.
@@ -163,6 +200,24 @@ mod tests {
             .unwrap();
         let results: Vec<bool> = results(&answer, 4).iter().map(Result::is_ok).collect();
         assert_eq!(results, [true, false, true, false], "the fourth was not mentioned at all");
+    }
+
+    #[test]
+    fn an_entry_is_refused_for_good_only_where_its_message_is_to_blame() {
+        let check = |code: &str, sender_fault: bool, for_good: bool| {
+            let failed = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault);
+            let answer = SendMessageBatchOutput::builder().failed(failed.build().unwrap()).build().unwrap();
+            let error = results(&answer, 1).remove(0).unwrap_err();
+            assert_eq!(!error.may_pass(), for_good, "{code} {sender_fault}: {error}");
+        };
+        check("InvalidMessageContents", true, true);
+        check("InvalidParameterValue", true, true);
+        check("InvalidParameterValue", false, false);
+        check("InternalError", false, false);
+        check("RequestThrottled", true, false);
+        check("ThrottlingException", true, false);
+        check("KmsAccessDenied", true, false);
+        check("AccessDenied", true, false);
     }
 
     #[test]

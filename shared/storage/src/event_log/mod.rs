@@ -56,6 +56,8 @@ pub struct EventRecord {
     pub deliveries: Vec<Delivery>,
     /// The only endpoint that it is for; `None` where it is for all that want it.
     pub only: Option<EndpointId>,
+    /// When it expires; `None` where it is not on record yet.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A chunk, as the event's record names it.

@@ -156,11 +156,14 @@ pub(super) fn record(
         }
         None => None,
     };
+    // A row without it was written by hand, and does not expire.
+    let expires_at = item.get(EXPIRES_AT).and_then(|at| at.as_n().ok()?.parse::<i64>().ok());
     Ok(EventRecord {
         body: codec::unpack(&body).map_err(corrupt)?,
         chunks: chunks.into_iter().map(|chunk| Chunk { number: chunk.n, first: chunk.f }).collect(),
         deliveries: deliveries(key, item)?,
         only,
+        expires_at: expires_at.map(|at| Timestamp::from_millis(at.saturating_mul(1_000))),
     })
 }
 

@@ -1,0 +1,95 @@
+//! Retries whose time has nearly come: from the due table to the deliveries queue.
+//!
+//! Each shard of the table is swept by itself, and has a place of its own that says how far it is. A place is written
+//! after each page, so it stands before what is not known to have been sent: whatever ends a sweep, the next one goes on
+//! there, and at most a page of each shard is sent twice. Those copies go late, so that they find their attempts on record.
+//! A place also says until when its sweep may go on: another sweep leaves the shard alone until then. Sweeps begin a minute
+//! apart and end before the next, so that delays nothing.
+
+mod shard;
+mod time;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use posthorn_domain::{Clock, Random, Timestamp};
+use posthorn_storage::{DeliveryOutbox, DueRetries, Minute, Places, StorageError, Written};
+
+use crate::{Metric, Tally};
+use shard::{ShardSweep, Swept};
+use time::Time;
+
+/// How far ahead a sweep looks: it runs every minute, and one of them may be missed.
+const AHEAD: Duration = Duration::from_mins(2);
+
+/// Sends retries shortly before they are due, each with the delay that is left.
+pub struct Sweeper {
+    /// Where they wait.
+    pub due: DueRetries,
+    /// Where they go.
+    pub outbox: DeliveryOutbox,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// What spreads late ones, and marks places.
+    pub random: Arc<dyn Random>,
+    /// What is counted meanwhile.
+    pub tally: Arc<Tally>,
+}
+
+impl Sweeper {
+    /// Sends what is due until two minutes from now, the oldest of each shard first. Answers how many were sent. Fails when
+    /// a shard could not be swept; the others have been.
+    ///
+    /// What is late, as after an outage, is not sent all at once: each retry is delayed by chance, by at most as much
+    /// as it is late and at most 15 minutes.
+    pub async fn sweep(&self, deadline: Timestamp) -> Result<usize, StorageError> {
+        let horizon = Minute::of(self.clock.now().plus(AHEAD));
+        let time = Time::until(deadline, &self.clock);
+        let places = time.insist(|| self.due.places()).await?;
+        for cause in &places.corrupt {
+            tracing::error!(error = cause as &dyn std::error::Error, "a place of the sweep is written anew");
+        }
+        let first = self.first(&places, horizon, &time).await?;
+        let shards: Vec<_> = (0..DueRetries::SHARDS)
+            .map(|shard| ShardSweep::new(self, shard, places.start_of(shard, first), horizon, &time))
+            .collect();
+        // Noted at the beginning as well: a sweep that panics then tells how late it was.
+        self.note_lag(shards.iter().map(ShardSweep::minute), horizon);
+        let swept = join_all(shards.into_iter().map(ShardSweep::run)).await;
+        self.note_lag(swept.iter().map(|swept| swept.minute), horizon);
+        let raised = self.raise_floor(&places, swept.iter().map(|swept| swept.minute).min()).await;
+        let sent = swept.iter().map(|swept| swept.sent).sum();
+        tracing::info!(sent, "due retries swept");
+        swept.into_iter().try_for_each(|Swept { outcome, .. }| outcome)?;
+        raised?;
+        Ok(sent)
+    }
+
+    /// Where the first sweep of all begins: a new stack has nothing that waits. Otherwise something may have waited for as
+    /// long as rows are kept.
+    async fn first(&self, places: &Places, horizon: Minute, time: &Time) -> Result<Minute, StorageError> {
+        if places.floor.is_some() || time.insist(|| self.due.is_empty()).await? {
+            return Ok(horizon);
+        }
+        Ok(Minute::of(self.clock.now().minus(DueRetries::LIFETIME)))
+    }
+
+    /// A minute before which all shards have been sent. That spares each shard the write where it had nothing to send.
+    async fn raise_floor(&self, places: &Places, reached: Option<Minute>) -> Result<(), StorageError> {
+        let Some(reached) = reached else { return Ok(()) };
+        if places.floor.is_some_and(|floor| floor.minute >= reached) {
+            return Ok(());
+        }
+        match self.due.raise_floor(reached).await? {
+            // Another sweep has come further.
+            Written::Now | Written::Before => Ok(()),
+        }
+    }
+
+    /// The sweep is as late as its last shard.
+    fn note_lag(&self, minutes: impl Iterator<Item = Minute>, horizon: Minute) {
+        let behind = minutes.map(|minute| horizon.0 - minute.0).max().unwrap_or(0);
+        self.tally.set(Metric::SweepLag, u64::try_from(behind).unwrap_or(0) * 60);
+    }
+}
