@@ -31,7 +31,7 @@ pub struct Isolation {
     pub hanging: u32,
     /// How many types the events are of, by turns.
     pub types: u32,
-    /// Whether those that hang begin to when half of the events are published; otherwise they always do.
+    /// Whether those that hang begin to when a third of the events is published; otherwise they always do.
     pub midway: bool,
     /// How often it is done, by turns without and with those that hang. The median round counts, on either side: a
     /// slow moment of the machine spoils a round, not the comparison.
@@ -81,7 +81,7 @@ impl Isolation {
             load::register(&functions.http, healthy.chain(hanging), &format!("chaos.{number}")).await?;
         }
         let hang = |number| {
-            if number == self.events / 2 {
+            if number == self.events / 3 {
                 tar_pit.hang();
             }
         };

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 /// How many endpoints are remembered; the least recently used are forgotten.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 /// How long an attempt may take before it is overdue, where the endpoint's usual latency says no more.
-const OVERDUE: Duration = Duration::from_millis(200);
+const OVERDUE: Duration = Duration::from_millis(500);
 /// How many times as long as usual an attempt may take before it is overdue.
 const TIMES_AS_USUAL: u32 = 4;
 /// How long after the first event to a new endpoint began others wait for what becomes of it.
@@ -221,7 +221,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_keeps_an_attempt_longer_than_usual_gets_no_further_ones_meanwhile() {
-        for (usual, longest) in [(None, 200), (Some(10), 200), (Some(300), 1_200)] {
+        for (usual, longest) in [(None, 500), (Some(10), 500), (Some(300), 1_200)] {
             let (direct, healthy) = (Direct::default(), endpoint(HealthState::Healthy));
             let usual = usual.map(Duration::from_millis);
             let first = at_once(direct.admit(&healthy, usual)).unwrap();
