@@ -336,7 +336,7 @@ async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
     machine.prove(&[bad.clone(), gone_soon.clone()]).await;
     // Deliver finds this one gone.
     let gone_slowly = register("/gone").await;
-    machine.set_health(&[gone_slowly.clone()], HealthState::Slow).await;
+    machine.set_health(std::slice::from_ref(&gone_slowly), HealthState::Slow).await;
     for endpoint in [&good, &bad, &gone, &gone_soon, &gone_slowly] {
         publish_to(machine, endpoint.id).await;
     }

@@ -27,7 +27,7 @@ const TRIES: u32 = 3;
 /// When a message comes again that could not be handled the first time. Each time it takes twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest that it takes: the visibility timeout of the queues.
-const LONGEST_WAIT: Duration = Duration::from_secs(360);
+const LONGEST_WAIT: Duration = Duration::from_mins(6);
 
 /// A message, and what became of it.
 struct Handled {
@@ -51,8 +51,8 @@ where
         let (app, inbox) = (Arc::clone(&app), Arc::clone(&inbox));
         let received = Moment::now();
         Box::pin(async move {
-            let handled = handle(&app, handler, batch, received, deadline).await?;
-            Ok(give_back(&inbox, handled).await)
+            let messages = handle(&app, handler, batch, received, deadline).await?;
+            Ok(give_back(&inbox, messages).await)
         })
     })
 }
@@ -83,10 +83,10 @@ where
 }
 
 /// Answers which messages are not done with, once it is arranged when they come again.
-async fn give_back(inbox: &Inbox, handled: Vec<Handled>) -> SqsBatchResponse {
+async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
     let mut response = SqsBatchResponse::default();
     let mut waits = Vec::new();
-    for message in &handled {
+    for message in &messages {
         let Err(cause) = &message.outcome else { continue };
         tell(&message.id, cause);
         let Ok(received) = &message.received else {

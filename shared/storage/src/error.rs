@@ -120,11 +120,11 @@ pub(crate) fn canceled_at(error: &TransactWriteItemsError, place: usize) -> Opti
 
 /// An error and what caused it, in words.
 fn told(error: &dyn Error) -> String {
-    let mut words = error.to_string();
+    let mut words = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
-        words += &format!(": {error}");
+        words.push(error.to_string());
         cause = error.source();
     }
-    words
+    words.join(": ")
 }

@@ -72,10 +72,7 @@ impl IdempotencyKeys {
             .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
             .expression_attribute_values(":now", seconds(now))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
-            Ok(_) => return Ok(Claimed::Now),
-            Err(error) => error,
-        };
+        let Err(error) = put.send().await else { return Ok(Claimed::Now) };
         let Some(PutItemError::ConditionalCheckFailedException(taken)) = error.as_service_error() else {
             return Err(StorageError::from_call("PutItem")(error));
         };

@@ -116,7 +116,8 @@ impl Store<'_> {
         let all: usize = in_flight.iter().map(|(_, messages)| messages).sum();
         let is_noisy = |messages: usize| messages >= NOISY && messages * NOISY_SHARE > all;
         let noisy = in_flight.into_iter().filter(|(_, messages)| is_noisy(*messages));
-        Ok(noisy.filter_map(|(group, _)| group).map(|group| format!(" {group} ")).collect())
+        let names: Vec<_> = noisy.filter_map(|(group, _)| group).collect();
+        Ok(if names.is_empty() { String::new() } else { format!(" {} ", names.join("  ")) })
     }
 
     /// In how long the next hidden message becomes visible, or a move task brings one, if there is any.
