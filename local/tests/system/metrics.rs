@@ -83,6 +83,7 @@ async fn a_batch_is_counted_where_its_attempts_are_made() {
         ("Attempts", json!(6)),
         ("Failures", json!(3)),
         ("FirstAttemptLatency", json!([3_000, 3_000, 3_000, 3_000, 3_000, 3_000])),
+        ("RetriesPutOff", json!(3)),
     ]);
     assert_eq!(told(&machine, "fan-out"), from_fan_out);
     // The endpoint that is new gets its events from the deliveries queue.

@@ -116,6 +116,11 @@ async fn understand(file: &str) {
     assert_eq!(recovery["status"], "completed", "{recovery}");
     machine.pass(Duration::from_hours(3)).await;
     machine.stores.until_idle().await;
+    let due = machine.due_rows().await;
+    assert!(
+        due.iter().all(|row| row.contains_key("expires_at")),
+        "rows that don't expire are deleted: {due:?}"
+    );
     for (event, endpoints) in &recorded.events {
         let record = machine.log.get_whole(&local_tenant(), *event).await.unwrap().unwrap();
         let succeeded =

@@ -259,6 +259,7 @@ impl TimeMachine {
             let next = self.next_moment(end).await;
             self.set(next);
             self.sweep().await;
+            self.expire_sent().await;
         }
     }
 
@@ -306,12 +307,19 @@ impl TimeMachine {
     /// The first minute with retries that may not have been sent.
     pub(crate) async fn first_due(&self) -> Option<Minute> {
         let floor = self.due.places().await.unwrap().floor.map_or(Minute(0), |floor| floor.minute);
-        let minutes = self
-            .due_rows()
-            .await
-            .into_iter()
-            .filter_map(|row| row["pk"].as_s().unwrap().split('#').nth(1)?.parse().ok());
-        minutes.map(Minute).filter(|minute| *minute >= floor).min()
+        let rows = self.due_rows().await;
+        rows.iter().map(minute_of).filter(|minute| *minute >= floor).min()
+    }
+
+    /// Deletes rows that were sent and expire, as DynamoDB does in time, so that the table stays small.
+    async fn expire_sent(&self) {
+        let Some(floor) = self.due.places().await.unwrap().floor else { return };
+        let is_over = |row: &HashMap<_, _>| row.contains_key("expires_at") && minute_of(row) < floor.minute;
+        let dynamodb = clients::dynamodb(&self.stores.stores.dynamodb);
+        for mut row in self.due_rows().await.into_iter().filter(is_over) {
+            let [pk, sk] = ["pk", "sk"].map(|name| row.remove(name).unwrap());
+            dynamodb.delete_item().table_name("DueTable").key("pk", pk).key("sk", sk).send().await.unwrap();
+        }
     }
 
     /// As if there had been no sweep yet.
@@ -395,6 +403,11 @@ impl TimeMachine {
     pub(crate) fn tenant() -> Tenant {
         local_tenant()
     }
+}
+
+/// The minute that a row of the due table is due in.
+fn minute_of(row: &HashMap<String, AttributeValue>) -> Minute {
+    Minute(row["pk"].as_s().unwrap().split('#').nth(1).unwrap().parse().unwrap())
 }
 
 fn record(message: &Message) -> SqsMessage {

@@ -208,7 +208,9 @@ mod tests {
     fn an_entry_is_refused_for_good_only_where_its_message_is_to_blame() {
         let check = |code: &str, sender_fault: bool, for_good: bool| {
             let failed = BatchResultErrorEntry::builder().id("0").code(code).sender_fault(sender_fault);
-            let answer = SendMessageBatchOutput::builder().failed(failed.build().unwrap()).build().unwrap();
+            let failed = failed.build().unwrap();
+            let answer = SendMessageBatchOutput::builder().set_successful(Some(Vec::new())).failed(failed);
+            let answer = answer.build().unwrap();
             let error = results(&answer, 1).remove(0).unwrap_err();
             assert_eq!(!error.may_pass(), for_good, "{code} {sender_fault}: {error}");
         };

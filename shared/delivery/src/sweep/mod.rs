@@ -58,7 +58,7 @@ impl Sweeper {
         self.note_lag(shards.iter().map(ShardSweep::minute), horizon);
         let swept = join_all(shards.into_iter().map(ShardSweep::run)).await;
         self.note_lag(swept.iter().map(|swept| swept.minute), horizon);
-        let raised = self.raise_floor(&places, swept.iter().map(|swept| swept.minute).min()).await;
+        let raised = self.raise_floor(&places, swept.iter().map(|swept| swept.minute).min(), &time).await;
         let sent = swept.iter().map(|swept| swept.sent).sum();
         tracing::info!(sent, "due retries swept");
         swept.into_iter().try_for_each(|Swept { outcome, .. }| outcome)?;
@@ -75,13 +75,18 @@ impl Sweeper {
         Ok(Minute::of(self.clock.now().minus(DueRetries::LIFETIME)))
     }
 
-    /// A minute before which all shards have been sent. That spares each shard the write where it had nothing to send.
-    async fn raise_floor(&self, places: &Places, reached: Option<Minute>) -> Result<(), StorageError> {
+    /// Notes the minute before which all shards have been sent. That spares each shard the write where it had nothing to send.
+    async fn raise_floor(
+        &self,
+        places: &Places,
+        reached: Option<Minute>,
+        time: &Time,
+    ) -> Result<(), StorageError> {
         let Some(reached) = reached else { return Ok(()) };
         if places.floor.is_some_and(|floor| floor.minute >= reached) {
             return Ok(());
         }
-        match self.due.raise_floor(reached).await? {
+        match time.insist(|| self.due.raise_floor(reached)).await? {
             // Another sweep has come further.
             Written::Now | Written::Before => Ok(()),
         }

@@ -83,6 +83,15 @@ impl<'s> ShardSweep<'s> {
         } else {
             self.pages().await
         };
+        if let Err(cause) = &outcome {
+            let cause = cause as &dyn std::error::Error;
+            tracing::warn!(
+                shard = self.shard,
+                minute = self.place.minute.0,
+                error = cause,
+                "shard not swept"
+            );
+        }
         Swept { sent: self.sent, minute: self.place.minute, outcome }
     }
 
