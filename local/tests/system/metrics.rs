@@ -189,7 +189,7 @@ async fn a_delivery_that_a_recovery_adds_tells_nothing_of_how_long_events_take()
 async fn a_sweep_tells_how_late_it_is_and_what_it_has_sent() {
     let (receiver, _) = changing_receiver(500).await;
     let machine = TimeMachine::start(&[("RETRY_SCHEDULE", "1h")]).await;
-    machine.register(&receiver.url, &["a.*"]).await;
+    machine.set_health(&[machine.register(&receiver.url, &["a.*"]).await], HealthState::Slow).await;
     for _ in 0..3 {
         machine.publish("a.b").await;
     }

@@ -261,9 +261,9 @@ impl From<StorageError> for Problem {
                 );
                 Self::new(Code::EndpointLimitReached, detail)
             }
-            unavailable @ (StorageError::Unavailable { .. } | StorageError::Interrupted) => {
-                Self::unavailable(unavailable)
-            }
+            unavailable @ (StorageError::Unavailable { .. }
+            | StorageError::NoQueue { .. }
+            | StorageError::Interrupted) => Self::unavailable(unavailable),
             other => Self::internal(other),
         }
     }
