@@ -266,7 +266,6 @@ impl TimeMachine {
             let next = self.next_moment(end).await;
             self.set(next);
             self.sweep().await;
-            self.expire_sent().await;
         }
     }
 
@@ -311,22 +310,24 @@ impl TimeMachine {
         next
     }
 
-    /// The first minute with retries that may not have been sent.
+    /// The first minute with retries that may not have been sent. Rows that were sent and expire are deleted meanwhile, as
+    /// DynamoDB does in time: the table stays small.
     pub(crate) async fn first_due(&self) -> Option<Minute> {
         let floor = self.due.places().await.unwrap().floor.map_or(Minute(0), |floor| floor.minute);
-        let rows = self.due_rows().await;
-        rows.iter().map(minute_of).filter(|minute| *minute >= floor).min()
-    }
-
-    /// Deletes rows that were sent and expire, as DynamoDB does in time, so that the table stays small.
-    async fn expire_sent(&self) {
-        let Some(floor) = self.due.places().await.unwrap().floor else { return };
-        let is_over = |row: &HashMap<_, _>| row.contains_key("expires_at") && minute_of(row) < floor.minute;
         let dynamodb = clients::dynamodb(&self.stores.stores.dynamodb);
-        for mut row in self.due_rows().await.into_iter().filter(is_over) {
-            let [pk, sk] = ["pk", "sk"].map(|name| row.remove(name).unwrap());
-            dynamodb.delete_item().table_name("DueTable").key("pk", pk).key("sk", sk).send().await.unwrap();
+        let keys = dynamodb.scan().table_name("DueTable").projection_expression("pk, sk, expires_at");
+        let rows: Vec<_> = keys.into_paginator().items().send().try_collect().await.unwrap();
+        let mut first = None;
+        for mut row in rows {
+            let Some(minute) = minute_of(&row) else { continue };
+            if minute >= floor {
+                first = [first, Some(minute)].into_iter().flatten().min();
+            } else if row.remove("expires_at").is_some() {
+                let delete = dynamodb.delete_item().table_name("DueTable").set_key(Some(row));
+                delete.send().await.unwrap();
+            }
         }
+        first
     }
 
     /// As if there had been no sweep yet.
@@ -412,9 +413,9 @@ impl TimeMachine {
     }
 }
 
-/// The minute that a row of the due table is due in.
-fn minute_of(row: &HashMap<String, AttributeValue>) -> Minute {
-    Minute(row["pk"].as_s().unwrap().split('#').nth(1).unwrap().parse().unwrap())
+/// The minute that a row of the due table is due in; `None` where it says how far the sweep is.
+fn minute_of(row: &HashMap<String, AttributeValue>) -> Option<Minute> {
+    row["pk"].as_s().unwrap().strip_prefix("due#")?.split('#').next()?.parse().ok().map(Minute)
 }
 
 fn record(url: &str, message: &Message) -> SqsMessage {
