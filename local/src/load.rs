@@ -73,6 +73,11 @@ pub(crate) async fn register(
     Ok(())
 }
 
+/// Registers so many endpoints at a receiver, for numbered events: `/0`, `/1` and so on.
+pub(crate) async fn register_numbered(http: &str, receiver: &str, endpoints: u32) -> Result<()> {
+    register(http, (0..endpoints).map(|number| format!("{receiver}/{number}")), "chaos.*").await
+}
+
 /// The type of the event with this number, where there are so many types.
 fn type_of(number: u32, types: u32) -> String {
     format!("chaos.{}", number % types)

@@ -280,7 +280,7 @@ mod tests {
 
     impl Gate for Watched {
         async fn answer(&self, call: Call, service: &Service) -> Response {
-            let is_receive = call.headers["x-amz-target"].as_bytes().ends_with(b".ReceiveMessage");
+            let is_receive = call.operation().1 == "ReceiveMessage";
             let answer = service.call(call).await;
             if is_receive {
                 self.receives.fetch_add(1, Ordering::SeqCst);

@@ -22,6 +22,14 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
+impl Call {
+    /// The API and the operation that it names, such as `AmazonSQS` and `ReceiveMessage`; empty where it names none.
+    pub(crate) fn operation(&self) -> (&str, &str) {
+        let target = self.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        target.and_then(|target| target.rsplit_once('.')).unwrap_or_default()
+    }
+}
+
 /// What a proxy does with calls.
 pub(crate) trait Gate: Send + Sync + 'static {
     /// Answers a call, by the service or without it.

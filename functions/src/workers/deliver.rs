@@ -27,7 +27,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
     Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver, inbox))
 }
 
-async fn deliver(app: Arc<App>, message: QueueMessage) -> Result<(), WorkError> {
+async fn deliver(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkError> {
     match RecoveryMessage::parse(&message.body) {
         Some(recovery) => app.recoverer.recover(&message, &recovery).await,
         None => app.postman.deliver(&message).await,

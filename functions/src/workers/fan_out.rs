@@ -19,7 +19,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
     Ok(sqs_function(app, fan_out, runtime.inbox(&["EVENTS_QUEUE_URL"])?))
 }
 
-async fn fan_out(app: Arc<App>, message: QueueMessage) -> Result<(), WorkError> {
+async fn fan_out(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkError> {
     if let Some(text) = &app.panic_on {
         assert!(!message.body.contains(text), "POSTHORN_PANIC_ON asks for it");
     }

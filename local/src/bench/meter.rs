@@ -57,8 +57,7 @@ impl Meter {
 
 impl Gate for Meter {
     async fn answer(&self, mut call: Call, service: &Service) -> Response {
-        let target = call.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-        let (api, operation) = target.and_then(|target| target.rsplit_once('.')).unwrap_or_default();
+        let (api, operation) = call.operation();
         let (is_sqs, operation) = (api == "AmazonSQS", operation.to_owned());
         let mut asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
         if !is_sqs && asked.is_object() {

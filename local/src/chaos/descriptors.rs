@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fmt;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,10 +12,10 @@ use posthorn_domain::{Attempt, AttemptError, EventId};
 use tokio::process::{Child, Command};
 use tokio::time::{interval, sleep, timeout};
 
-use super::{Bench, events};
+use super::{Addresses, Bench, events};
 use crate::bench::rig;
 use crate::load::waiting;
-use crate::{Receiver, Stores, StoresOptions};
+use crate::{Receiver, Stores};
 
 /// How long a message stays hidden that comes again.
 const VISIBILITY: Duration = Duration::from_secs(10);
@@ -62,12 +61,7 @@ impl Descriptors {
     /// Publishes the events, and reads their records.
     pub async fn run(&self, bench: &Bench) -> Result<Blame> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let stores = Stores::start(&StoresOptions {
-            template: bench.template.clone(),
-            visibility_timeout: Some(VISIBILITY),
-            ..StoresOptions::default()
-        })
-        .await?;
+        let stores = bench.stores(Some(VISIBILITY)).await?;
         self.register(bench, &stores, &receiver.url).await?;
         let mut process = self.start(bench, &stores)?;
         let most_open = AtomicUsize::new(0);
@@ -105,11 +99,7 @@ impl Descriptors {
     fn start(&self, bench: &Bench, stores: &Stores) -> Result<Child> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {} && exec \"$0\" \"$@\"", self.limit)]).arg(&bench.program);
-        command.args(["functions", "--http-port", "0", "--log-level", "off"]);
-        command.args(["--dynamodb", &stores.dynamodb, "--sqs", &stores.sqs]);
-        command.arg("--template").arg(&bench.template);
-        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-        command.spawn().context("cannot run sh")
+        bench.start(command, &Addresses::of(stores))
     }
 
     /// Publishes, each event when the one before has arrived everywhere. Answers how many deliveries have arrived, and the

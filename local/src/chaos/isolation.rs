@@ -10,10 +10,10 @@ use axum::Router;
 use http::StatusCode;
 use tokio::time::sleep;
 
-use super::Bench;
+use super::{Addresses, Bench};
 use crate::load::{self, Latencies, Load};
 use crate::tasks::{Tasks, listen};
-use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::{Functions, Receiver};
 
 /// How long an endpoint that hangs takes to answer.
 const HANGS: Duration = Duration::from_secs(10);
@@ -66,15 +66,8 @@ impl Isolation {
     async fn measure(&self, bench: &Bench) -> Result<(Latencies, usize)> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let tar_pit = TarPit::start(!self.midway).await?;
-        let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
-        let stores = Stores::start(&stores).await?;
-        let functions = Functions::start(&FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: stores.dynamodb.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        })
-        .await?;
+        let stores = bench.stores(None).await?;
+        let functions = Functions::start(&bench.functions(&Addresses::of(&stores))).await?;
         for number in 0..self.types {
             let healthy = (0..self.healthy).map(|n| format!("{}/{number}-{n}", receiver.url));
             let hanging = (0..self.hanging).map(|n| format!("{}/{number}-{n}", tar_pit.url));

@@ -12,10 +12,14 @@ mod storm;
 mod throttling;
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use tokio::process::{Child, Command};
+
+use crate::{FunctionsOptions, Stores, StoresOptions};
 
 pub use crashes::Crashes;
 pub use descriptors::Descriptors;
@@ -35,6 +39,48 @@ pub struct Bench {
     pub program: PathBuf,
     /// What chance is drawn from: the same seed, the same choices.
     pub seed: u64,
+}
+
+/// Where functions find their tables and queues.
+struct Addresses {
+    dynamodb: String,
+    sqs: String,
+}
+
+impl Addresses {
+    /// The stores themselves.
+    fn of(stores: &Stores) -> Self {
+        Self { dynamodb: stores.dynamodb.clone(), sqs: stores.sqs.clone() }
+    }
+}
+
+impl Bench {
+    /// New tables and queues. A message that was received and not handled stays hidden for so long, or for as long as the
+    /// template says.
+    async fn stores(&self, visibility_timeout: Option<Duration>) -> Result<Stores> {
+        let template = self.template.clone();
+        Stores::start(&StoresOptions { template, visibility_timeout, ..StoresOptions::default() }).await
+    }
+
+    /// Functions in this process.
+    fn functions(&self, addresses: &Addresses) -> FunctionsOptions {
+        let Addresses { dynamodb, sqs } = addresses;
+        FunctionsOptions {
+            template: self.template.clone(),
+            dynamodb: dynamodb.clone(),
+            sqs: sqs.clone(),
+            ..FunctionsOptions::default()
+        }
+    }
+
+    /// Starts functions in a process of their own. `command` runs this program with the arguments that follow.
+    fn start(&self, mut command: Command, addresses: &Addresses) -> Result<Child> {
+        command.args(["functions", "--http-port", "0", "--log-level", "error"]);
+        command.args(["--dynamodb", &addresses.dynamodb, "--sqs", &addresses.sqs]);
+        command.arg("--template").arg(&self.template);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        command.spawn().with_context(|| format!("cannot run {}", self.program.display()))
+    }
 }
 
 /// What is done to the system.

@@ -6,9 +6,9 @@ use anyhow::Result;
 use http::StatusCode;
 
 use super::events::{self, SILENCE};
-use super::{Bench, Tally};
+use super::{Addresses, Bench, Tally};
 use crate::load;
-use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::{Functions, FunctionsOptions, Receiver};
 
 /// How long a message stays hidden that was received and not handled.
 const VISIBILITY: Duration = Duration::from_secs(5);
@@ -28,22 +28,13 @@ impl NewAccount {
     /// Publishes, and waits until all has arrived. A dead letter counts as lost.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let stores = Stores::start(&StoresOptions {
-            template: bench.template.clone(),
-            visibility_timeout: Some(VISIBILITY),
-            ..StoresOptions::default()
-        })
-        .await?;
+        let stores = bench.stores(Some(VISIBILITY)).await?;
         let functions = Functions::start(&FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: stores.dynamodb.clone(),
-            sqs: stores.sqs.clone(),
             account_concurrency: Some(self.concurrency),
-            ..FunctionsOptions::default()
+            ..bench.functions(&Addresses::of(&stores))
         })
         .await?;
-        let urls = (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url));
-        load::register(&functions.http, urls, "chaos.*").await?;
+        load::register_numbered(&functions.http, &receiver.url, self.endpoints).await?;
         let expected = usize::try_from(self.events * self.endpoints)?;
         let (published, tally) = tokio::join!(
             events::publish(&stores.sqs, self.events, Duration::ZERO),

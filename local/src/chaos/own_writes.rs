@@ -12,9 +12,9 @@ use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Bench;
+use super::{Addresses, Bench};
 use crate::load;
-use crate::{Arrival, DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 
 /// How long an event may take to arrive before it counts as missed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -50,14 +50,8 @@ pub struct Kept {
 impl OwnWrites {
     /// Has the owners do what they do.
     pub async fn run(&self, bench: &Bench) -> Result<Kept> {
-        let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
-        let stores = Stores::start(&stores).await?;
-        let options = FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: stores.dynamodb.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        };
+        let stores = bench.stores(None).await?;
+        let options = bench.functions(&Addresses::of(&stores));
         let mut functions = Vec::new();
         for _ in 0..self.processes {
             functions.push(Functions::start(&options).await?);

@@ -7,10 +7,10 @@ use http::StatusCode;
 
 use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
-use super::{Bench, Tally};
+use super::{Addresses, Bench, Tally};
 use crate::load;
 use crate::proxy::Proxy;
-use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::{Functions, Receiver};
 
 /// How long a message stays hidden that the functions could not handle.
 const VISIBILITY: Duration = Duration::from_secs(5);
@@ -32,27 +32,12 @@ impl Refusals {
     /// Publishes, and waits until all has arrived.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let stores = Stores::start(&StoresOptions {
-            template: bench.template.clone(),
-            visibility_timeout: Some(VISIBILITY),
-            ..StoresOptions::default()
-        })
-        .await?;
+        let stores = bench.stores(Some(VISIBILITY)).await?;
         let tables = Proxy::start(&stores.dynamodb, Refusing::new(Errors::DynamoDb, bench.seed)).await?;
         let queues = Proxy::start(&stores.sqs, Refusing::new(Errors::Sqs, bench.seed)).await?;
-        let functions = Functions::start(&FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: tables.url.clone(),
-            sqs: queues.url.clone(),
-            ..FunctionsOptions::default()
-        })
-        .await?;
-        load::register(
-            &functions.http,
-            (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url)),
-            "chaos.*",
-        )
-        .await?;
+        let addresses = Addresses { dynamodb: tables.url.clone(), sqs: queues.url.clone() };
+        let functions = Functions::start(&bench.functions(&addresses)).await?;
+        load::register_numbered(&functions.http, &receiver.url, self.endpoints).await?;
         tables.gate.refuse(self.share);
         queues.gate.refuse(self.share);
         let span = Duration::from_secs(1) * self.events / RATE;

@@ -63,14 +63,20 @@ impl Refusing {
 
     /// By turns, a throttled call and a failure of the service.
     fn refusal(&self) -> Response {
-        let throttled = self.refused.load(Ordering::Relaxed).is_multiple_of(2);
-        let (status, name) = match (self.errors, throttled) {
-            (Errors::DynamoDb, true) => {
+        self.errors.refusal(self.refused.load(Ordering::Relaxed).is_multiple_of(2))
+    }
+}
+
+impl Errors {
+    /// What the service answers to a call that it throttles, or else fails to make.
+    pub(super) fn refusal(self, throttled: bool) -> Response {
+        let (status, name) = match (self, throttled) {
+            (Self::DynamoDb, true) => {
                 (400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
             }
-            (Errors::DynamoDb, false) => (500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
-            (Errors::Sqs, true) => (400, "com.amazonaws.sqs#RequestThrottled"),
-            (Errors::Sqs, false) => (500, "com.amazonaws.sqs#InternalFailure"),
+            (Self::DynamoDb, false) => (500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+            (Self::Sqs, true) => (400, "com.amazonaws.sqs#RequestThrottled"),
+            (Self::Sqs, false) => (500, "com.amazonaws.sqs#InternalFailure"),
         };
         let status = StatusCode::from_u16(status).expect("these are statuses");
         let body = format!(r#"{{"__type": "{name}", "message": "refused on purpose"}}"#);

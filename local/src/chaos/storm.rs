@@ -12,12 +12,12 @@ use http::StatusCode;
 use http::header::CONTENT_LENGTH;
 use serde_json::Value;
 
-use super::crashes::{Addresses, LIFE, kill, register};
+use super::crashes::{LIFE, kill, register};
 use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
-use super::{Bench, Tally};
+use super::{Addresses, Bench, Tally};
+use crate::Receiver;
 use crate::proxy::{Call, Gate, Proxy, Service};
-use crate::{Receiver, Stores, StoresOptions};
 
 /// How long a message that was received and not handled stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);
@@ -56,12 +56,7 @@ impl Storm {
     /// Publishes, breaks everything, and waits until all has arrived.
     pub async fn run(&self, bench: &Bench) -> Result<Storms> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let stores = Stores::start(&StoresOptions {
-            template: bench.template.clone(),
-            visibility_timeout: Some(VISIBILITY),
-            ..StoresOptions::default()
-        })
-        .await?;
+        let stores = bench.stores(Some(VISIBILITY)).await?;
         register(bench, &stores, &receiver.url, self.endpoints).await?;
         let tables = Proxy::start(&stores.dynamodb, Refusing::new(Errors::DynamoDb, bench.seed)).await?;
         let queues = Proxy::start(&stores.sqs, Unruly::new(self.unruly, bench.seed)).await?;
@@ -133,10 +128,7 @@ impl Unruly {
 
 impl Gate for Unruly {
     async fn answer(&self, call: Call, service: &Service) -> Response {
-        let is_receive = call
-            .headers
-            .get("x-amz-target")
-            .is_some_and(|target| target.as_bytes().ends_with(b".ReceiveMessage"));
+        let is_receive = call.operation().1 == "ReceiveMessage";
         let asked: Option<Value> = is_receive.then(|| serde_json::from_slice(&call.body).ok()).flatten();
         let answer = self.refusing.answer(call, service).await;
         let Some(queue) = asked.as_ref().and_then(|asked| asked["QueueUrl"].as_str()) else { return answer };

@@ -4,15 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http::StatusCode;
-use http::header::CONTENT_TYPE;
 use tokio::time::sleep;
 
-use super::{Bench, Tally, events};
+use super::refusing_proxy::Errors;
+use super::{Addresses, Bench, Tally, events};
 use crate::load;
 use crate::proxy::{Call, Gate, Proxy, Service, passed_on};
-use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::{Functions, Receiver};
 
 /// Events published in a second.
 const RATE: u32 = 20;
@@ -35,18 +35,11 @@ impl Throttling {
     /// Publishes, and waits until all has arrived and is on record.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let stores = StoresOptions { template: bench.template.clone(), ..StoresOptions::default() };
-        let stores = Stores::start(&stores).await?;
+        let stores = bench.stores(None).await?;
         let tables = Proxy::start(&stores.dynamodb, Throttled::default()).await?;
-        let functions = Functions::start(&FunctionsOptions {
-            template: bench.template.clone(),
-            dynamodb: tables.url.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        })
-        .await?;
-        let urls = (0..self.endpoints).map(|n| format!("{}/{n}", receiver.url));
-        load::register(&functions.http, urls, "chaos.*").await?;
+        let addresses = Addresses { dynamodb: tables.url.clone(), ..Addresses::of(&stores) };
+        let functions = Functions::start(&bench.functions(&addresses)).await?;
+        load::register_numbered(&functions.http, &receiver.url, self.endpoints).await?;
         tables.gate.throttles.store(true, Ordering::Relaxed);
         let expected = usize::try_from(self.events * self.endpoints)?;
         let throttle = async {
@@ -80,15 +73,12 @@ impl Gate for Throttled {
             return passed_on(service.call(call).await);
         }
         self.refused.fetch_add(1, Ordering::Relaxed);
-        let name = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException";
-        let body = format!(r#"{{"__type": "{name}", "message": "throttled on purpose"}}"#);
-        (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
+        Errors::DynamoDb.refusal(true)
     }
 }
 
 fn writes_events(call: &Call) -> bool {
-    let target = call.headers.get("x-amz-target").map_or(&b""[..], |target| target.as_bytes());
-    let writes = [&b"PutItem"[..], b"UpdateItem", b"DeleteItem", b"TransactWriteItems", b"BatchWriteItem"];
-    let has = |text: &[u8]| call.body.windows(text.len()).any(|window| window == text);
-    writes.iter().any(|operation| target.ends_with(operation)) && has(b"\"EventsTable\"")
+    let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"];
+    let table = b"\"EventsTable\"";
+    writes.contains(&call.operation().1) && call.body.windows(table.len()).any(|window| window == table)
 }

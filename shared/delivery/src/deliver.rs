@@ -11,7 +11,8 @@ use posthorn_domain::{
 use posthorn_storage::{Progress, RecordKey, StorageError, Written};
 
 use crate::dispatch::{DISPATCH, Dispatched};
-use crate::postman::next_message;
+use crate::http::Pace;
+use crate::postman::{Queueing, next_message};
 use crate::put_off::FirstAttempt;
 use crate::{Metric, Postman, QueueMessage, WorkError, decision};
 
@@ -24,18 +25,9 @@ const USUALLY_DUE: Duration = Duration::from_hours(1);
 /// The number of a first attempt.
 const FIRST: u32 = 1;
 
-/// How long an attempt may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    /// It is cut short after a second, as others wait for its place.
-    Brief,
-    /// It has all the time that an endpoint may take.
-    Patient,
-}
-
 impl Postman {
-    /// Does what a message of the first attempts queue or the deliveries queue asks for. `Ok` means that the message may go: what it asked
-    /// for is done and on record, and whatever follows is queued.
+    /// Does what a message of the first attempts queue or the deliveries queue asks for. `Ok` means that the message may go:
+    /// what it asked for is done and on record, and whatever follows is queued.
     pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let asked = DeliveryMessage::parse(&message.body)?;
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
@@ -51,7 +43,7 @@ impl Postman {
             DeliveryWork::Chunk => self.deliver_chunk(message, &key, sent, deliveries).await,
             DeliveryWork::First { endpoint_id } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
-                self.deliver_one(message, &key, sent, delivery, FIRST, Pace::Brief).await
+                self.deliver_one(message, &key, sent, delivery, FIRST, Pace::Brisk).await
             }
             DeliveryWork::Attempt { endpoint_id, attempt } => {
                 let delivery = delivery_to(endpoint_id, deliveries)?;
@@ -80,18 +72,18 @@ impl Postman {
             // The attempt is on record. If this is not the first receipt, an earlier one may have ended before it
             // queued the next attempt.
             let unfinished = message.is_redelivered().then_some(&delivery);
-            return Ok(self.queue_again(key, unfinished).await?);
+            return Ok(self.queue(key, unfinished, Queueing::Again).await?);
         }
         if self.until_due(&delivery) > EARLY {
-            return Ok(self.queue_next(key, [&delivery]).await?);
+            return Ok(self.queue(key, [&delivery], Queueing::Once).await?);
         }
         let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
-        if pace == Pace::Brief && !self.may_be_brief(&endpoint) {
-            return Ok(self.queue_among_slow(key, [&delivery]).await?);
+        if pace == Pace::Brisk && !self.may_be_brief(&endpoint) {
+            return Ok(self.queue(key, [&delivery], Queueing::AmongSlow).await?);
         }
-        let longest = if pace == Pace::Brief { DISPATCH } else { self.sender.timeout() };
+        let longest = if pace == Pace::Brisk { DISPATCH } else { self.sender.timeout() };
         self.require_time(message, longest)?;
         if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
@@ -102,7 +94,7 @@ impl Postman {
         }
         let accepted_at = accepted_at(key, &delivery);
         let answer = match pace {
-            Pace::Brief => self.post_briefly(&endpoint, key.event_id, &sent.body).await?,
+            Pace::Brisk => self.post_briefly(&endpoint, key.event_id, &sent.body).await?,
             Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await?,
         };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at, sent.expires_at);
@@ -194,7 +186,7 @@ impl Postman {
     ) -> Result<(), WorkError> {
         if message.is_redelivered() {
             // Whatever an earlier receipt has begun goes on singly.
-            return Ok(self.queue_again(key, &deliveries).await?);
+            return Ok(self.queue(key, &deliveries, Queueing::Again).await?);
         }
         let subscriptions = self.snapshots.get(&key.tenant, message).await?;
         self.require_time(message, DISPATCH)?;
@@ -218,9 +210,9 @@ impl Postman {
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         self.persist(message, || self.settle(key, attempted.clone())).await?;
         self.persist(message, || async {
-            self.queue_next(key, &postponed).await?;
-            self.queue_among_slow(key, &slow).await?;
-            self.queue_again(key, &begun).await
+            self.queue(key, &postponed, Queueing::Once).await?;
+            self.queue(key, &slow, Queueing::AmongSlow).await?;
+            self.queue(key, &begun, Queueing::Again).await
         })
         .await?;
         self.enforce(&key.tenant, &outcomes).await;

@@ -157,25 +157,15 @@ impl Drop for Ticket<'_> {
 mod tests {
     use futures::FutureExt as _;
     use futures::future::poll_immediate;
-    use posthorn_domain::{Fields, Health, Mode, NewEndpoint, Random, Tenant};
+    use posthorn_domain::Health;
     use tokio::time::advance;
 
     use super::*;
-
-    struct Zero;
-
-    impl Random for Zero {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(0);
-        }
-    }
+    use crate::answers;
 
     fn endpoint(state: HealthState) -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        let endpoint = new.register(&tenant, Timestamp::from_millis(0), &Zero);
-        Endpoint { health: Health::new(state, Timestamp::from_millis(0)), ..endpoint }
+        let health = Health::new(state, Timestamp::from_millis(0));
+        Endpoint { health, ..answers::endpoint("https://a.example") }
     }
 
     fn at_once<T>(admitted: impl Future<Output = Option<T>>) -> Option<T> {

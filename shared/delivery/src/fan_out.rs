@@ -6,14 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType,
-    MAX_EVENT_BYTES, Tenant, Timestamp,
+    Delivery, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES,
+    Tenant, Timestamp,
 };
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use crate::dispatch::{DISPATCH, Dispatched};
 use crate::idempotency::Standing;
-use crate::postman::Outcome;
+use crate::postman::{Outcome, Queueing, message};
 use crate::{Metric, Postman, QueueMessage, WorkError};
 
 /// The most deliveries in one row of the event log.
@@ -117,8 +117,8 @@ impl Postman {
             Written::Now => {
                 self.tally.add(Metric::Events, 1);
                 self.persist(message, || async {
-                    self.queue_next(&row, attempted.clone().chain(&postponed)).await?;
-                    self.queue_among_slow(&row, &slow).await
+                    self.queue(&row, attempted.clone().chain(&postponed), Queueing::Once).await?;
+                    self.queue(&row, &slow, Queueing::AmongSlow).await
                 })
                 .await?;
             }
@@ -161,7 +161,7 @@ impl Postman {
             let ours = outcomes.iter().map(|outcome| &outcome.delivery);
             let ours = ours.filter(|delivery| recorded.chunk_of(delivery.endpoint_id) == row.chunk);
             self.settle(&row, ours).await?;
-            self.queue_again(&row, &self.log.deliveries(&row).await?).await?;
+            self.queue(&row, &self.log.deliveries(&row).await?, Queueing::Again).await?;
         }
         Ok(())
     }
@@ -202,7 +202,7 @@ impl Postman {
 
     /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.
     async fn resume(&self, key: &RecordKey, record: &EventRecord) -> Result<(), StorageError> {
-        self.queue_again(key, &record.deliveries).await?;
+        self.queue(key, &record.deliveries, Queueing::Again).await?;
         self.queue_chunks(key, &record.chunks, self.copy_comes_later()).await
     }
 
@@ -212,13 +212,9 @@ impl Postman {
         chunks: &[Chunk],
         wait: Duration,
     ) -> Result<(), StorageError> {
-        let message = |chunk: &Chunk| DeliveryMessage {
-            tenant: key.tenant.clone(),
-            event_id: key.event_id,
-            chunk: Some(chunk.number),
-            work: DeliveryWork::Chunk,
-        };
-        let messages: Vec<_> = chunks.iter().map(|chunk| (message(chunk), wait)).collect();
+        let row = |chunk: &Chunk| RecordKey { chunk: Some(chunk.number), ..key.clone() };
+        let messages = chunks.iter().map(|chunk| (message(&row(chunk), DeliveryWork::Chunk), wait));
+        let messages: Vec<_> = messages.collect();
         self.first_attempts.send(&messages).await
     }
 }

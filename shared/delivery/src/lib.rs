@@ -31,6 +31,7 @@ mod sweep;
 mod tally;
 #[cfg(test)]
 mod tls_names;
+mod waits;
 mod watch;
 
 pub use moment::Moment;

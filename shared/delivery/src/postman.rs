@@ -19,15 +19,13 @@ use tracing::{info, warn};
 use crate::direct::Direct;
 use crate::put_off::FirstAttempt;
 use crate::sender::Answer;
+use crate::waits::Waits;
 use crate::watch::{Verdict, Watch};
 use crate::{Metric, QueueMessage, Sender, Snapshots, Tally, WorkError, decision, notices};
 
 /// What is left of an invocation's time for recording and queueing, after its last POST, and after the last write that is
 /// tried again. It is longer than the slowest call to AWS with all its repetitions.
 const RESERVE: Duration = Duration::from_secs(10);
-/// How long it takes until a refused write is tried again; twice as long each time, up to [`LONGEST_WAIT`].
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How much later than an attempt may end its copy comes: it then finds the attempt on record.
 const COPY_COMES_LATER: Duration = Duration::from_secs(5);
 
@@ -112,11 +110,13 @@ impl FromStr for LoggedAttempts {
 
 /// How next attempts are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Queueing {
+pub(crate) enum Queueing {
+    /// By whoever has just put on record what comes before them.
     Once,
-    /// Somebody may have queued the same.
+    /// Where an earlier receipt of the message, or a twin of it, may have queued the same. Two messages that came at the same
+    /// moment would both make the attempt, so these come later.
     Again,
-    /// The endpoints are known to be slow or failing: their first attempts are not cut short.
+    /// Where the endpoints are known to be slow or failing: their first attempts are not cut short.
     AmongSlow,
 }
 
@@ -252,13 +252,13 @@ impl Postman {
         let deliveries: Vec<&Delivery> = deliveries.into_iter().collect();
         let progress: Vec<_> = deliveries.iter().copied().map(one_attempt_more).collect();
         if self.log.advance(key, &progress, self.clock.now()).await? == Written::Now {
-            return self.queue_next(key, deliveries).await;
+            return self.queue(key, deliveries, Queueing::Once).await;
         }
         let mut ours = Vec::new();
         for delivery in deliveries {
             ours.extend(self.settle_one(key, delivery).await?);
         }
-        self.queue_next(key, &ours).await
+        self.queue(key, &ours, Queueing::Once).await
     }
 
     /// Records the last attempt of a delivery beside what others have put on record since, and answers the delivery as it
@@ -287,34 +287,7 @@ impl Postman {
     }
 
     /// Queues the next attempt of each delivery that is pending, for when it is due.
-    pub(crate) async fn queue_next<'a>(
-        &self,
-        key: &RecordKey,
-        deliveries: impl IntoIterator<Item = &'a Delivery>,
-    ) -> Result<(), StorageError> {
-        self.queue(key, deliveries, Queueing::Once).await
-    }
-
-    /// Queues it where an earlier receipt of the message, or a twin of it, may have done so. Two messages that came at the
-    /// same moment would both make the attempt, so this one comes later.
-    pub(crate) async fn queue_again<'a>(
-        &self,
-        key: &RecordKey,
-        deliveries: impl IntoIterator<Item = &'a Delivery>,
-    ) -> Result<(), StorageError> {
-        self.queue(key, deliveries, Queueing::Again).await
-    }
-
-    /// Queues it where the endpoints are known to be slow or failing.
-    pub(crate) async fn queue_among_slow<'a>(
-        &self,
-        key: &RecordKey,
-        deliveries: impl IntoIterator<Item = &'a Delivery>,
-    ) -> Result<(), StorageError> {
-        self.queue(key, deliveries, Queueing::AmongSlow).await
-    }
-
-    async fn queue<'a>(
+    pub(crate) async fn queue<'a>(
         &self,
         key: &RecordKey,
         deliveries: impl IntoIterator<Item = &'a Delivery>,
@@ -329,7 +302,8 @@ impl Postman {
                     postponed.push((next_message(key, delivery), due));
                 }
                 _ if queueing != Queueing::AmongSlow && wait.is_zero() && delivery.attempts.is_empty() => {
-                    brief.push((first_message(key, delivery), later));
+                    let first = DeliveryWork::First { endpoint_id: delivery.endpoint_id };
+                    brief.push((message(key, first), later));
                 }
                 _ => patient.push((next_message(key, delivery), wait + later)),
             }
@@ -373,18 +347,17 @@ impl Postman {
     {
         let left = message.deadline.since(self.clock.now()).saturating_sub(RESERVE);
         let until = Instant::now() + left;
-        let mut longest = FIRST_WAIT;
+        let mut waits = Waits::default();
         loop {
             let refusal = match work().await {
                 Err(refusal @ StorageError::Unavailable { .. }) => refusal,
                 done => return done,
             };
-            let wait = longest.mul_f64(0.5 + self.random.unit() / 2.0);
+            let wait = waits.take().mul_f64(0.5 + self.random.unit() / 2.0);
             if Instant::now() + wait >= until {
                 return Err(refusal);
             }
             sleep(wait).await;
-            longest = (longest * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -429,12 +402,11 @@ fn is_same(one: &Attempt, other: &Attempt) -> bool {
 
 /// The message for the next attempt, which has all the time that an endpoint may take.
 pub(crate) fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
-    let work = DeliveryWork::Attempt { endpoint_id: delivery.endpoint_id, attempt: delivery.next_attempt() };
-    DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
+    let (endpoint_id, attempt) = (delivery.endpoint_id, delivery.next_attempt());
+    message(key, DeliveryWork::Attempt { endpoint_id, attempt })
 }
 
-/// The message for a first attempt that is cut short.
-fn first_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
-    let work = DeliveryWork::First { endpoint_id: delivery.endpoint_id };
+/// A message that asks for some work on a row of the event log.
+pub(crate) fn message(key: &RecordKey, work: DeliveryWork) -> DeliveryMessage {
     DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
 }

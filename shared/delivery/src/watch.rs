@@ -238,27 +238,16 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Attempt, FailedOn, Fields, Mode, NewEndpoint, Random, Tenant};
+    use posthorn_domain::{Attempt, FailedOn};
 
     use super::*;
-
-    struct Zero;
-
-    impl Random for Zero {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(0);
-        }
-    }
+    use crate::answers;
 
     const HOUR: i64 = 3_600_000;
 
     fn endpoint(state: HealthState, since: i64, warned: bool) -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        let endpoint = new.register(&tenant, Timestamp::from_millis(0), &Zero);
         let health = Health { warned, ..Health::new(state, Timestamp::from_millis(since)) };
-        Endpoint { health, ..endpoint }
+        Endpoint { health, ..answers::endpoint("https://a.example") }
     }
 
     fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
@@ -323,7 +312,6 @@ mod tests {
     #[test]
     fn a_first_attempt_may_take_four_times_as_long_as_any_lately_and_a_second_at_most() {
         let healthy = endpoint(HealthState::Healthy, 0, false);
-
         let check = |answers: &[Answer], millis: u64| {
             let watch = Watch::default();
             for at in 0..50 {

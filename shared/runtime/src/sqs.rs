@@ -31,10 +31,28 @@ const LONGEST_WAIT: Duration = Duration::from_mins(6);
 
 /// A message, and what became of it.
 struct Handled {
-    received: Result<Received, &'static str>,
     id: String,
-    receive_count: u32,
+    /// What SQS sent, without its body.
+    record: SqsMessage,
+    /// What was made of it; `None` where SQS left something out.
+    message: Option<Arc<QueueMessage>>,
     outcome: Result<(), WorkError>,
+}
+
+impl Handled {
+    /// What is needed to give it back.
+    fn received(&self) -> Option<(Received<'_>, u32)> {
+        let (record, message) = (&self.record, self.message.as_ref()?);
+        let received = Received {
+            id: &self.id,
+            receipt_handle: record.receipt_handle.as_deref()?,
+            queue_arn: record.event_source_arn.as_deref()?,
+            body: &message.body,
+            group: record.attributes.get("MessageGroupId").map(String::as_str),
+            sent_at: message.sent_at,
+        };
+        Some((received, message.receive_count))
+    }
 }
 
 /// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
@@ -43,7 +61,7 @@ struct Handled {
 pub fn sqs_function<App, Handler, Work>(app: App, handler: Handler, inbox: Inbox) -> SqsFunction
 where
     App: Send + Sync + 'static,
-    Handler: Fn(Arc<App>, QueueMessage) -> Work + Copy + Send + Sync + 'static,
+    Handler: Fn(Arc<App>, Arc<QueueMessage>) -> Work + Copy + Send + Sync + 'static,
     Work: Future<Output = Result<(), WorkError>> + Send + 'static,
 {
     let (app, inbox) = (Arc::new(app), Arc::new(inbox));
@@ -65,17 +83,21 @@ async fn handle<App, Handler, Work>(
     deadline: Timestamp,
 ) -> Result<Vec<Handled>, Error>
 where
-    Handler: Fn(Arc<App>, QueueMessage) -> Work + Copy,
+    Handler: Fn(Arc<App>, Arc<QueueMessage>) -> Work + Copy,
     Work: Future<Output = Result<(), WorkError>>,
 {
-    let work = batch.records.into_iter().map(|record| {
+    let work = batch.records.into_iter().map(|mut record| {
         let id = record.message_id.clone().ok_or("SQS sent a message without an id")?;
         let app = Arc::clone(app);
         Ok(async move {
-            let (receipt, message) = (receipt(&record), queue_message(record, received, deadline));
-            let receive_count = message.as_ref().map_or(0, |message| message.receive_count);
-            let outcome = contained(message, |message| handler(app, message)).await;
-            Handled { received: receipt, id, receive_count, outcome }
+            let body = record.body.take();
+            match queue_message(&id, body, &record, received, deadline).map(Arc::new) {
+                Ok(message) => {
+                    let outcome = contained(|| handler(app, Arc::clone(&message))).await;
+                    Handled { id, record, message: Some(message), outcome }
+                }
+                Err(cause) => Handled { id, record, message: None, outcome: Err(cause) },
+            }
         })
     });
     let work: Vec<_> = work.collect::<Result<_, Error>>()?;
@@ -89,23 +111,21 @@ async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
     for message in &messages {
         let Err(cause) = &message.outcome else { continue };
         tell(&message.id, cause);
-        let Ok(received) = &message.received else {
-            response.add_failure(&message.id);
-            continue;
-        };
-        if cause.is_hopeless() && message.receive_count >= TRIES {
+        let given_back = message.received();
+        if let Some((received, receive_count)) = &given_back
+            && cause.is_hopeless()
+            && *receive_count >= TRIES
+        {
             match inbox.bury(received).await {
                 Ok(()) => continue,
                 Err(error) => not_done(&message.id, &error),
             }
         }
         response.add_failure(&message.id);
-        waits.push((received, wait(message.receive_count)));
+        waits.extend(given_back.map(|(received, receive_count)| (received, wait(receive_count))));
     }
-    for waits in waits.chunks(10) {
-        if let Err(error) = inbox.postpone(waits).await {
-            not_done(&waits[0].0.id, &error);
-        }
+    if let Err(error) = inbox.postpone(&waits).await {
+        not_done(waits[0].0.id, &error);
     }
     response
 }
@@ -133,11 +153,9 @@ fn not_done(message_id: &str, error: &StorageError) {
 
 /// Handles a message; a panic becomes an error.
 async fn contained<Work: Future<Output = Result<(), WorkError>>>(
-    message: Result<QueueMessage, WorkError>,
-    handler: impl FnOnce(QueueMessage) -> Work,
+    handler: impl FnOnce() -> Work,
 ) -> Result<(), WorkError> {
-    let message = message?;
-    let outcome = AssertUnwindSafe(async { handler(message).await }).catch_unwind().await;
+    let outcome = AssertUnwindSafe(async { handler().await }).catch_unwind().await;
     outcome.unwrap_or_else(|panic| Err(WorkError::Poison(describe(&*panic))))
 }
 
@@ -150,21 +168,10 @@ pub async fn serve_sqs(function: SqsFunction, metrics: Metrics) -> Result<(), Er
     .await
 }
 
-/// What is needed to give a message back.
-fn receipt(record: &SqsMessage) -> Result<Received, &'static str> {
-    let sent_at = record.attributes.get("SentTimestamp").and_then(|number| number.parse().ok());
-    Ok(Received {
-        id: record.message_id.clone().ok_or("no message id")?,
-        receipt_handle: record.receipt_handle.clone().ok_or("no receipt handle")?,
-        queue_arn: record.event_source_arn.clone().ok_or("no event source")?,
-        body: record.body.clone().unwrap_or_default(),
-        group: record.attributes.get("MessageGroupId").cloned(),
-        sent_at: Timestamp::from_millis(sent_at.ok_or("no SentTimestamp")?),
-    })
-}
-
 fn queue_message(
-    record: SqsMessage,
+    id: &str,
+    body: Option<String>,
+    record: &SqsMessage,
     received: Moment,
     deadline: Timestamp,
 ) -> Result<QueueMessage, WorkError> {
@@ -177,9 +184,9 @@ fn queue_message(
         sent_at: Timestamp::from_millis(sent_at),
         received,
         receive_count: u32::try_from(receive_count).unwrap_or(u32::MAX),
-        body: record.body.ok_or_else(|| missing("body"))?,
+        body: body.ok_or_else(|| missing("body"))?,
         deadline,
-        id: record.message_id.ok_or_else(|| missing("message id"))?,
+        id: id.to_owned(),
     })
 }
 
@@ -199,7 +206,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_or_an_error_in_one_message_costs_no_other() {
-        let handle = |_: Arc<()>, message: QueueMessage| async move {
+        let handle = |_: Arc<()>, message: Arc<QueueMessage>| async move {
             match message.body.as_str() {
                 "panic" => panic!("on purpose"),
                 "poison" => Err(WorkError::Poison("on purpose".to_owned())),

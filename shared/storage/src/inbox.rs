@@ -8,26 +8,28 @@ use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttrib
 use posthorn_domain::Timestamp;
 
 use crate::StorageError;
-use crate::queue::whole_seconds;
+use crate::queue::{MAX_BATCH, whole_seconds};
 
 /// The attributes of a dead letter that Posthorn has sent itself: the id and the time that it had as a message.
 pub const DEAD_MESSAGE_ID: &str = "posthorn-message-id";
 /// Milliseconds since the Unix epoch.
 pub const DEAD_SENT_AT: &str = "posthorn-sent-at";
 
+const POSTPONE: &str = "ChangeMessageVisibilityBatch";
+
 /// A message as it was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received<'m> {
     /// Its id.
-    pub id: String,
+    pub id: &'m str,
     /// What names this receipt of it.
-    pub receipt_handle: String,
+    pub receipt_handle: &'m str,
     /// The ARN of the queue that it came from.
-    pub queue_arn: String,
+    pub queue_arn: &'m str,
     /// What it says.
-    pub body: String,
+    pub body: &'m str,
     /// Its message group.
-    pub group: Option<String>,
+    pub group: Option<&'m str>,
     /// When it was first sent.
     pub sent_at: Timestamp,
 }
@@ -53,42 +55,37 @@ impl Inbox {
         Self { client, urls, dead_letters_url }
     }
 
-    /// Has messages, ten at most, come again after a wait each. Where that fails, they come again once their queue's
+    /// Has messages of one queue come again after a wait each. Where that fails, they come again once their queue's
     /// visibility timeout is over.
-    pub async fn postpone(&self, messages: &[(&Received, Duration)]) -> Result<(), StorageError> {
-        let mut by_queue: HashMap<&str, Vec<_>> = HashMap::new();
-        for (n, (message, wait)) in messages.iter().enumerate() {
-            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(n.to_string())
-                .receipt_handle(&message.receipt_handle)
-                .visibility_timeout(whole_seconds(*wait))
-                .build()
-                .expect("id and receipt are set");
-            by_queue.entry(self.url(message)?).or_default().push(entry);
-        }
-        for (url, entries) in by_queue {
-            let change = self.client.change_message_visibility_batch().queue_url(url);
-            let answer = change.set_entries(Some(entries)).send().await;
-            let answer = answer.map_err(StorageError::from_call("ChangeMessageVisibilityBatch"))?;
+    pub async fn postpone(&self, messages: &[(Received<'_>, Duration)]) -> Result<(), StorageError> {
+        for some in messages.chunks(MAX_BATCH) {
+            let entries = some.iter().enumerate().map(|(n, (message, wait))| {
+                ChangeMessageVisibilityBatchRequestEntry::builder()
+                    .id(n.to_string())
+                    .receipt_handle(message.receipt_handle)
+                    .visibility_timeout(whole_seconds(*wait))
+                    .build()
+                    .expect("id and receipt are set")
+            });
+            let change = self.client.change_message_visibility_batch().queue_url(self.url(&some[0].0)?);
+            let answer = change.set_entries(Some(entries.collect())).send().await;
+            let answer = answer.map_err(StorageError::from_call(POSTPONE))?;
             if let Some(failed) = answer.failed.first() {
-                let reason = failed.message().unwrap_or(failed.code()).to_owned();
-                return Err(StorageError::Unavailable {
-                    operation: "ChangeMessageVisibilityBatch",
-                    source: reason.into(),
-                });
+                let source = failed.message().unwrap_or(failed.code()).into();
+                return Err(StorageError::Unavailable { operation: POSTPONE, source });
             }
         }
         Ok(())
     }
 
-    fn url(&self, message: &Received) -> Result<&str, StorageError> {
+    fn url(&self, message: &Received<'_>) -> Result<&str, StorageError> {
         let name = message.queue_arn.rsplit(':').next().unwrap_or_default();
         let url = self.urls.get(name).map(String::as_str);
-        url.ok_or_else(|| StorageError::UnknownQueue { arn: message.queue_arn.clone() })
+        url.ok_or_else(|| StorageError::UnknownQueue { arn: message.queue_arn.to_owned() })
     }
 
     /// Makes a dead letter of a message, which keeps its id and time as attributes.
-    pub async fn bury(&self, message: &Received) -> Result<(), StorageError> {
+    pub async fn bury(&self, message: &Received<'_>) -> Result<(), StorageError> {
         let attribute = |kind: &str, value: String| {
             MessageAttributeValue::builder()
                 .data_type(kind)
@@ -100,9 +97,9 @@ impl Inbox {
             .client
             .send_message()
             .queue_url(&self.dead_letters_url)
-            .message_body(&message.body)
-            .set_message_group_id(message.group.clone())
-            .message_attributes(DEAD_MESSAGE_ID, attribute("String", message.id.clone()))
+            .message_body(message.body)
+            .set_message_group_id(message.group.map(str::to_owned))
+            .message_attributes(DEAD_MESSAGE_ID, attribute("String", message.id.to_owned()))
             .message_attributes(DEAD_SENT_AT, attribute("Number", message.sent_at.as_millis().to_string()));
         send.send().await.map_err(StorageError::from_call("SendMessage"))?;
         Ok(())

@@ -6,10 +6,12 @@ use posthorn_domain::Timestamp;
 use posthorn_storage::{
     DeliveryOutbox, DuePage, DueRetry, DueRow, Mark, Minute, Place, Start, StorageError, Written,
 };
+use tokio::time::sleep;
 
 use super::Sweeper;
-use super::time::{Time, Waits};
+use super::time::Time;
 use crate::Metric;
+use crate::waits::Waits;
 
 /// How much later than the first message of an attempt a copy of it goes: the longest that an attempt may take, and five
 /// seconds. By then the first is on record; where it was lost, the retry is late by so much.
@@ -188,7 +190,7 @@ impl<'s> ShardSweep<'s> {
             }
             // A call that failed may have been made.
             (unsent, is_repeated) = (left, true);
-            waits.next().await;
+            sleep(waits.take()).await;
         }
     }
 

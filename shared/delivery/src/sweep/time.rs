@@ -7,13 +7,10 @@ use posthorn_domain::{Clock, Timestamp};
 use posthorn_storage::StorageError;
 use tokio::time::sleep;
 
-/// What a sweep leaves of its time: enough for the calls that it has begun, each of which the SDK may make three times
-/// for five seconds.
+use crate::waits::Waits;
+
+/// What a sweep leaves of its time: enough for the calls that it has begun.
 const RESERVE: Duration = Duration::from_secs(15);
-/// The first wait before a call is made again.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest.
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The time in which a sweep may begin something.
 pub(super) struct Time {
@@ -41,26 +38,9 @@ impl Time {
         let mut waits = Waits::default();
         loop {
             match call().await {
-                Err(error) if error.may_pass() && self.is_left() => waits.next().await,
+                Err(error) if error.may_pass() && self.is_left() => sleep(waits.take()).await,
                 settled => return settled,
             }
         }
-    }
-}
-
-/// Waits that double, from a tenth of a second to two seconds.
-pub(super) struct Waits(Duration);
-
-impl Default for Waits {
-    fn default() -> Self {
-        Self(FIRST_WAIT)
-    }
-}
-
-impl Waits {
-    /// Waits.
-    pub(super) async fn next(&mut self) {
-        sleep(self.0).await;
-        self.0 = (2 * self.0).min(LONGEST_WAIT);
     }
 }
