@@ -268,7 +268,7 @@ impl Calls {
     async fn of_batches(&self, endpoints: &[Endpoint]) -> Result<()> {
         let chunks = if endpoints.len() > CHUNK { endpoints.len().div_ceil(CHUNK) } else { 0 };
         for _ in 0..=chunks {
-            self.endpoints.version(&rig::tenant()).await?;
+            self.endpoints.latest(&rig::tenant()).await?;
         }
         Ok(())
     }

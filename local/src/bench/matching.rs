@@ -38,7 +38,10 @@ pub fn matching(subscriptions: usize) -> Result<Matching> {
     let before = Usage::of_self()?.resident_mb;
     let wanted = WANTED.iter().map(|pattern| endpoint(pattern));
     let others = (WANTED.len()..subscriptions).map(|n| endpoint(&format!("other_{n}.event")));
-    let index = Subscriptions::new(wanted.chain(others).collect::<Result<Vec<Endpoint>>>()?);
+    let index = Subscriptions::default();
+    for endpoint in wanted.chain(others) {
+        index.put(endpoint?, SystemClock.now());
+    }
     let memory_mb = Usage::of_self()?.resident_mb - before;
     let event_type: EventType = rig::EVENT_TYPE.parse().map_err(anyhow::Error::msg)?;
     let matches = index.matching(&event_type).len();

@@ -10,6 +10,7 @@ mod processes;
 mod reads;
 mod report;
 pub(crate) mod rig;
+mod snapshot;
 mod sweep;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
 pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
+pub use snapshot::{Snapshot, SnapshotCost};
 pub use sweep::{Sweep, SweepCost};
 
 /// What can be measured.
@@ -62,6 +64,12 @@ pub enum Benchmark {
         /// How many events are in the log
         #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
         sizes: Vec<u64>,
+    },
+    /// What a worker reads of an account's endpoints, when its process begins and when something has changed
+    Snapshot {
+        /// How many endpoints there are
+        #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
+        endpoints: Vec<usize>,
     },
     /// What it takes to send many retries that are due in the same minute
     Sweep {
@@ -125,6 +133,13 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
                 costs.extend(page_costs(&options, events).await?);
             }
             reads::report(&costs)
+        }
+        Benchmark::Snapshot { endpoints } => {
+            let mut costs = Vec::new();
+            for &endpoints in endpoints {
+                costs.extend(Snapshot { template: template.to_owned(), endpoints }.run().await?);
+            }
+            snapshot::report(&costs)
         }
         Benchmark::Sweep { retries } => {
             let (template, rows) = (template.to_owned(), *retries);

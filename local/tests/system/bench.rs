@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use posthorn_local::bench::{Cost, EndToEnd, FanOut, Sweep, matching};
+use posthorn_local::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, matching};
 
 use crate::harness::template;
 
@@ -76,6 +76,16 @@ async fn two_thousand_retries_leave_in_as_few_calls_as_there_can_be_whatever_is_
     // A place when a shard is begun, and after each page; then once for all.
     assert!(cost.calls_of("PutItem") <= 4 * (1 + 4) + 1, "{cost:?}");
     assert_eq!(cost.calls_of("BatchWriteItem"), 0, "DynamoDB deletes the rows");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reads_of_its_endpoints_what_has_changed() {
+    let costs = Snapshot { template: template(), endpoints: 2_000 }.run().await.unwrap();
+    let [cold, nothing, change, flip] = &costs[..] else { panic!("{costs:?}") };
+    assert!(cold.calls == 2 && cold.units >= 125.0, "{cold:?}");
+    assert_eq!((nothing.calls, nothing.units), (1, 1.0));
+    assert_eq!((change.calls, change.units), (2, 2.0));
+    assert_eq!((flip.calls, flip.units), (1, 1.0));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod architecture;
 mod attempts_api;
 mod bench;
 mod binaries;
+mod calls;
 mod catalogue;
 mod contract;
 mod curl;

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 
 use crate::decision;
 use crate::sender::{Answer, Sender};
-use crate::watch::{Verdict, Watch};
+use crate::watch::{Finding, Verdict, Watch};
 
 /// How long an attempt may take here.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
@@ -256,6 +256,7 @@ async fn gone_is_the_end_of_the_endpoint() {
         format!("http://{}/", serve(Script::Say("HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n")).await);
     let (endpoint, answer) = (endpoint(&url), post(&url).await);
     let delivery = Delivery::due(endpoint.id, Fixed.now());
-    let verdict = Watch::default().observe(&endpoint, &delivery, &answer, Fixed.now());
+    let verdict =
+        Watch::default().observe(&endpoint, &Finding::of(answer.attempt, &delivery), &answer, Fixed.now());
     assert_eq!(verdict, Some(Verdict::Disable(posthorn_domain::DisabledReason::Gone)));
 }

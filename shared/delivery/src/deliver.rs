@@ -12,7 +12,7 @@ use posthorn_storage::{Progress, RecordKey, StorageError, Written};
 
 use crate::dispatch::{DISPATCH, Dispatched};
 use crate::http::Pace;
-use crate::postman::{Queueing, next_message};
+use crate::postman::{Queueing, endpoints_of, next_message};
 use crate::put_off::FirstAttempt;
 use crate::{Metric, Postman, QueueMessage, WorkError, decision};
 
@@ -99,7 +99,8 @@ impl Postman {
         };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at, sent.expires_at);
         self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
-        self.enforce(&key.tenant, &[outcome]).await;
+        let doubted = (pace == Pace::Patient).then_some(outcome.delivery.endpoint_id);
+        self.enforce(&key.tenant, &[outcome], doubted.as_slice()).await;
         Ok(())
     }
 
@@ -153,7 +154,7 @@ impl Postman {
         answer.attempt.resend = Some(resend);
         let outcome = self.conclude(key, endpoint, delivery, answer, None, None);
         self.persist(message, || self.settle_one(key, &outcome.delivery)).await?;
-        self.enforce(&key.tenant, &[outcome]).await;
+        self.enforce(&key.tenant, &[outcome], &[endpoint_id]).await;
         Ok(())
     }
 
@@ -215,7 +216,7 @@ impl Postman {
             self.queue(key, &begun, Queueing::Again).await
         })
         .await?;
-        self.enforce(&key.tenant, &outcomes).await;
+        self.enforce(&key.tenant, &outcomes, &endpoints_of(&slow)).await;
         Ok(())
     }
 

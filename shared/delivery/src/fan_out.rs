@@ -13,7 +13,7 @@ use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use crate::dispatch::{DISPATCH, Dispatched};
 use crate::idempotency::Standing;
-use crate::postman::{Outcome, Queueing, message};
+use crate::postman::{Outcome, Queueing, endpoints_of, message};
 use crate::{Metric, Postman, QueueMessage, WorkError};
 
 /// The most deliveries in one row of the event log.
@@ -124,7 +124,7 @@ impl Postman {
             }
             Written::Before => self.persist(message, || self.join_record(key, &outcomes)).await?,
         }
-        self.enforce(&key.tenant, &outcomes).await;
+        self.enforce(&key.tenant, &outcomes, &endpoints_of(&slow)).await;
         Ok(())
     }
 

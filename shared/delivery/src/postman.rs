@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use posthorn_domain::{
-    Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointStatus,
-    EventMessage, Random, RetrySchedule, Tenant, Timestamp,
+    Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId,
+    EndpointStatus, EventMessage, Random, RetrySchedule, Tenant, Timestamp,
 };
 use posthorn_storage::{
     DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey, StorageError,
@@ -20,7 +20,7 @@ use crate::direct::Direct;
 use crate::put_off::FirstAttempt;
 use crate::sender::Answer;
 use crate::waits::Waits;
-use crate::watch::{Verdict, Watch};
+use crate::watch::{Finding, Verdict, Watch};
 use crate::{Metric, QueueMessage, Sender, Snapshots, Tally, WorkError, decision, notices};
 
 /// What is left of an invocation's time for recording and queueing, after its last POST, and after the last write that is
@@ -124,6 +124,8 @@ pub(crate) enum Queueing {
 pub(crate) struct Outcome {
     pub(crate) delivery: Delivery,
     endpoint: Arc<Endpoint>,
+    /// Nothing where the endpoint is disabled: it starts anew once it is enabled.
+    found: Option<Finding>,
     verdict: Option<Verdict>,
 }
 
@@ -188,22 +190,50 @@ impl Postman {
         if let Some(accepted_at) = accepted_at.filter(|_| delivery.attempts.is_empty()) {
             self.tally.note(Metric::FirstAttemptLatency, millis(attempt.at.since(accepted_at)));
         }
-        // A disabled endpoint that is tried has no health to be kept: it starts anew once it is enabled.
-        let observed = || self.watch.observe(&endpoint, &delivery, &answer, self.clock.now());
-        let verdict = if endpoint.status == EndpointStatus::Enabled { observed() } else { None };
+        let is_enabled = endpoint.status == EndpointStatus::Enabled;
+        let found = is_enabled.then(|| Finding::of(attempt, &delivery));
+        let observe = |found| self.watch.observe(&endpoint, found, &answer, self.clock.now());
+        let verdict = found.as_ref().and_then(observe);
         let delivery = decision::after(delivery, answer, &self.schedule, expires_at, || self.random.unit());
         if self.logged.covers(&attempt) {
             log(key, &delivery, &attempt);
         }
-        Outcome { delivery, endpoint, verdict }
+        Outcome { delivery, endpoint, found, verdict }
     }
 
-    /// Acts on what attempts tell of their endpoints. What cannot be put on record now will be found out again by a
-    /// later attempt, so no delivery waits for it.
-    pub(crate) async fn enforce(&self, tenant: &Tenant, outcomes: &[Outcome]) {
-        let verdicts = outcomes.iter().filter_map(|outcome| Some((&outcome.endpoint, outcome.verdict?)));
-        join_all(verdicts.map(|(endpoint, verdict)| async move {
-            if let Err(cause) = self.enforce_one(tenant, endpoint, verdict).await {
+    /// Acts on what attempts tell of their endpoints, and finds out what others have put on record of those that this process
+    /// sees otherwise, or sends to elsewhere because they are not doing well: the `doubted`. What cannot be put on record now
+    /// will be found out again by a later attempt, so no delivery waits for it.
+    pub(crate) async fn enforce(&self, tenant: &Tenant, outcomes: &[Outcome], doubted: &[EndpointId]) {
+        let decided =
+            |outcome: &Outcome| Some((Arc::clone(&outcome.endpoint), outcome.found?, outcome.verdict?));
+        self.enforce_all(tenant, outcomes.iter().filter_map(decided)).await;
+        let undecided = || outcomes.iter().filter(|outcome| outcome.verdict.is_none());
+        let seen = undecided()
+            .filter_map(|outcome| Some((outcome.endpoint.id, !outcome.found?.attempt.succeeded())));
+        let doubted = doubted.iter().map(|id| (*id, true));
+        let checked = match self.snapshots.check(tenant, doubted.chain(seen)).await {
+            Ok(checked) => checked,
+            Err(cause) => {
+                return warn!(error = &cause as &dyn std::error::Error, "endpoints' health not read again");
+            }
+        };
+        let now = self.clock.now();
+        let judged = undecided().filter_map(|outcome| {
+            let (found, id) = (outcome.found?, outcome.endpoint.id);
+            let fresh = checked.iter().find(|fresh| fresh.id == id)?;
+            Some((Arc::clone(fresh), found, self.watch.judge(fresh, &found, now)?))
+        });
+        self.enforce_all(tenant, judged).await;
+    }
+
+    async fn enforce_all(
+        &self,
+        tenant: &Tenant,
+        verdicts: impl Iterator<Item = (Arc<Endpoint>, Finding, Verdict)>,
+    ) {
+        join_all(verdicts.map(|(endpoint, found, verdict)| async move {
+            if let Err(cause) = self.enforce_one(tenant, &endpoint, found, verdict).await {
                 let cause = &cause as &dyn std::error::Error;
                 warn!(endpoint_id = %endpoint.id, error = cause, "endpoint's health not recorded");
             }
@@ -211,31 +241,63 @@ impl Postman {
         .await;
     }
 
+    /// A note of an endpoint's health is written on what this process knows. Before its owner is told anything, and where
+    /// somebody else has written the endpoint meanwhile, it is read again, and judged as it is then.
+    async fn enforce_one(
+        &self,
+        tenant: &Tenant,
+        attempted: &Endpoint,
+        found: Finding,
+        mut verdict: Verdict,
+    ) -> Result<(), WorkError> {
+        let (mut known, mut is_fresh) = (attempted.clone(), false);
+        for _ in 0..MAX_CONFLICTS {
+            let is_note = matches!(verdict, Verdict::Health(_));
+            if (is_fresh || is_note) && self.act(tenant, &known, verdict).await? == Written::Now {
+                return Ok(());
+            }
+            let fresh = self.snapshots.fresh(tenant, known.id).await?;
+            let is_the_same =
+                |fresh: &Endpoint| fresh.status == EndpointStatus::Enabled && fresh.url == attempted.url;
+            let Some(fresh) = fresh.filter(is_the_same) else { return Ok(()) };
+            let Some(judged) = self.watch.judge(&fresh, &found, self.clock.now()) else { return Ok(()) };
+            (known, verdict, is_fresh) = (fresh, judged, true);
+        }
+        Err(StorageError::Conflict.into())
+    }
+
     /// What is published is published before the change is made: were it the other way round, and the function ended
     /// in between, nobody would ever hear of it.
-    async fn enforce_one(
+    async fn act(
         &self,
         tenant: &Tenant,
         endpoint: &Endpoint,
         verdict: Verdict,
-    ) -> Result<(), WorkError> {
-        let store = self.snapshots.store();
+    ) -> Result<Written, WorkError> {
+        let (store, now) = (self.snapshots.store(), self.clock.now());
+        let mut changed = Endpoint { revision: endpoint.revision + 1, ..endpoint.clone() };
         let written = match verdict {
-            Verdict::Health(health) => store.set_health(tenant, endpoint, health).await?,
+            Verdict::Health(health) => {
+                changed.health = health;
+                store.set_health(tenant, endpoint, health).await?
+            }
             Verdict::Warn(health) => {
-                self.publish(notices::failing(tenant, endpoint, self.clock.now())?).await?;
+                changed.health = health;
+                self.publish(notices::failing(tenant, endpoint, now)?).await?;
                 store.set_health(tenant, endpoint, health).await?
             }
             Verdict::Disable(reason) => {
-                self.publish(notices::disabled(tenant, endpoint, reason, self.clock.now())?).await?;
+                changed.status = EndpointStatus::Disabled;
+                self.publish(notices::disabled(tenant, endpoint, reason, now)?).await?;
                 store.disable(tenant, endpoint, reason).await?
             }
         };
         if written == Written::Now {
+            self.snapshots.put(tenant, changed, now);
             self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
             info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
         }
-        Ok(())
+        Ok(written)
     }
 
     async fn publish(&self, notice: EventMessage) -> Result<(), StorageError> {
@@ -393,6 +455,11 @@ fn log(key: &RecordKey, delivery: &Delivery, attempt: &Attempt) {
 fn one_attempt_more(delivery: &Delivery) -> Progress<'_> {
     let attempts_before = delivery.attempts.len() - 1;
     Progress { delivery, status_before: DeliveryStatus::Pending, attempts_before }
+}
+
+/// The endpoints of these deliveries.
+pub(crate) fn endpoints_of(deliveries: &[Delivery]) -> Vec<EndpointId> {
+    deliveries.iter().map(|delivery| delivery.endpoint_id).collect()
 }
 
 /// Whether it is the very same attempt; a record keeps whole milliseconds.

@@ -2,20 +2,24 @@
 //!
 //! An endpoint counts for an event as it was when the event was accepted, or as it is later: never as it was before. So
 //! what is in memory counts only once its version has been read again, by a read that began after the event's message was
-//! received. That is one small read for each account in each invocation, as the messages of a batch share it.
+//! received. That is one small read for each account in each invocation, as the messages of a batch share it. Where the
+//! version has moved, only those endpoints are read that have changed.
+//!
+//! How endpoints are doing is not part of the version. Each process believes what it has read and seen itself, and reads an
+//! endpoint again when what it sees speaks against that.
 
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use posthorn_domain::{Clock, Tenant, Timestamp};
-use posthorn_storage::{EndpointStore, StorageError};
+use posthorn_domain::{Clock, Endpoint, EndpointId, Tenant, Timestamp};
+use posthorn_storage::{EndpointStore, StorageError, Version};
 
 use crate::{Moment, QueueMessage, Subscriptions};
 
-/// How many tenants' subscriptions are kept; the least recently used are forgotten.
-const MAX_TENANTS: NonZeroUsize = NonZeroUsize::new(1_000).expect("it is not zero");
+/// What a tenant takes in memory beside its endpoints, in bytes.
+const TENANT_BYTES: usize = 2_000;
 /// How far this process's clock may be ahead of the one that SQS stamps messages with. Both are kept right by NTP, to
 /// milliseconds.
 const SKEW: Duration = Duration::from_secs(1);
@@ -23,61 +27,148 @@ const SKEW: Duration = Duration::from_secs(1);
 /// read, however long ago that was; but they may wait in their queue for hours, and an endpoint that its owner disables
 /// meanwhile should not go on getting them.
 const SPARES_OTHERS: Duration = Duration::from_secs(1);
+/// The same while the next read is under way, or fails.
+const STANDS_IN: Duration = Duration::from_mins(1);
+/// The most endpoints that DynamoDB reads in one call.
+const AT_ONCE: usize = 100;
+/// How many changed endpoints are read one by one at most: reading all of a tenant's may cost less then.
+const MOST_CHANGED: usize = 2 * AT_ONCE;
 
 /// The subscriptions of each tenant, read again when their version has moved.
 pub struct Snapshots {
     store: EndpointStore,
     clock: Arc<dyn Clock>,
+    /// How many bytes the subscriptions of all tenants together may take.
+    most_bytes: usize,
     tenants: Mutex<LruCache<Tenant, Arc<Slot>>>,
 }
 
 /// One tenant's snapshot.
 #[derive(Default)]
 struct Slot {
-    snapshot: Mutex<Option<Snapshot>>,
+    subscriptions: Arc<Subscriptions>,
+    read: Mutex<Option<Read>>,
+    /// The last read that failed.
+    failed: Mutex<Option<(Moment, StorageError)>>,
     /// Held while the snapshot is read again: those who wait meanwhile share the next read.
     reading: tokio::sync::Mutex<()>,
 }
 
-/// What was read, and when that began: in this process, and by its clock.
-struct Snapshot {
-    read: Versioned,
+/// Which version the subscriptions have, and when the read began that found it: in this process, and by its clock.
+#[derive(Clone, Copy)]
+struct Read {
+    version: Version,
     began: Moment,
     began_at: Timestamp,
 }
 
-#[derive(Clone)]
-struct Versioned {
-    version: u64,
-    subscriptions: Arc<Subscriptions>,
-}
-
 impl Snapshots {
-    /// Snapshots of this store.
-    pub fn new(store: EndpointStore, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, tenants: Mutex::new(LruCache::new(MAX_TENANTS)) }
+    /// Snapshots of this store, which take about so many bytes at most; a single tenant's may take more.
+    pub fn new(store: EndpointStore, clock: Arc<dyn Clock>, most_bytes: usize) -> Self {
+        Self { store, clock, most_bytes, tenants: Mutex::new(LruCache::unbounded()) }
     }
 
     /// The tenant's subscriptions, as they were when the message was received, or later. Those of a message that has
-    /// waited in its queue may be a second older, but not older than the message.
+    /// waited in its queue may be older, but not older than the message.
     pub async fn get(
         &self,
         tenant: &Tenant,
         message: &QueueMessage,
     ) -> Result<Arc<Subscriptions>, StorageError> {
         let slot = self.slot(tenant);
-        slot.get(message, self.clock.as_ref(), |known| self.read(tenant, known)).await
+        let (is_new, weight) = (slot.known().is_none(), slot.subscriptions.weight());
+        let read = |known| self.read(tenant, &slot.subscriptions, known);
+        let subscriptions = slot.get(message, self.clock.as_ref(), read).await?;
+        if is_new || subscriptions.weight() > weight {
+            self.make_room(tenant);
+        }
+        Ok(subscriptions)
     }
 
-    /// What is known already, unless its version has moved.
-    async fn read(&self, tenant: &Tenant, known: Option<Versioned>) -> Result<Versioned, StorageError> {
+    /// Brings the subscriptions up to date, and answers their version.
+    async fn read(
+        &self,
+        tenant: &Tenant,
+        subscriptions: &Subscriptions,
+        known: Option<Version>,
+    ) -> Result<Version, StorageError> {
         // The version is read before the endpoints: if they change in between, the next read finds it moved.
-        let version = self.store.version(tenant).await?;
-        if let Some(known) = known.filter(|known| known.version == version) {
-            return Ok(known);
+        let latest = self.store.latest(tenant).await?;
+        let changed = known.and_then(|known| latest.changed_since(known));
+        match changed.filter(|changed| changed.len() <= MOST_CHANGED) {
+            Some(changed) => {
+                let changed: Vec<_> = changed.into_iter().collect();
+                self.read_some(tenant, subscriptions, &changed).await?;
+            }
+            None => self.read_all(tenant, subscriptions).await?,
         }
-        let subscriptions = Arc::new(Subscriptions::new(self.store.list(tenant).await?));
-        Ok(Versioned { version, subscriptions })
+        Ok(latest.version)
+    }
+
+    /// Those of them that are there no more are forgotten.
+    async fn read_some(
+        &self,
+        tenant: &Tenant,
+        subscriptions: &Subscriptions,
+        ids: &[EndpointId],
+    ) -> Result<(), StorageError> {
+        for ids in ids.chunks(AT_ONCE) {
+            let now = self.clock.now();
+            let mut gone: HashSet<_> = ids.iter().copied().collect();
+            for endpoint in self.store.get_all(tenant, ids).await? {
+                gone.remove(&endpoint.id);
+                subscriptions.put(endpoint, now);
+            }
+            for id in gone {
+                subscriptions.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_all(&self, tenant: &Tenant, subscriptions: &Subscriptions) -> Result<(), StorageError> {
+        let now = self.clock.now();
+        let mut found = HashSet::new();
+        let take = |endpoint: Endpoint| {
+            found.insert(endpoint.id);
+            subscriptions.put(endpoint, now);
+        };
+        self.store.read_all(tenant, take).await?;
+        subscriptions.retain(&found);
+        Ok(())
+    }
+
+    /// Reads those of these endpoints again whose health may be another by now, a hundred at most. Each comes with whether
+    /// what was seen of it speaks against the health that is known. Answers those that were read, as they are now.
+    pub(crate) async fn check(
+        &self,
+        tenant: &Tenant,
+        endpoints: impl IntoIterator<Item = (EndpointId, bool)>,
+    ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
+        let subscriptions = Arc::clone(&self.slot(tenant).subscriptions);
+        let doubtful = subscriptions.doubtful(endpoints, AT_ONCE, self.clock.now());
+        self.read_some(tenant, &subscriptions, &doubtful).await?;
+        Ok(doubtful.into_iter().filter_map(|id| subscriptions.enabled(id)).collect())
+    }
+
+    /// The endpoint as it is on record now. Everybody in this process sees it as it is.
+    pub(crate) async fn fresh(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+    ) -> Result<Option<Endpoint>, StorageError> {
+        let now = self.clock.now();
+        let found = self.store.get(tenant, id).await?;
+        match found.clone() {
+            Some(endpoint) => self.put(tenant, endpoint, now),
+            None => self.slot(tenant).subscriptions.remove(id),
+        }
+        Ok(found)
+    }
+
+    /// Takes an endpoint as it has just been written.
+    pub(crate) fn put(&self, tenant: &Tenant, endpoint: Endpoint, at: Timestamp) {
+        self.slot(tenant).subscriptions.put(endpoint, at);
     }
 
     /// Where endpoints are kept.
@@ -86,60 +177,103 @@ impl Snapshots {
     }
 
     fn slot(&self, tenant: &Tenant) -> Arc<Slot> {
-        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(tenants.get_or_insert_ref(tenant, Arc::default))
+        Arc::clone(self.tenants().get_or_insert_ref(tenant, Arc::default))
+    }
+
+    /// Forgets the tenants that have had no event for longest, until the others fit. This one stays.
+    fn make_room(&self, tenant: &Tenant) {
+        let mut tenants = self.tenants();
+        let weight = |slot: &Slot| TENANT_BYTES + slot.subscriptions.weight();
+        let mut bytes: usize = tenants.iter().map(|(_, slot)| weight(slot)).sum();
+        while bytes > self.most_bytes
+            && let Some((oldest, _)) = tenants.peek_lru().filter(|(oldest, _)| *oldest != tenant)
+        {
+            let oldest = oldest.clone();
+            bytes -= tenants.pop(&oldest).map_or(0, |slot| weight(&slot));
+        }
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, LruCache<Tenant, Arc<Slot>>> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Slot {
     /// What is in memory, if it counts for the message; otherwise what `read` makes of it. There is one read at a time, and
-    /// whoever has waited for one that began too early for him reads again, once for all who wait with him.
-    async fn get<Read>(
+    /// whoever has waited for one that began too early for him reads again, once for all who wait with him. Where that fails, it
+    /// fails for all of them.
+    async fn get<Reading>(
         &self,
         message: &QueueMessage,
         clock: &dyn Clock,
-        read: impl FnOnce(Option<Versioned>) -> Read,
+        read: impl FnOnce(Option<Version>) -> Reading,
     ) -> Result<Arc<Subscriptions>, StorageError>
     where
-        Read: Future<Output = Result<Versioned, StorageError>>,
+        Reading: Future<Output = Result<Version, StorageError>>,
     {
-        if let Some(subscriptions) = self.known(message, clock) {
+        let counts = |for_long| {
+            let read = *self.known();
+            let counts = read.is_some_and(|read| read.counts_for(message, clock, for_long));
+            counts.then(|| Arc::clone(&self.subscriptions))
+        };
+        if let Some(subscriptions) = counts(SPARES_OTHERS) {
             return Ok(subscriptions);
         }
-        let _reading = self.reading.lock().await;
-        if let Some(subscriptions) = self.known(message, clock) {
+        let reading = match self.reading.try_lock() {
+            Ok(reading) => reading,
+            Err(_) => match counts(STANDS_IN) {
+                Some(subscriptions) => return Ok(subscriptions),
+                None => self.reading.lock().await,
+            },
+        };
+        if let Some(subscriptions) = counts(SPARES_OTHERS) {
             return Ok(subscriptions);
         }
+        let known = self.known().map(|read| read.version);
         let (began, began_at) = (Moment::now(), clock.now());
-        let known = self.snapshot().as_ref().map(|snapshot| snapshot.read.clone());
-        let read = read(known).await?;
-        let subscriptions = Arc::clone(&read.subscriptions);
-        *self.snapshot() = Some(Snapshot { read, began, began_at });
-        Ok(subscriptions)
+        let answer = match self.failed_since(message) {
+            Some(failure) => Err(failure),
+            None => read(known).await.inspect_err(|failure| *self.failed() = Some((began, failure.copied()))),
+        };
+        drop(reading);
+        match answer {
+            Ok(version) => {
+                *self.known() = Some(Read { version, began, began_at });
+                Ok(Arc::clone(&self.subscriptions))
+            }
+            Err(failure) => {
+                let subscriptions = counts(STANDS_IN).ok_or_else(|| failure.copied())?;
+                tracing::warn!(
+                    error = &failure as &dyn std::error::Error,
+                    "endpoints not read again, older ones stand in"
+                );
+                Ok(subscriptions)
+            }
+        }
     }
 
-    /// What is in memory, if it counts for the message.
-    fn known(&self, message: &QueueMessage, clock: &dyn Clock) -> Option<Arc<Subscriptions>> {
-        let snapshot = self.snapshot();
-        let counts = |snapshot: &&Snapshot| snapshot.counts_for(message, clock);
-        snapshot.as_ref().filter(counts).map(|snapshot| Arc::clone(&snapshot.read.subscriptions))
+    /// Why a read failed that would have counted for the message.
+    fn failed_since(&self, message: &QueueMessage) -> Option<StorageError> {
+        let failed = self.failed();
+        failed.as_ref().filter(|(began, _)| *began > message.received).map(|(_, failure)| failure.copied())
     }
 
-    fn snapshot(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
-        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Option<Read>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<(Moment, StorageError)>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Snapshot {
+impl Read {
     /// Whether this was read late enough for the message: after it was received or, where it has waited in its queue, after
     /// it was sent. The first is certain. The second compares our clock with SQS's, and is given a second for that.
-    fn counts_for(&self, message: &QueueMessage, clock: &dyn Clock) -> bool {
+    fn counts_for(self, message: &QueueMessage, clock: &dyn Clock, for_long: Duration) -> bool {
+        let stands = self.began_at..self.began_at.plus(for_long);
         self.began > message.received
-            || (self.began_at > message.sent_at.plus(SKEW) && self.spares_others_at(clock.now()))
-    }
-
-    fn spares_others_at(&self, now: Timestamp) -> bool {
-        (self.began_at..self.began_at.plus(SPARES_OTHERS)).contains(&now)
+            || (self.began_at > message.sent_at.plus(SKEW) && stands.contains(&clock.now()))
     }
 }
 
@@ -153,7 +287,7 @@ mod tests {
 
     use super::*;
 
-    /// A tenant's snapshot, whose endpoints have another version at each read. A read takes until it is let go.
+    /// A tenant's snapshot. A read takes until it is let go, and fails once `let_go` is closed.
     struct Tried {
         slot: Slot,
         now: AtomicI64,
@@ -188,13 +322,17 @@ mod tests {
 
         /// How many reads there have been once a message has its subscriptions.
         async fn reads_after(&self, message: &QueueMessage) -> u64 {
-            let read = |_| async {
-                let version = self.reads.fetch_add(1, Ordering::SeqCst);
-                self.let_go.acquire().await.unwrap().forget();
-                Ok(Versioned { version, subscriptions: Arc::default() })
-            };
-            self.slot.get(message, self, read).await.unwrap();
+            self.read_for(message).await.unwrap();
             self.reads.load(Ordering::SeqCst)
+        }
+
+        async fn read_for(&self, message: &QueueMessage) -> Result<(), StorageError> {
+            let read = |_| async {
+                self.reads.fetch_add(1, Ordering::SeqCst);
+                self.let_go.acquire().await.map_err(|_| StorageError::Interrupted)?.forget();
+                Ok(Version::default())
+            };
+            self.slot.get(message, self, read).await.map(drop)
         }
     }
 
@@ -261,5 +399,39 @@ mod tests {
         assert_eq!(poll_immediate(Box::pin(tried.reads_after(&message))).await, None, "it reads");
         tried.let_go.add_permits(1);
         assert_eq!(tried.reads_after(&message).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_read_that_fails_fails_for_all_that_wait_for_it_and_the_next_is_tried_anew() {
+        let tried = Tried::with(0);
+        let waiting: Vec<_> = (0..5).map(|_| Tried::message(12_000)).collect();
+        let mut waiting = join_all(waiting.iter().map(|message| tried.read_for(message))).boxed();
+        assert_eq!(poll_immediate(&mut waiting).await.map(drop), None, "they wait");
+        tried.let_go.close();
+        assert!(waiting.await.iter().all(Result::is_err));
+        assert_eq!(tried.reads.load(Ordering::SeqCst), 1);
+        assert!(tried.read_for(&Tried::message(12_000)).await.is_err());
+        assert_eq!(tried.reads.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn while_a_read_is_under_way_or_fails_the_one_before_stands_in_for_a_minute() {
+        for (sent_at, now, stands_in) in
+            [(10_999, 71_999, true), (10_999, 72_000, false), (11_000, 71_999, false)]
+        {
+            let tried = Tried::with(1);
+            tried.reads_after(&Tried::message(12_000)).await;
+            tried.now.store(now, Ordering::SeqCst);
+            let new = Tried::message(now);
+            let mut reading = Box::pin(tried.read_for(&new));
+            assert!(poll_immediate(&mut reading).await.is_none(), "it reads");
+            let old = Tried::message(sent_at);
+            let meanwhile = poll_immediate(Box::pin(tried.read_for(&old))).await;
+            assert_eq!(meanwhile.is_some(), stands_in, "meanwhile: sent at {sent_at}, at {now}");
+            tried.let_go.close();
+            assert!(reading.await.is_err(), "what came later needs the read");
+            let afterwards = tried.read_for(&old).await;
+            assert_eq!(afterwards.is_ok(), stands_in, "afterwards: sent at {sent_at}, at {now}");
+        }
     }
 }

@@ -1,50 +1,76 @@
 //! Who wants an event.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
-use posthorn_domain::{Endpoint, EndpointId, EndpointStatus, EventPattern, EventType};
+use posthorn_domain::{
+    Endpoint, EndpointId, EndpointStatus, EventPattern, EventType, HealthState, Timestamp,
+};
 
-/// A tenant's enabled endpoints as an inverted index: finding an event's takes as long as there are matches,
-/// however many endpoints there are.
+/// What an endpoint takes in memory beside its texts and patterns, in bytes.
+const ENDPOINT_BYTES: usize = size_of::<Endpoint>() + 200;
+/// What a pattern takes beside its text, in bytes: with the endpoint, and in the index.
+const PATTERN_BYTES: usize = size_of::<EventPattern>() + 60;
+/// How long it counts that an endpoint is not healthy. Others may have seen it recover meanwhile.
+const DOUBTED_AFTER: Duration = Duration::from_secs(5);
+/// How long it counts that an endpoint is healthy, as long as nothing speaks against it.
+const CHECKED_AFTER: Duration = Duration::from_hours(1);
+
+/// A tenant's enabled endpoints as an inverted index: finding an event's takes as long as there are matches, however many
+/// endpoints there are. What is read anew takes its place in it, and everybody sees the endpoint as it is now.
 #[derive(Debug, Default)]
-pub struct Subscriptions {
-    endpoints: HashMap<EndpointId, Arc<Endpoint>>,
-    by_type: HashMap<EventType, Vec<Arc<Endpoint>>>,
-    by_prefix: HashMap<String, Vec<Arc<Endpoint>>>,
-    to_all: Vec<Arc<Endpoint>>,
+pub struct Subscriptions(RwLock<Index>);
+
+#[derive(Debug, Default)]
+struct Index {
+    endpoints: HashMap<EndpointId, Known>,
+    by_type: HashMap<EventType, Subscribers>,
+    by_prefix: HashMap<String, Subscribers>,
+    to_all: Subscribers,
+    /// About how many bytes all of it takes.
+    weight: usize,
 }
 
+#[derive(Debug)]
+struct Known {
+    endpoint: Arc<Endpoint>,
+    /// When it was read last.
+    read_at: Timestamp,
+}
+
+/// The endpoints with the same pattern, in the order of their ids.
+#[derive(Debug, Default)]
+struct Subscribers(Vec<Arc<Endpoint>>);
+
 impl Subscriptions {
-    /// Indexes those endpoints that are enabled.
-    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Self {
-        let mut index = Self::default();
-        for endpoint in endpoints {
-            if endpoint.status == EndpointStatus::Enabled {
-                index.add(Arc::new(endpoint));
-            }
-        }
-        index
+    /// Takes an endpoint that was read at this time, in place of what was known of it before.
+    pub fn put(&self, endpoint: Endpoint, read_at: Timestamp) {
+        self.write().put(endpoint, read_at);
     }
 
-    fn add(&mut self, endpoint: Arc<Endpoint>) {
-        for pattern in endpoint.enabled_events.iter() {
-            let subscribers = match pattern {
-                EventPattern::All => &mut self.to_all,
-                EventPattern::Prefix(prefix) => self.by_prefix.entry(prefix.clone()).or_default(),
-                EventPattern::Exact(event_type) => self.by_type.entry(event_type.clone()).or_default(),
-            };
-            subscribers.push(Arc::clone(&endpoint));
+    /// Forgets an endpoint.
+    pub(crate) fn remove(&self, id: EndpointId) {
+        self.write().remove(id);
+    }
+
+    /// Forgets all endpoints but these.
+    pub(crate) fn retain(&self, ids: &HashSet<EndpointId>) {
+        let mut index = self.write();
+        let gone: Vec<_> = index.endpoints.keys().filter(|id| !ids.contains(id)).copied().collect();
+        for id in gone {
+            index.remove(id);
         }
-        self.endpoints.insert(endpoint.id, endpoint);
     }
 
     /// The endpoints that want events of this type, each once, in the order of their ids.
     pub fn matching(&self, event_type: &EventType) -> Vec<Arc<Endpoint>> {
-        let exact = self.by_type.get(event_type).into_iter();
-        let prefixed = event_type.prefixes().filter_map(|prefix| self.by_prefix.get(prefix));
-        let mut matching: Vec<_> =
-            exact.chain(prefixed).flatten().chain(&self.to_all).map(Arc::clone).collect();
+        let index = self.read();
+        let exact = index.by_type.get(event_type).into_iter();
+        let prefixed = event_type.prefixes().filter_map(|prefix| index.by_prefix.get(prefix));
+        let subscribers = exact.chain(prefixed).chain([&index.to_all]);
+        let mut matching: Vec<_> = subscribers.flat_map(|Subscribers(all)| all).map(Arc::clone).collect();
         matching.sort_unstable_by_key(|endpoint| endpoint.id);
         matching.dedup_by_key(|endpoint| endpoint.id);
         matching
@@ -52,13 +78,144 @@ impl Subscriptions {
 
     /// The endpoint with this id, if it is enabled.
     pub fn enabled(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
-        self.endpoints.get(&id).map(Arc::clone)
+        self.read().endpoints.get(&id).map(|known| Arc::clone(&known.endpoint))
     }
+
+    /// Those of these endpoints whose health may be another by now, at most so many. `contradicted` says that what was seen of
+    /// them does not go with the health that is known. Whoever asks reads them: nobody else is told to for a while.
+    pub(crate) fn doubtful(
+        &self,
+        ids: impl IntoIterator<Item = (EndpointId, bool)>,
+        most: usize,
+        now: Timestamp,
+    ) -> Vec<EndpointId> {
+        let mut index = self.write();
+        let is_doubtful = |&(id, contradicted): &(EndpointId, bool)| {
+            let Some(known) =
+                index.endpoints.get_mut(&id).filter(|known| known.may_be_old(contradicted, now))
+            else {
+                return false;
+            };
+            known.read_at = now;
+            true
+        };
+        ids.into_iter().filter(is_doubtful).map(|(id, _)| id).take(most).collect()
+    }
+
+    /// About how many bytes all of it takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.read().weight
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Index {
+    fn put(&mut self, endpoint: Endpoint, read_at: Timestamp) {
+        if let Some(known) = self.endpoints.get_mut(&endpoint.id)
+            && known.endpoint.revision >= endpoint.revision
+        {
+            known.read_at = known.read_at.max(read_at);
+            return;
+        }
+        self.remove(endpoint.id);
+        if endpoint.status == EndpointStatus::Enabled {
+            self.add(Arc::new(endpoint), read_at);
+        }
+    }
+
+    fn add(&mut self, endpoint: Arc<Endpoint>, read_at: Timestamp) {
+        for pattern in endpoint.enabled_events.iter() {
+            let subscribers = match pattern {
+                EventPattern::All => &mut self.to_all,
+                EventPattern::Prefix(prefix) => self.by_prefix.entry(prefix.clone()).or_default(),
+                EventPattern::Exact(event_type) => self.by_type.entry(event_type.clone()).or_default(),
+            };
+            subscribers.add(&endpoint);
+        }
+        self.weight += weight(&endpoint);
+        self.endpoints.insert(endpoint.id, Known { endpoint, read_at });
+    }
+
+    fn remove(&mut self, id: EndpointId) {
+        let Some(Known { endpoint, .. }) = self.endpoints.remove(&id) else { return };
+        self.weight -= weight(&endpoint);
+        for pattern in endpoint.enabled_events.iter() {
+            match pattern {
+                EventPattern::All => self.to_all.remove(id),
+                EventPattern::Prefix(prefix) => remove(&mut self.by_prefix, prefix, id),
+                EventPattern::Exact(event_type) => remove(&mut self.by_type, event_type, id),
+            }
+        }
+    }
+}
+
+/// Removes an endpoint from those with a pattern, and the pattern with the last of them.
+fn remove<Pattern: Eq + Hash>(index: &mut HashMap<Pattern, Subscribers>, pattern: &Pattern, id: EndpointId) {
+    if let Some(subscribers) = index.get_mut(pattern) {
+        subscribers.remove(id);
+        if subscribers.0.is_empty() {
+            index.remove(pattern);
+        }
+    }
+}
+
+impl Known {
+    fn may_be_old(&self, contradicted: bool, now: Timestamp) -> bool {
+        let is_well = matches!(self.endpoint.health.state, HealthState::Healthy | HealthState::Unproven);
+        let counts = if contradicted || !is_well { DOUBTED_AFTER } else { CHECKED_AFTER };
+        now.since(self.read_at) >= counts
+    }
+}
+
+impl Subscribers {
+    fn add(&mut self, endpoint: &Arc<Endpoint>) {
+        match self.place(endpoint.id) {
+            Ok(place) => self.0[place] = Arc::clone(endpoint),
+            Err(place) => self.0.insert(place, Arc::clone(endpoint)),
+        }
+    }
+
+    fn remove(&mut self, id: EndpointId) {
+        if let Ok(place) = self.place(id) {
+            self.0.remove(place);
+        }
+    }
+
+    fn place(&self, id: EndpointId) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&id, |endpoint| endpoint.id)
+    }
+}
+
+/// About how many bytes an endpoint takes in memory.
+fn weight(endpoint: &Endpoint) -> usize {
+    let patterns =
+        endpoint.enabled_events.iter().chain(&endpoint.reach.former).map(|pattern| match pattern {
+            EventPattern::All => 0,
+            EventPattern::Prefix(prefix) => prefix.len(),
+            EventPattern::Exact(event_type) => event_type.as_str().len(),
+        });
+    let headers = endpoint.headers.iter().map(|(name, value)| name.len() + value.len() + PATTERN_BYTES);
+    ENDPOINT_BYTES
+        + endpoint.url.as_str().len()
+        + endpoint.description.as_str().len()
+        + endpoint.metadata.as_json().len()
+        + endpoint.retired_secrets.len() * PATTERN_BYTES
+        + headers.sum::<usize>()
+        + patterns.map(|text| PATTERN_BYTES + 2 * text).sum::<usize>()
 }
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Fields, Mode, NewEndpoint, Random, Tenant, Timestamp};
+    use std::collections::BTreeMap;
+
+    use posthorn_domain::{Fields, Health, Mode, NewEndpoint, Random, Tenant};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -83,21 +240,85 @@ mod tests {
         new.register(&tenant, Timestamp::from_millis(0), &Same(chance))
     }
 
+    /// The index of endpoints that were read at 0.
+    fn index(endpoints: impl IntoIterator<Item = Endpoint>) -> Subscriptions {
+        let index = Subscriptions::default();
+        endpoints.into_iter().for_each(|endpoint| index.put(endpoint, Timestamp::from_millis(0)));
+        index
+    }
+
+    fn ids(found: Vec<Arc<Endpoint>>) -> Vec<EndpointId> {
+        found.into_iter().map(|endpoint| endpoint.id).collect()
+    }
+
+    const PATTERN: &str = "\\*|[ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?";
+
     proptest! {
         #[test]
         fn the_index_finds_what_asking_each_enabled_endpoint_finds(
-            all in vec((vec("\\*|[ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?", 1..5), any::<bool>()), 0..20),
+            all in vec((0..20_u8, vec(PATTERN, 1..5), any::<bool>()), 0..40),
+            gone in vec(0..20_u8, 0..5),
             event_type in "[ab]{1,2}(\\.[ab]{1,2}){0,3}",
         ) {
             let event_type: EventType = event_type.parse().unwrap();
-            let endpoints: Vec<Endpoint> =
-                (0..).zip(&all).map(|(n, (patterns, enabled))| endpoint(n, patterns, *enabled)).collect();
+            let written = (1..).zip(&all).map(|(revision, (chance, patterns, enabled))| {
+                Endpoint { revision, ..endpoint(*chance, patterns, *enabled) }
+            });
+            let gone: Vec<_> = gone.iter().map(|chance| endpoint(*chance, &["*".to_owned()], true).id).collect();
+            let mut latest: BTreeMap<EndpointId, Endpoint> =
+                written.clone().map(|endpoint| (endpoint.id, endpoint)).collect();
+            latest.retain(|id, _| !gone.contains(id));
             let wants = |endpoint: &&Endpoint| {
                 endpoint.status == EndpointStatus::Enabled && endpoint.enabled_events.matches(&event_type)
             };
-            let expected: Vec<EndpointId> = endpoints.iter().filter(wants).map(|endpoint| endpoint.id).collect();
-            let found = Subscriptions::new(endpoints.clone()).matching(&event_type);
-            prop_assert_eq!(found.iter().map(|endpoint| endpoint.id).collect::<Vec<_>>(), expected);
+            let expected: Vec<_> = latest.values().filter(wants).map(|endpoint| endpoint.id).collect();
+            let index = index(written);
+            for id in &gone {
+                index.remove(*id);
+            }
+            prop_assert_eq!(ids(index.matching(&event_type)), expected.clone());
+            let anew = self::index(latest.into_values());
+            prop_assert_eq!(ids(anew.matching(&event_type)), expected);
+            prop_assert_eq!(index.weight(), anew.weight());
         }
+    }
+
+    #[test]
+    fn an_older_revision_takes_no_newer_ones_place() {
+        let any = ["*".to_owned()];
+        let revision = |revision, enabled| Endpoint { revision, ..endpoint(0, &any, enabled) };
+        let index = index([revision(2, true), revision(1, false)]);
+        assert!(index.enabled(revision(1, true).id).is_some());
+        index.put(revision(3, false), Timestamp::from_millis(0));
+        assert!(index.enabled(revision(1, true).id).is_none());
+        assert_eq!(index.weight(), 0);
+    }
+
+    #[test]
+    fn health_is_doubted_sooner_where_something_speaks_against_it_and_by_one_at_a_time() {
+        for (state, contradicted, counts) in [
+            (HealthState::Healthy, false, 3_600_000),
+            (HealthState::Healthy, true, 5_000),
+            (HealthState::Unproven, false, 3_600_000),
+            (HealthState::Failing, false, 5_000),
+            (HealthState::Slow, false, 5_000),
+        ] {
+            let known = endpoint(0, &["*".to_owned()], true);
+            let id = known.id;
+            let health = Health::new(state, Timestamp::from_millis(0));
+            let index = index([Endpoint { health, ..known }]);
+            let doubtful = |at| index.doubtful([(id, contradicted); 2], 10, Timestamp::from_millis(at)).len();
+            let doubted = [counts - 1, counts, counts + 1, 2 * counts].map(doubtful);
+            assert_eq!(doubted, [0, 1, 0, 1], "{state:?}, {contradicted}");
+        }
+    }
+
+    #[test]
+    fn no_more_are_doubted_than_are_read_at_once() {
+        let all: Vec<_> = (0..10).map(|n| endpoint(n, &["*".to_owned()], true)).collect();
+        let ids: Vec<_> = all.iter().map(|endpoint| (endpoint.id, true)).collect();
+        let index = index(all);
+        let doubtful = || index.doubtful(ids.clone(), 6, Timestamp::from_millis(5_000)).len();
+        assert_eq!([doubtful(), doubtful(), doubtful()], [6, 4, 0]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lru::LruCache;
 use posthorn_domain::{
-    AttemptError, Delivery, DisabledReason, Endpoint, EndpointId, Health, HealthState, Timestamp,
+    Attempt, AttemptError, Delivery, DisabledReason, Endpoint, EndpointId, Health, HealthState, Timestamp,
 };
 
 use crate::sender::Answer;
@@ -37,6 +37,11 @@ const MEMORY: Duration = Duration::from_hours(1);
 const AVOIDANCE: Duration = Duration::from_secs(30);
 /// The longest that fan-out keeps away because of `Retry-After`.
 const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
+/// How long an endpoint has to have been failing for one success to end that. One that fails by turns would change from one
+/// to the other with every few events.
+const STABLE: Duration = Duration::from_secs(10);
+/// Successes in a row that end it sooner.
+const SUCCESSES_IN_A_ROW: u32 = 3;
 /// How long a change of health is not asked for again: by then everybody has read it.
 const SETTLING: Duration = Duration::from_secs(5);
 /// After how long of nothing but failures an endpoint's owner is told.
@@ -46,6 +51,14 @@ const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
 /// What this process has seen of each endpoint lately.
 pub(crate) struct Watch(Mutex<LruCache<EndpointId, Recent>>);
+
+/// What an attempt tells of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) attempt: Attempt,
+    /// How many attempts at the same delivery had failed before it.
+    failures: u32,
+}
 
 /// What is to become of an endpoint after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +74,10 @@ pub(crate) enum Verdict {
 /// One endpoint's recent history.
 #[derive(Debug, Clone, Default)]
 struct Recent {
+    /// Failures in a row.
     failures: u32,
+    /// Successes in a row.
+    successes: u32,
     samples: u32,
     /// A moving mean of how long answers took, each new one counting for a quarter.
     latency: Duration,
@@ -118,24 +134,31 @@ impl Watch {
         self.lock().get(&id).and_then(|recent| recent.wait_until).filter(|until| *until > now)
     }
 
-    /// Takes note of an attempt. `delivery` is as it was before.
+    /// Takes note of an attempt, and says what follows from it for an endpoint of this health.
     pub(crate) fn observe(
         &self,
         endpoint: &Endpoint,
-        delivery: &Delivery,
+        found: &Finding,
         answer: &Answer,
         now: Timestamp,
     ) -> Option<Verdict> {
         let mut all = self.lock();
         let recent = all.get_or_insert_mut(endpoint.id, Recent::default);
         recent.take_note(answer, now);
-        let verdict = recent.verdict(&endpoint.health, delivery, answer, now)?;
+        let verdict = recent.verdict(&endpoint.health, found, now)?;
         let settling = |(last, at): &(Verdict, Timestamp)| last.is_like(verdict) && now.since(*at) < SETTLING;
         if recent.last.as_ref().is_some_and(settling) {
             return None;
         }
         recent.last = Some((verdict, now));
         Some(verdict)
+    }
+
+    /// What follows from an attempt that was noted before, where the endpoint's health turns out to be this. Nothing does if
+    /// that is of later than the attempt.
+    pub(crate) fn judge(&self, endpoint: &Endpoint, found: &Finding, now: Timestamp) -> Option<Verdict> {
+        let is_later = endpoint.health.since > found.attempt.at;
+        self.lock().get(&endpoint.id).filter(|_| !is_later)?.verdict(&endpoint.health, found, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Recent>> {
@@ -163,8 +186,10 @@ impl Recent {
         // An attempt that was cut short is no failure: the next one may well succeed.
         match attempt.error {
             Some(AttemptError::Slow) => {}
-            _ if attempt.succeeded() => self.failures = 0,
-            _ => self.failures = self.failures.saturating_add(1),
+            _ if attempt.succeeded() => {
+                (self.failures, self.successes) = (0, self.successes.saturating_add(1));
+            }
+            _ => (self.failures, self.successes) = (self.failures.saturating_add(1), 0),
         }
         if attempt.error == Some(AttemptError::Slow) {
             self.detour_until = Some(now.plus(AVOIDANCE));
@@ -175,28 +200,24 @@ impl Recent {
         }
     }
 
-    fn verdict(
-        &self,
-        health: &Health,
-        delivery: &Delivery,
-        answer: &Answer,
-        now: Timestamp,
-    ) -> Option<Verdict> {
-        let becomes = |state| Some(Verdict::Health(Health::new(state, answer.attempt.at)));
+    fn verdict(&self, health: &Health, found: &Finding, now: Timestamp) -> Option<Verdict> {
+        let attempt = &found.attempt;
+        let becomes = |state| Some(Verdict::Health(Health::new(state, attempt.at)));
         let slow = self.samples >= SAMPLES && self.latency >= SLOW;
-        if answer.attempt.succeeded() {
+        if attempt.succeeded() {
             let quick = self.samples >= SAMPLES && self.latency < QUICK;
             return match health.state {
                 HealthState::Slow if !quick => None,
                 HealthState::Healthy if !slow => None,
+                HealthState::Failing if !self.has_recovered(*health, attempt.at) => None,
                 _ if slow => becomes(HealthState::Slow),
                 _ => becomes(HealthState::Healthy),
             };
         }
-        if answer.attempt.code == Some(410) {
+        if attempt.code == Some(410) {
             return Some(Verdict::Disable(DisabledReason::Gone));
         }
-        if answer.attempt.error == Some(AttemptError::Slow) {
+        if attempt.error == Some(AttemptError::Slow) {
             return if health.state == HealthState::Healthy && slow {
                 becomes(HealthState::Slow)
             } else {
@@ -204,10 +225,22 @@ impl Recent {
             };
         }
         if health.state != HealthState::Failing {
-            let telling = self.failures >= FAILURES_IN_A_ROW || delivery.failures() + 1 >= TELLING_ATTEMPT;
+            let telling = self.failures >= FAILURES_IN_A_ROW || found.failures + 1 >= TELLING_ATTEMPT;
             return if telling { becomes(HealthState::Failing) } else { None };
         }
-        still_failing(*health, answer.attempt.at, now)
+        still_failing(*health, attempt.at, now)
+    }
+
+    /// Whether a failing endpoint that has acknowledged an event at this time does well again.
+    fn has_recovered(&self, health: Health, at: Timestamp) -> bool {
+        self.successes >= SUCCESSES_IN_A_ROW || at.since(health.since) >= STABLE
+    }
+}
+
+impl Finding {
+    /// `delivery` is as it was before the attempt.
+    pub(crate) fn of(attempt: Attempt, delivery: &Delivery) -> Self {
+        Self { attempt, failures: delivery.failures() }
     }
 }
 
@@ -238,7 +271,7 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Attempt, FailedOn};
+    use posthorn_domain::FailedOn;
 
     use super::*;
     use crate::answers;
@@ -268,7 +301,7 @@ mod tests {
     fn observe(watch: &Watch, endpoint: &Endpoint, failures: usize, answer: &Answer) -> Option<Verdict> {
         let mut delivery = Delivery::due(endpoint.id, endpoint.created_at);
         delivery.attempts = vec![failed(0).attempt; failures];
-        watch.observe(endpoint, &delivery, answer, answer.attempt.at)
+        watch.observe(endpoint, &Finding::of(answer.attempt, &delivery), answer, answer.attempt.at)
     }
 
     fn health(state: HealthState, since: i64) -> Verdict {
@@ -294,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn five_failures_in_a_row_or_a_third_attempt_make_it_failing_and_one_success_ends_that() {
+    fn five_failures_in_a_row_or_a_third_attempt_make_it_failing() {
         let (watch, healthy) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
         for at in 0..4 {
             assert_eq!(observe(&watch, &healthy, 0, &failed(at)), None);
@@ -305,8 +338,39 @@ mod tests {
             observe(&Watch::default(), &healthy, 2, &failed(7)),
             Some(health(HealthState::Failing, 7))
         );
+    }
+
+    #[test]
+    fn one_success_ends_ten_seconds_of_failing_and_three_in_a_row_end_less() {
         let failing = endpoint(HealthState::Failing, 4, true);
-        assert_eq!(observe(&watch, &failing, 0, &ok(9, 10)), Some(health(HealthState::Healthy, 9)));
+        let healthy = |at| Some(health(HealthState::Healthy, at));
+        let watch = Watch::default();
+        assert_eq!(observe(&watch, &failing, 0, &ok(10_003, 10)), None);
+        assert_eq!(observe(&watch, &failing, 0, &ok(10_004, 10)), healthy(10_004));
+        let watch = Watch::default();
+        for (answer, verdict) in [
+            (ok(5, 10), None),
+            (ok(6, 10), None),
+            (failed(7), None),
+            (ok(8, 10), None),
+            (ok(9, 10), None),
+            (ok(10, 10), healthy(10)),
+        ] {
+            assert_eq!(observe(&watch, &failing, 0, &answer), verdict, "{}", answer.attempt.at);
+        }
+    }
+
+    #[test]
+    fn what_an_attempt_tells_is_judged_by_the_health_that_there_turns_out_to_be() {
+        let watch = Watch::default();
+        let healthy = endpoint(HealthState::Healthy, 0, false);
+        let (found, answer) = (Finding { attempt: ok(20_000, 10).attempt, failures: 0 }, ok(20_000, 10));
+        assert_eq!(watch.judge(&healthy, &found, answer.attempt.at), None, "it was not noted");
+        assert_eq!(watch.observe(&healthy, &found, &answer, answer.attempt.at), None);
+        let judged =
+            |since| watch.judge(&endpoint(HealthState::Failing, since, true), &found, answer.attempt.at);
+        assert_eq!(judged(10_000), Some(health(HealthState::Healthy, 20_000)));
+        assert_eq!(judged(20_001), None, "it began to fail later");
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct Endpoint {
     /// Where to look for what has been sent to it.
     #[serde(skip)]
     pub reach: Reach,
+    /// How often it has been written, whoever did it; 0 before the first time.
+    #[serde(skip)]
+    pub revision: u64,
 }
 
 impl Endpoint {
@@ -204,6 +207,7 @@ impl NewEndpoint {
             secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
             reach: Reach::new(now),
+            revision: 0,
         }
     }
 }

@@ -17,6 +17,11 @@ use rustls::ClientConfig;
 use crate::clients::Aws;
 use crate::{Metrics, Settings, SettingsError, SystemClock, SystemRandom, log_json, tls};
 
+/// The memory of a function where Lambda does not say it, in MB.
+const USUAL_MEMORY: usize = 512;
+/// The part of a function's memory that endpoints may take: a quarter.
+const SNAPSHOTS_SHARE: usize = 4;
+
 /// What a function is built from: its settings, its AWS clients, the time and chance.
 pub struct Runtime {
     settings: Settings,
@@ -95,7 +100,8 @@ impl Runtime {
 
     /// The endpoints as this process knows them.
     pub fn snapshots(&self) -> Result<Snapshots, SettingsError> {
-        Ok(Snapshots::new(self.endpoints()?, self.clock()))
+        let megabytes = self.setting_if_set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.unwrap_or(USUAL_MEMORY);
+        Ok(Snapshots::new(self.endpoints()?, self.clock(), (megabytes << 20) / SNAPSHOTS_SHARE))
     }
 
     /// Where the workers count what they do.

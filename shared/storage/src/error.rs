@@ -10,6 +10,8 @@ use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 /// What DynamoDB and SQS call a call that makes no sense to them, whenever it is made.
 const INVALID: [&str; 4] =
     ["ValidationException", "SerializationException", "InvalidMessageContents", "InvalidParameterValue"];
+/// What DynamoDB says where a transaction writes the same row at the same time.
+const IN_A_TRANSACTION: &str = "TransactionConflictException";
 /// What SQS says of a queue that it does not have.
 const NO_QUEUE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
 
@@ -86,13 +88,16 @@ impl StorageError {
         move |error| match error.code() {
             Some(code) if INVALID.contains(&code) => Self::Refused { operation, source: Box::new(error) },
             Some(code) if NO_QUEUE.contains(&code) => Self::NoQueue { operation },
+            Some(IN_A_TRANSACTION) => Self::Conflict,
             _ => Self::Unavailable { operation, source: Box::new(error) },
         }
     }
 
     /// The same once more, for each of those who shared a call.
-    pub(crate) fn copied(&self) -> Self {
+    #[must_use]
+    pub fn copied(&self) -> Self {
         match self {
+            Self::Conflict => Self::Conflict,
             Self::Refused { operation, source } => {
                 Self::Refused { operation, source: told(&**source).into() }
             }
@@ -100,7 +105,9 @@ impl StorageError {
             Self::Unavailable { operation, source } => {
                 Self::Unavailable { operation, source: told(&**source).into() }
             }
-            other => Self::Unavailable { operation: "SendMessageBatch", source: told(other).into() },
+            Self::Corrupt { key, reason } => Self::Corrupt { key: key.clone(), reason: reason.clone() },
+            Self::NoSecretsKey { key } => Self::NoSecretsKey { key: key.clone() },
+            other => Self::Unavailable { operation: "a shared call", source: told(other).into() },
         }
     }
 
@@ -116,6 +123,17 @@ pub(crate) fn canceled_at(error: &TransactWriteItemsError, place: usize) -> Opti
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return None };
     let reasons = TransactionCanceledException::cancellation_reasons(canceled);
     reasons.get(place)?.code().filter(|code| *code != "None")
+}
+
+/// What a row holds; `None` where it cannot be read, which the log then says. One damaged row must not hide all others.
+pub(crate) fn readable<T>(read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
+    match read {
+        Err(damage @ StorageError::Corrupt { .. }) => {
+            tracing::error!(error = &damage as &dyn Error, "row passed over");
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
 }
 
 /// An error and what caused it, in words.

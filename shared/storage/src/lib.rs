@@ -21,7 +21,7 @@ mod written;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place, Places, Start};
-pub use endpoints::EndpointStore;
+pub use endpoints::{EndpointStore, Latest, Version};
 pub use error::StorageError;
 pub use event_log::{
     Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey, RecoverySearch,

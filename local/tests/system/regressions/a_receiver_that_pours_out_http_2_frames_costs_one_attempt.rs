@@ -2,10 +2,11 @@
 //! pings. Its attempt ended with its time, but the connection went on for as long as it was kept, and took the processor
 //! from the attempts beside it. No limit of HTTP/2 counts such frames all together, so their bytes are counted.
 
+use posthorn_domain::HealthState;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::timeout;
 
-use super::{attempt_at, check};
+use super::{attempts, check};
 use crate::harness::PATIENCE;
 use crate::strangers::{
     Authority, CONTINUATION, END_HEADERS, Frames, HEADERS, PING, SETTINGS, Stranger, frame, literal,
@@ -32,7 +33,10 @@ async fn check_flood(machine: &TimeMachine, authority: &Authority, first: &[u8],
         }
     })
     .await;
-    check(&attempt_at(machine, &receiver.url).await, "failed", None, Some("protocol"));
+    let slow = machine.register(&receiver.url, &["*"]).await;
+    machine.set_health(std::slice::from_ref(&slow), HealthState::Slow).await;
+    let [attempt] = &attempts(machine, &slow).await[..] else { panic!("there is one attempt") };
+    check(attempt, "failed", None, Some("protocol"));
     let poured = timeout(PATIENCE, poured.recv()).await.expect("the connection should be closed").unwrap();
     assert!(poured < TOO_MUCH, "the flood went on for {poured} bytes");
     assert_eq!(receiver.connections(), 1);

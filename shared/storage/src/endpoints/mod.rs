@@ -1,5 +1,6 @@
 //! Where tenants want their events.
 
+mod meta;
 mod row;
 mod seal;
 
@@ -15,29 +16,28 @@ use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{
     DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Tenant,
 };
+use tokio::task::consume_budget;
 use tokio::time::sleep;
 
-use crate::error::canceled_at;
+use crate::error::{canceled_at, readable};
 use crate::{SecretsKey, StorageError, Written};
-use row::{EndpointRow, META, OutlineRow, sort_key};
+pub use meta::{Latest, Version};
+use row::{EndpointRow, OutlineRow, sort_key};
 use seal::Seal;
 
 /// How long to wait before what DynamoDB left out is asked for again; twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The longest such wait. If that was not enough, the table is throttled, and the caller does better to try again later.
+const LAST_WAIT: Duration = Duration::from_millis(1_600);
 
-/// The endpoints table. Each write moves the tenant's `meta` row (`count`, `version`) in the same transaction,
-/// so that a reader who knows the version knows whether anything changed.
+/// The endpoints table. What an owner changes, and that an endpoint is disabled, moves the tenant's [version](Version) in
+/// the same transaction, so that a reader who knows the version knows whether anything changed, and what. How endpoints are
+/// doing does not: it changes with the endpoints, not with their owners, and no two of them wait for each other.
 #[derive(Debug, Clone)]
 pub struct EndpointStore {
     client: Client,
     table: String,
     seal: Option<Arc<Seal>>,
-}
-
-/// An endpoint and the version of its row, which each write moves by one.
-struct Versioned {
-    endpoint: Endpoint,
-    version: u64,
 }
 
 impl EndpointStore {
@@ -56,233 +56,23 @@ impl EndpointStore {
     /// Adds an endpoint, unless the tenant has `limit` already.
     pub async fn create(&self, tenant: &Tenant, endpoint: &Endpoint, limit: u32) -> Result<(), StorageError> {
         let attempt = || async {
-            let put = self.put(tenant, endpoint, 1).await?.condition_expression("attribute_not_exists(pk)");
-            let meta = self
-                .touch_meta(tenant, 1)
-                .condition_expression("attribute_not_exists(#count) OR #count < :limit")
+            let put =
+                self.put(tenant, endpoint.clone()).await?.condition_expression("attribute_not_exists(pk)");
+            let free = "attribute_not_exists(#count) OR #count < :limit";
+            let moved = meta::moved(endpoint.id, 1, Some(free))
                 .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
-            self.write(put_item(put), meta).await.map_err(|failure| match failure {
-                Failure::Meta => StorageError::LimitReached { limit },
-                other => other.into(),
-            })
+            match self.write(tenant, put_item(put), moved).await? {
+                Transaction::Refused(latest) if latest.count >= u64::from(limit) => {
+                    Err(StorageError::LimitReached { limit })
+                }
+                other => other.done(),
+            }
         };
         retrying(attempt).await
     }
 
     /// The endpoint, or `None` when the tenant has none of this id.
     pub async fn get(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
-        Ok(self.read(tenant, id).await?.map(|found| found.endpoint))
-    }
-
-    /// All endpoints of the tenant, in no order. Reads as many rows as there are endpoints.
-    pub async fn list(&self, tenant: &Tenant) -> Result<Vec<Endpoint>, StorageError> {
-        let mut pages = self.rows(tenant).into_paginator().items().send();
-        let mut endpoints = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            endpoints.push(self.open(item, tenant).await?.endpoint);
-        }
-        Ok(endpoints)
-    }
-
-    /// What all endpoints of the tenant are sorted and filtered by, in no order. Reads as many rows as there are endpoints,
-    /// but fetches little of each.
-    pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
-        let rows = self
-            .rows(tenant)
-            .projection_expression("sk, updated_at, #url, #status")
-            .expression_attribute_names("#url", "url")
-            .expression_attribute_names("#status", "status");
-        let mut pages = rows.into_paginator().items().send();
-        let mut outlines = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            outlines.push(OutlineRow::read(item, tenant)?);
-        }
-        Ok(outlines)
-    }
-
-    /// Asks for the rows of all endpoints of the tenant.
-    fn rows(&self, tenant: &Tenant) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
-            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
-            .consistent_read(true)
-    }
-
-    /// These endpoints, 100 at most, in no order; those that the tenant has not are left out.
-    pub async fn get_all(&self, tenant: &Tenant, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StorageError> {
-        let keys = ids.iter().map(|id| key(tenant, &sort_key(*id))).collect();
-        let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let mut left = HashMap::from([(self.table.clone(), rows.expect("the keys are set"))]);
-        let mut endpoints = Vec::new();
-        let mut wait = FIRST_WAIT;
-        while !left.is_empty() {
-            let answer = self.client.batch_get_item().set_request_items(Some(left)).send().await;
-            let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
-            for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                endpoints.push(self.open(item, tenant).await?.endpoint);
-            }
-            left = answer.unprocessed_keys.unwrap_or_default();
-            if !left.is_empty() {
-                // DynamoDB throttles. The request has a limit of its own.
-                sleep(wait).await;
-                wait *= 2;
-            }
-        }
-        Ok(endpoints)
-    }
-
-    /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
-    /// meets another is applied to what that one left; one that `edit` refuses changes nothing.
-    pub async fn update<E: From<StorageError>>(
-        &self,
-        tenant: &Tenant,
-        id: EndpointId,
-        edit: impl Fn(Endpoint) -> Result<Endpoint, E>,
-    ) -> Result<Option<Endpoint>, E> {
-        let attempt = || async {
-            let Some(found) = self.read(tenant, id).await? else { return Ok(Ok(None)) };
-            let endpoint = match edit(found.endpoint) {
-                Ok(endpoint) => endpoint,
-                Err(refusal) => return Ok(Err(refusal)),
-            };
-            let put = self
-                .put(tenant, &endpoint, found.version + 1)
-                .await?
-                .condition_expression("version = :version")
-                .expression_attribute_values(":version", number(found.version));
-            self.write(put_item(put), self.touch_meta(tenant, 0)).await?;
-            Ok(Ok(Some(endpoint)))
-        };
-        retrying(attempt).await?
-    }
-
-    /// Removes an endpoint and answers it as it was; `None` when the tenant has none of this id.
-    pub async fn delete(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
-        let attempt = || async {
-            let Some(found) = self.read(tenant, id).await? else { return Ok(None) };
-            let delete = Delete::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(tenant, &sort_key(id))))
-                .condition_expression("version = :version")
-                .expression_attribute_values(":version", number(found.version))
-                .build()
-                .expect("table and key are set");
-            let delete = TransactWriteItem::builder().delete(delete).build();
-            self.write(delete, self.touch_meta(tenant, -1)).await?;
-            Ok(Some(found.endpoint))
-        };
-        retrying(attempt).await
-    }
-
-    /// Puts on record how an endpoint has been doing, unless somebody else has put something else on record since
-    /// `before` was read.
-    pub async fn set_health(
-        &self,
-        tenant: &Tenant,
-        before: &Endpoint,
-        health: Health,
-    ) -> Result<Written, StorageError> {
-        self.amend(
-            tenant,
-            before,
-            "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
-             failed_last = :last",
-            |update| {
-                update
-                    .expression_attribute_values(
-                        ":health",
-                        AttributeValue::S(health.state.as_str().to_owned()),
-                    )
-                    .expression_attribute_values(
-                        ":since",
-                        AttributeValue::N(health.since.as_millis().to_string()),
-                    )
-                    .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
-                    .expression_attribute_values(
-                        ":days",
-                        AttributeValue::N(health.failed_on.days.to_string()),
-                    )
-                    .expression_attribute_values(
-                        ":last",
-                        AttributeValue::N(health.failed_on.last.to_string()),
-                    )
-            },
-        )
-        .await
-    }
-
-    /// Disables an endpoint, unless somebody else has changed its health or status since `before` was read.
-    pub async fn disable(
-        &self,
-        tenant: &Tenant,
-        before: &Endpoint,
-        reason: DisabledReason,
-    ) -> Result<Written, StorageError> {
-        let disabled = EndpointStatus::Disabled.as_str().to_owned();
-        self.amend(tenant, before, "SET #status = :disabled, disabled_reason = :reason", |update| {
-            update
-                .expression_attribute_values(":disabled", AttributeValue::S(disabled))
-                .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
-        })
-        .await
-    }
-
-    /// Makes a change that is not its owner's, unless the endpoint's health or status is no longer as it was.
-    async fn amend(
-        &self,
-        tenant: &Tenant,
-        before: &Endpoint,
-        set: &str,
-        values: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
-    ) -> Result<Written, StorageError> {
-        let Health { state, since, warned, failed_on } = before.health;
-        let update = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, &sort_key(before.id))))
-            .update_expression(format!("{set} ADD version :one"))
-            .condition_expression(
-                "#status = :status AND health = :was AND health_since = :was_since AND health_warned = :was_warned \
-                 AND (failed_days = :was_days OR attribute_not_exists(failed_days))",
-            )
-            .expression_attribute_names("#status", "status")
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":status", AttributeValue::S(before.status.to_string()))
-            .expression_attribute_values(":was", AttributeValue::S(state.as_str().to_owned()))
-            .expression_attribute_values(":was_since", AttributeValue::N(since.as_millis().to_string()))
-            .expression_attribute_values(":was_warned", AttributeValue::Bool(warned))
-            .expression_attribute_values(":was_days", AttributeValue::N(failed_on.days.to_string()));
-        let update = values(update).build().expect("table, key and expression are set");
-        let update = TransactWriteItem::builder().update(update).build();
-        match self.write(update, self.touch_meta(tenant, 0)).await {
-            Ok(()) => Ok(Written::Now),
-            Err(Failure::Conflict | Failure::Meta) => Ok(Written::Before),
-            Err(Failure::Other(error)) => Err(error),
-        }
-    }
-
-    /// The version of the tenant's endpoints: it moves with each write, and is 0 before the first.
-    pub async fn version(&self, tenant: &Tenant) -> Result<u64, StorageError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, META)))
-            .projection_expression("version")
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StorageError::from_call("GetItem"))?;
-        let Some(meta) = answer.item else { return Ok(0) };
-        let version = meta.get("version").and_then(|version| version.as_n().ok()?.parse().ok());
-        version.ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{META}"), "it has no version"))
-    }
-
-    async fn read(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Versioned>, StorageError> {
         let answer = self
             .client
             .get_item()
@@ -298,39 +88,228 @@ impl EndpointStore {
         }
     }
 
+    /// Hands over all endpoints of the tenant, one after another in the order of their ids, but for those that cannot be
+    /// read. Reads as many rows as there are endpoints; other tasks have their turn in between.
+    pub async fn read_all(
+        &self,
+        tenant: &Tenant,
+        mut take: impl FnMut(Endpoint),
+    ) -> Result<(), StorageError> {
+        let mut pages = self.rows(tenant).into_paginator().items().send();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(StorageError::from_call("Query"))?;
+            if let Some(endpoint) = readable(self.open(item, tenant).await)? {
+                take(endpoint);
+            }
+            consume_budget().await;
+        }
+        Ok(())
+    }
+
+    /// What all endpoints of the tenant are sorted and filtered by, in no order. Reads as many rows as there are endpoints,
+    /// but fetches little of each.
+    pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
+        let rows = self
+            .rows(tenant)
+            .projection_expression("sk, updated_at, #url, #status")
+            .expression_attribute_names("#url", "url")
+            .expression_attribute_names("#status", "status");
+        let mut pages = rows.into_paginator().items().send();
+        let mut outlines = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(StorageError::from_call("Query"))?;
+            outlines.extend(readable(OutlineRow::read(item, tenant))?);
+        }
+        Ok(outlines)
+    }
+
+    /// Asks for the rows of all endpoints of the tenant.
+    fn rows(&self, tenant: &Tenant) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", AttributeValue::S(tenant.to_string()))
+            .expression_attribute_values(":prefix", AttributeValue::S(row::PREFIX.to_owned()))
+            .consistent_read(true)
+    }
+
+    /// These endpoints, 100 at most, in no order. Those that the tenant has not are left out, and so are those that cannot be
+    /// read.
+    pub async fn get_all(&self, tenant: &Tenant, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StorageError> {
+        let keys = ids.iter().map(|id| key(tenant, &sort_key(*id))).collect();
+        let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut left = HashMap::from([(self.table.clone(), rows.expect("the keys are set"))]);
+        let mut endpoints = Vec::new();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let answer = self.client.batch_get_item().set_request_items(Some(left)).send().await;
+            let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
+            for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
+                endpoints.extend(readable(self.open(item, tenant).await)?);
+            }
+            left = answer.unprocessed_keys.unwrap_or_default();
+            if left.is_empty() {
+                return Ok(endpoints);
+            }
+            if wait > LAST_WAIT {
+                let source = "DynamoDB kept leaving some of the rows out".into();
+                return Err(StorageError::Unavailable { operation: "BatchGetItem", source });
+            }
+            sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
+    /// meets another is applied to what that one left; one that `edit` refuses changes nothing.
+    pub async fn update<E: From<StorageError>>(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        edit: impl Fn(Endpoint) -> Result<Endpoint, E>,
+    ) -> Result<Option<Endpoint>, E> {
+        let attempt = || async {
+            let Some(found) = self.get(tenant, id).await? else { return Ok(Ok(None)) };
+            let revision = found.revision;
+            let mut endpoint = match edit(found) {
+                Ok(endpoint) => endpoint,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let put = self
+                .put(tenant, endpoint.clone())
+                .await?
+                .condition_expression("version = :revision")
+                .expression_attribute_values(":revision", number(revision));
+            self.write(tenant, put_item(put), meta::moved(id, 0, None)).await?.done()?;
+            endpoint.revision += 1;
+            Ok(Ok(Some(endpoint)))
+        };
+        retrying(attempt).await?
+    }
+
+    /// Removes an endpoint and answers it as it was; `None` when the tenant has none of this id.
+    pub async fn delete(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
+        let attempt = || async {
+            let Some(found) = self.get(tenant, id).await? else { return Ok(None) };
+            let delete = Delete::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, &sort_key(id))))
+                .condition_expression("version = :revision")
+                .expression_attribute_values(":revision", number(found.revision))
+                .build()
+                .expect("table and key are set");
+            let delete = TransactWriteItem::builder().delete(delete).build();
+            self.write(tenant, delete, meta::moved(id, -1, None)).await?.done()?;
+            Ok(Some(found))
+        };
+        retrying(attempt).await
+    }
+
+    /// Puts on record how an endpoint has been doing, unless anybody has written it since `before` was read. That costs
+    /// one write of its row, and moves no version.
+    pub async fn set_health(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        health: Health,
+    ) -> Result<Written, StorageError> {
+        let attempt = || async {
+            let answer = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, &sort_key(before.id))))
+                .update_expression(
+                    "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
+                     failed_last = :last ADD version :one",
+                )
+                .condition_expression("version = :revision")
+                .expression_attribute_values(":health", AttributeValue::S(health.state.as_str().to_owned()))
+                .expression_attribute_values(":since", AttributeValue::N(health.since.as_millis().to_string()))
+                .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
+                .expression_attribute_values(":days", AttributeValue::N(health.failed_on.days.to_string()))
+                .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":revision", number(before.revision))
+                .send()
+                .await;
+            Written::read("UpdateItem", answer)
+        };
+        retrying(attempt).await
+    }
+
+    /// Disables an endpoint, unless anybody has written it since `before` was read.
+    pub async fn disable(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        reason: DisabledReason,
+    ) -> Result<Written, StorageError> {
+        let attempt = || async {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, &sort_key(before.id))))
+                .update_expression("SET #status = :disabled, disabled_reason = :reason ADD version :one")
+                .condition_expression("version = :revision")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(
+                    ":disabled",
+                    AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned()),
+                )
+                .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":revision", number(before.revision))
+                .build()
+                .expect("table, key and expression are set");
+            let update = TransactWriteItem::builder().update(update).build();
+            match self.write(tenant, update, meta::moved(before.id, 0, None)).await? {
+                Transaction::RowMoved => Ok(Written::Before),
+                other => other.done().map(|()| Written::Now),
+            }
+        };
+        retrying(attempt).await
+    }
+
+    /// The version of the tenant's endpoints, and what changed last.
+    pub async fn latest(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, meta::SORT_KEY)))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StorageError::from_call("GetItem"))?;
+        answer.item.map_or_else(|| Ok(Latest::default()), |item| Latest::read(&item, tenant))
+    }
+
     async fn open(
         &self,
         item: HashMap<String, AttributeValue>,
         tenant: &Tenant,
-    ) -> Result<Versioned, StorageError> {
+    ) -> Result<Endpoint, StorageError> {
         EndpointRow::read(seal::open(self.seal.as_deref(), item).await?, tenant)
     }
 
-    async fn put(
-        &self,
-        tenant: &Tenant,
-        endpoint: &Endpoint,
-        version: u64,
-    ) -> Result<PutBuilder, StorageError> {
-        let mut item = EndpointRow::item(tenant, endpoint, version)?;
+    /// Writes the endpoint, as its next revision.
+    async fn put(&self, tenant: &Tenant, mut endpoint: Endpoint) -> Result<PutBuilder, StorageError> {
+        endpoint.revision += 1;
+        let mut item = EndpointRow::item(tenant, &endpoint)?;
         if let Some(seal) = &self.seal {
             item = seal.close(item).await?;
         }
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 
-    /// Moves the tenant's version by one, and its count by `count`.
-    fn touch_meta(&self, tenant: &Tenant, count: i32) -> UpdateBuilder {
-        Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, META)))
-            .update_expression("ADD #count :count, version :one")
-            .expression_attribute_names("#count", "count")
-            .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
-            .expression_attribute_values(":one", number(1))
-    }
-
-    async fn write(&self, endpoint: TransactWriteItem, meta: UpdateBuilder) -> Result<(), Failure> {
+    async fn write(
+        &self,
+        tenant: &Tenant,
+        endpoint: TransactWriteItem,
+        moved: UpdateBuilder,
+    ) -> Result<Transaction, StorageError> {
+        let meta = moved.table_name(&self.table).set_key(Some(key(tenant, meta::SORT_KEY)));
         let meta = meta.build().expect("table, key and expression are set");
         let sent = self
             .client
@@ -339,36 +318,59 @@ impl EndpointStore {
             .transact_items(TransactWriteItem::builder().update(meta).build())
             .send()
             .await;
-        sent.map(drop).map_err(|error| match error.as_service_error() {
-            Some(cause) if canceled_at(cause, 1) == Some("ConditionalCheckFailed") => Failure::Meta,
-            Some(cause) if (0..2).any(|place| canceled_at(cause, place).is_some_and(is_conflict)) => {
-                Failure::Conflict
+        let Err(error) = sent else { return Ok(Transaction::Done) };
+        let [row, meta] =
+            [0, 1].map(|place| error.as_service_error().and_then(|cause| canceled_at(cause, place)));
+        match (row, meta) {
+            (Some("ConditionalCheckFailed"), _) => Ok(Transaction::RowMoved),
+            (_, Some("ConditionalCheckFailed")) => self.make_room(tenant).await.map(Transaction::Refused),
+            (Some("TransactionConflict"), _) | (_, Some("TransactionConflict")) => {
+                Err(StorageError::Conflict)
             }
-            _ => Failure::Other(StorageError::from_call("TransactWriteItems")(error)),
-        })
-    }
-}
-
-/// Why a transaction was not made.
-enum Failure {
-    /// The condition on the meta row did not hold.
-    Meta,
-    /// Somebody else wrote the same rows.
-    Conflict,
-    Other(StorageError),
-}
-
-impl From<Failure> for StorageError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Meta | Failure::Conflict => Self::Conflict,
-            Failure::Other(error) => error,
+            _ => Err(StorageError::from_call("TransactWriteItems")(error)),
         }
     }
+
+    /// Forgets the older half of the changes, if there is no room for another. Answers what was on record.
+    async fn make_room(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
+        let latest = self.latest(tenant).await?;
+        if latest.is_full() {
+            let answer = self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, meta::SORT_KEY)))
+                .update_expression("SET #changes = :kept")
+                .condition_expression("logged = :logged")
+                .expression_attribute_names("#changes", "changes")
+                .expression_attribute_values(":kept", latest.kept())
+                .expression_attribute_values(":logged", number(latest.logged()))
+                .send()
+                .await;
+            // Where there has been another change since, whoever makes the next one finds out.
+            let _: Written = Written::read("UpdateItem", answer)?;
+        }
+        Ok(latest)
+    }
 }
 
-fn is_conflict(code: &str) -> bool {
-    matches!(code, "ConditionalCheckFailed" | "TransactionConflict")
+/// What became of a transaction.
+enum Transaction {
+    Done,
+    /// Somebody else has written the endpoint.
+    RowMoved,
+    /// The tenant has all the endpoints that it may have, or its changes had no room for another.
+    Refused(Latest),
+}
+
+impl Transaction {
+    /// For who can read again what somebody else has written.
+    fn done(self) -> Result<(), StorageError> {
+        match self {
+            Self::Done => Ok(()),
+            Self::RowMoved | Self::Refused(_) => Err(StorageError::Conflict),
+        }
+    }
 }
 
 fn put_item(put: PutBuilder) -> TransactWriteItem {

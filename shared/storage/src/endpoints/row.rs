@@ -9,11 +9,7 @@ use posthorn_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Versioned;
 use crate::StorageError;
-
-/// The sort key of the row that holds the tenant's `count` and `version`.
-pub(super) const META: &str = "meta";
 
 /// What the sort key of every endpoint begins with.
 pub(super) const PREFIX: &str = "endpoint#";
@@ -27,6 +23,7 @@ pub(super) fn sort_key(id: EndpointId) -> String {
 pub(super) struct EndpointRow {
     pk: String,
     sk: String,
+    /// The endpoint's revision.
     version: u64,
     api_version: String,
     url: String,
@@ -99,7 +96,6 @@ impl EndpointRow {
     pub(super) fn item(
         tenant: &Tenant,
         endpoint: &Endpoint,
-        version: u64,
     ) -> Result<HashMap<String, AttributeValue>, StorageError> {
         let headers = (!endpoint.headers.is_empty()).then(|| serde_json::to_string(&endpoint.headers));
         let headers =
@@ -107,7 +103,7 @@ impl EndpointRow {
         let row = Self {
             pk: tenant.to_string(),
             sk: sort_key(endpoint.id),
-            version,
+            version: endpoint.revision,
             api_version: endpoint.api_version.to_string(),
             url: endpoint.url.to_string(),
             description: endpoint.description.as_str().to_owned(),
@@ -135,11 +131,12 @@ impl EndpointRow {
     pub(super) fn read(
         item: HashMap<String, AttributeValue>,
         tenant: &Tenant,
-    ) -> Result<Versioned, StorageError> {
-        let row: Self = serde_dynamo::from_item(item)
-            .map_err(|error| StorageError::corrupt(&format!("{tenant}/{PREFIX}…"), error))?;
-        let endpoint = row.endpoint(tenant).map_err(|reason| StorageError::corrupt(&row.sk, reason))?;
-        Ok(Versioned { endpoint, version: row.version })
+    ) -> Result<Endpoint, StorageError> {
+        let key = |sk: &str| format!("{tenant}/{sk}");
+        let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or_else(String::new, Clone::clone);
+        let row: Self =
+            serde_dynamo::from_item(item).map_err(|error| StorageError::corrupt(&key(&sk), error))?;
+        row.endpoint(tenant).map_err(|reason| StorageError::corrupt(&key(&sk), reason))
     }
 
     fn endpoint(&self, tenant: &Tenant) -> Result<Endpoint, Invalid> {
@@ -168,6 +165,7 @@ impl EndpointRow {
                 since: Timestamp::from_millis(self.reach_since),
                 former: self.reach_former.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
             },
+            revision: self.version,
         })
     }
 }

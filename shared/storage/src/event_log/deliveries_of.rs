@@ -7,9 +7,10 @@ use posthorn_domain::{
     Age, DeliveredEvent, Delivery, Endpoint, EndpointId, EventId, EventSpan, EventType, Tenant,
 };
 
-use super::scan::{Run, readable};
+use super::scan::Run;
 use super::{EventLog, EventRecord, EventScan, RecordKey, failures};
 use crate::StorageError;
+use crate::error::readable;
 
 /// How many deliveries that have failed are read at once.
 const AT_ONCE: usize = 25;

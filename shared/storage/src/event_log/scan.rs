@@ -8,6 +8,7 @@ use posthorn_domain::{Age, EventId, EventSpan, Partition, Tenant};
 
 use super::{EventLog, EventRecord, RecordKey, row};
 use crate::StorageError;
+use crate::error::readable;
 
 /// A row as DynamoDB has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -75,17 +76,6 @@ impl EventScan {
             Age::OldestFirst => heads.min_by_key(|(id, _)| *id),
         };
         Ok(next.and_then(|(_, run)| run.take()))
-    }
-}
-
-/// What a row holds; `None` where it cannot be read, which the log then says. One damaged row must not hide all others.
-pub(super) fn readable<T>(read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
-    match read {
-        Err(damage @ StorageError::Corrupt { .. }) => {
-            tracing::error!(error = &damage as &dyn std::error::Error, "row passed over");
-            Ok(None)
-        }
-        read => read.map(Some),
     }
 }
 

@@ -1,0 +1,142 @@
+//! What is on record of a tenant's endpoints together: `pk = {tenant}`, `sk = meta`, with their `count`, their `version`, and
+//! `changes`: which endpoints the last of its moves were about, the latest at the end.
+//!
+//! A release that knows no `changes` moves the version alone. `logged` moves with what is in `changes`, so that a reader
+//! who finds the two apart knows that the list tells him less than all.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::Update;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use posthorn_domain::{EndpointId, Tenant};
+
+use super::number;
+use crate::StorageError;
+
+/// The row's sort key.
+pub(super) const SORT_KEY: &str = "meta";
+
+/// The most changes that the row keeps. With them it is smaller than 4 KB, so that reading it costs one unit.
+pub(super) const MOST_CHANGES: usize = 200;
+/// How many are left when there would be more.
+const KEPT_CHANGES: usize = 100;
+
+/// A number that moves whenever an owner's change to one of a tenant's endpoints is written, and when one is disabled. It is
+/// 0 before the first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Version {
+    moved: u64,
+    logged: u64,
+}
+
+/// The version of a tenant's endpoints, and what changed last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// Where they are now.
+    pub version: Version,
+    changes: Vec<EndpointId>,
+    pub(super) count: u64,
+}
+
+impl Latest {
+    /// The endpoints that have changed since that version; `None` where that is not on record any more.
+    pub fn changed_since(&self, known: Version) -> Option<BTreeSet<EndpointId>> {
+        let moved = self.version.moved.checked_sub(known.moved)?;
+        let logged = self.version.logged.checked_sub(known.logged)?;
+        let first = self.changes.len().checked_sub(usize::try_from(logged).ok()?)?;
+        (moved == logged).then(|| self.changes[first..].iter().copied().collect())
+    }
+
+    pub(super) fn read(
+        item: &HashMap<String, AttributeValue>,
+        tenant: &Tenant,
+    ) -> Result<Self, StorageError> {
+        let numeric = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
+        let changes = item.get("changes").map(|list| list.as_l().ok()?.iter().map(id).collect());
+        let latest = || {
+            Some(Self {
+                version: Version { moved: numeric("version")?, logged: numeric("logged").unwrap_or(0) },
+                changes: changes.unwrap_or_else(|| Some(Vec::new()))?,
+                count: numeric("count").unwrap_or(0),
+            })
+        };
+        latest().ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{SORT_KEY}"), "it has no version"))
+    }
+
+    /// Whether the next change has no room.
+    pub(super) fn is_full(&self) -> bool {
+        self.changes.len() >= MOST_CHANGES
+    }
+
+    /// The changes that are left where room has to be made.
+    pub(super) fn kept(&self) -> AttributeValue {
+        list(&self.changes[self.changes.len().saturating_sub(KEPT_CHANGES)..])
+    }
+
+    /// How many changes there have been, those forgotten included.
+    pub(super) fn logged(&self) -> u64 {
+        self.version.logged
+    }
+}
+
+/// Moves the version because of a change to this endpoint, and the count by `count`, if there is room for the change and the
+/// condition holds.
+pub(super) fn moved(id: EndpointId, count: i32, condition: Option<&str>) -> UpdateBuilder {
+    let room = "(attribute_not_exists(#changes) OR size(#changes) < :most)";
+    let condition =
+        condition.map_or_else(|| room.to_owned(), |condition| format!("{room} AND ({condition})"));
+    Update::builder()
+        .update_expression(
+            "SET #changes = list_append(if_not_exists(#changes, :none), :change) \
+             ADD #count :count, version :one, logged :one",
+        )
+        .condition_expression(condition)
+        .expression_attribute_names("#changes", "changes")
+        .expression_attribute_names("#count", "count")
+        .expression_attribute_values(":none", list(&[]))
+        .expression_attribute_values(":change", list(&[id]))
+        .expression_attribute_values(":most", number(MOST_CHANGES as u64))
+        .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
+        .expression_attribute_values(":one", number(1))
+}
+
+fn list(ids: &[EndpointId]) -> AttributeValue {
+    AttributeValue::L(ids.iter().map(|id| AttributeValue::B(Blob::new(id.to_bytes()))).collect())
+}
+
+fn id(value: &AttributeValue) -> Option<EndpointId> {
+    let bytes = value.as_b().ok()?.as_ref();
+    Some(EndpointId::from_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(n: u8) -> EndpointId {
+        EndpointId::from_bytes([n; 16])
+    }
+
+    fn version(moved: u64, logged: u64) -> Version {
+        Version { moved, logged }
+    }
+
+    #[test]
+    fn what_has_changed_since_a_version_is_told_where_it_is_on_record() {
+        let changes = [1, 2, 1, 3].map(endpoint).to_vec();
+        let latest = Latest { version: version(9, 7), changes, count: 3 };
+        let told = |moved, logged| {
+            let since = latest.changed_since(version(moved, logged))?;
+            Some(since.into_iter().map(|id| id.to_bytes()[0]).collect::<Vec<_>>())
+        };
+        assert_eq!(told(9, 7), Some(vec![]));
+        assert_eq!(told(8, 6), Some(vec![3]));
+        assert_eq!(told(6, 4), Some(vec![1, 2, 3]), "each once");
+        assert_eq!(told(5, 3), Some(vec![1, 2, 3]));
+        assert_eq!(told(4, 2), None, "longer ago than the row tells");
+        assert_eq!(told(7, 6), None, "a release that logs nothing moved it meanwhile");
+        assert_eq!(told(10, 8), None, "the row was put back");
+    }
+}
