@@ -1,7 +1,7 @@
 //! What dead letters are about.
 
 use posthorn_domain::{
-    DeliveryMessage, DeliveryWork, EventMessage, InvalidField, MAX_EVENT_BYTES, RecoveryMessage,
+    DeliveryMessage, DeliveryWork, EventMessage, EventShards, InvalidField, MAX_EVENT_BYTES, RecoveryMessage,
 };
 
 use crate::dead_letters::DeadLetter;
@@ -39,22 +39,23 @@ impl Contents {
         }
     }
 
-    /// Reads a dead letter as its function does. Errors with the reason if the function would refuse it again.
-    pub(crate) fn read(self, letter: &DeadLetter) -> Result<Understood, String> {
+    /// Reads a dead letter as its function does, which spreads events over so many shards. Errors with the reason if the
+    /// function would refuse it again.
+    pub(crate) fn read(self, letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
         match self {
-            Self::Events => event(letter),
+            Self::Events => event(letter, shards),
             Self::Deliveries => delivery(letter),
         }
     }
 }
 
 /// An event without an id has its id from its first message, so it has to be written down before another brings it.
-fn event(letter: &DeadLetter) -> Result<Understood, String> {
+fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
     let text = |error: InvalidField| error.to_string();
     let message = EventMessage::parse(&letter.body).map_err(text)?;
-    let message = message.identified(&letter.id, letter.sent_at).map_err(text)?;
+    let message = message.identified(&letter.id, letter.sent_at, shards).map_err(text)?;
     let body = message.to_json();
-    let (tenant, event) = message.into_event(&letter.id, letter.sent_at).map_err(text)?;
+    let (tenant, event) = message.into_event(&letter.id, letter.sent_at, shards).map_err(text)?;
     if event.to_json().len() > MAX_EVENT_BYTES {
         return Err(format!("the event is larger than {MAX_EVENT_BYTES} bytes"));
     }

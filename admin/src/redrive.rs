@@ -8,6 +8,7 @@ use aws_sdk_sqs::Client;
 use clap::Args;
 use posthorn_admin::aws;
 use posthorn_admin::stack::StackOutputs;
+use posthorn_domain::EventShards;
 
 use crate::contents::Contents;
 use crate::dead_letters::{DeadLetter, DeadLetterQueue};
@@ -25,6 +26,9 @@ pub(crate) struct Redrive {
     /// The queue to put them back into
     #[arg(long, value_name = "URL", conflicts_with = "stack", requires = "dead_letter_queue_url")]
     queue_url: Option<String>,
+    /// The stack's parameter EventShards, where no stack says it: events without an id get theirs by it
+    #[arg(long, value_name = "NUMBER", conflicts_with = "stack", default_value = "1")]
+    event_shards: EventShards,
     /// AWS's address, where it is another: of a laptop's SQS, http://127.0.0.1:9324
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
@@ -39,12 +43,13 @@ pub(crate) struct Redrive {
 impl Redrive {
     pub(crate) async fn run(self, contents: Contents) -> Result<()> {
         let config = aws::config(self.endpoint_url.clone()).await;
-        let [from, to] = self.queues(contents, &config).await?;
+        let Source { from, to, shards } = self.source(contents, &config).await?;
         ensure!(from != to, "--dead-letter-queue-url and --queue-url are the same queue");
         let client = Client::new(&config);
         let queue = DeadLetterQueue::new(client.clone(), from.clone());
         let to = (!self.dry_run).then_some(to);
-        let mut walk = Walk { contents, client, queue, to, sent: HashSet::new(), report: Report::default() };
+        let mut walk =
+            Walk { contents, shards, client, queue, to, sent: HashSet::new(), report: Report::default() };
         let walked = walk.run(self.max as usize).await;
         let Walk { queue, report, .. } = walk;
         queue.release(report.receipts()).await;
@@ -63,20 +68,29 @@ impl Redrive {
         bail!("{stuck} of the dead letters could not be moved");
     }
 
-    /// The URLs of the dead-letter queue and of the queue before it.
-    async fn queues(&self, contents: Contents, config: &SdkConfig) -> Result<[String; 2]> {
+    async fn source(&self, contents: Contents, config: &SdkConfig) -> Result<Source> {
         if let (Some(from), Some(to)) = (&self.dead_letter_queue_url, &self.queue_url) {
-            return Ok([from.clone(), to.clone()]);
+            return Ok(Source { from: from.clone(), to: to.clone(), shards: self.event_shards });
         }
-        let outputs = StackOutputs::read(self.stack.as_deref().unwrap_or_default(), config).await?;
+        let stack = StackOutputs::read(self.stack.as_deref().unwrap_or_default(), config).await?;
         let [from, to] = contents.outputs();
-        Ok([outputs.get(from)?, outputs.get(to)?])
+        Ok(Source { from: stack.get(from)?, to: stack.get(to)?, shards: stack.event_shards()? })
     }
+}
+
+/// Where dead letters come from.
+struct Source {
+    /// The URL of the dead-letter queue.
+    from: String,
+    /// The URL of the queue before it.
+    to: String,
+    shards: EventShards,
 }
 
 /// One way through a dead-letter queue.
 struct Walk {
     contents: Contents,
+    shards: EventShards,
     client: Client,
     queue: DeadLetterQueue,
     /// Where messages go; None leaves them all in place.
@@ -108,7 +122,7 @@ impl Walk {
             self.report.leave(&letter, "was moved just now, and has died again");
             return None;
         }
-        match self.contents.read(&letter) {
+        match self.contents.read(&letter, self.shards) {
             Ok(understood) if self.to.is_some() => Some(Parcel { letter, body: understood.body }),
             Ok(understood) => {
                 self.report.show(&letter, understood.about);

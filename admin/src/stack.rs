@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::Stack;
+use posthorn_domain::EventShards;
 
-/// The outputs of a CloudFormation stack.
+/// The name of the parameter that says how many shards there are.
+const EVENT_SHARDS: &str = "EventShards";
+
+/// The outputs of a CloudFormation stack, and over how many shards it spreads events.
 #[derive(Debug)]
 pub struct StackOutputs {
     stack: String,
     values: BTreeMap<String, String>,
+    event_shards: Option<String>,
 }
 
 impl StackOutputs {
@@ -27,7 +32,10 @@ impl StackOutputs {
         let outputs = stack.outputs().iter();
         let values =
             outputs.filter_map(|output| Some((output.output_key.clone()?, output.output_value.clone()?)));
-        Self { stack: name.to_owned(), values: values.collect() }
+        let mut parameters = stack.parameters().iter();
+        let event_shards = parameters.find(|parameter| parameter.parameter_key() == Some(EVENT_SHARDS));
+        let event_shards = event_shards.and_then(|parameter| parameter.parameter_value.clone());
+        Self { stack: name.to_owned(), values: values.collect(), event_shards }
     }
 
     /// Returns the value of an output. Errors if the stack has none of that name, which says what to do.
@@ -37,13 +45,21 @@ impl StackOutputs {
             format!("the stack {stack} has no output {name}: deploy it with this version's template.yaml")
         })
     }
+
+    /// Returns over how many shards the stack spreads an account's events of one type. A stack without the parameter is of
+    /// an earlier version, and has one. Errors if the value makes no sense.
+    pub fn event_shards(&self) -> Result<EventShards> {
+        let Some(value) = &self.event_shards else { return Ok(EventShards::ONE) };
+        let invalid = |reason| anyhow!("the parameter {EVENT_SHARDS} of the stack {} {reason}", self.stack);
+        value.parse().map_err(invalid)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-    use aws_sdk_cloudformation::types::{Output, StackStatus};
+    use aws_sdk_cloudformation::types::{Output, Parameter, StackStatus};
 
     use super::*;
 
@@ -66,5 +82,21 @@ mod tests {
         let outputs = StackOutputs::of("posthorn", &stack(&[("A", None)]));
         let expected = "the stack posthorn has no output A: deploy it with this version's template.yaml";
         assert_eq!(outputs.get("A").unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn a_stack_says_how_many_shards_it_has_unless_it_is_of_a_version_without() {
+        let shards = |value: Option<&str>| {
+            let parameter = Parameter::builder().parameter_key("EventShards");
+            let parameter = value.map(|value| parameter.parameter_value(value).build());
+            let parameters = parameter.map(|parameter| vec![parameter]);
+            let stack = Stack::builder().stack_name("posthorn").stack_status(StackStatus::CreateComplete);
+            let stack = stack.set_parameters(parameters).build();
+            StackOutputs::of("posthorn", &stack).event_shards().map_err(|error| error.to_string())
+        };
+        assert_eq!(shards(None), Ok(EventShards::ONE));
+        assert_eq!(shards(Some("8")), Ok("8".parse().unwrap()));
+        let error = "the parameter EventShards of the stack posthorn must be 1, 2, 4, 8 or 16";
+        assert_eq!(shards(Some("5")), Err(error.to_owned()));
     }
 }

@@ -198,7 +198,8 @@ impl DeadEvent {
 
         status.store(500, Ordering::SeqCst);
         let nowhere = system.url("Nowhere");
-        let functions = system.functions(&[("DELIVERIES_QUEUE_URL", &nowhere)]).await;
+        let settings = [("DELIVERIES_QUEUE_URL", nowhere.as_str()), ("EVENT_SHARDS", "16")];
+        let functions = system.functions(&settings).await;
         system.send("EventsQueue", &event(2)).await;
         system.until_depth("EventsDeadLetterQueue", 1).await;
         drop(functions);
@@ -227,11 +228,12 @@ impl System {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redriven_event_keeps_its_id_and_goes_only_to_the_endpoint_that_missed_it() {
     let DeadEvent { system, mut receiver, delivered } = DeadEvent::happen().await;
-    let shown = success(&system.redrive("events", &["--dry-run"]).await);
+    let shards = ["--event-shards", "16"];
+    let shown = success(&system.redrive("events", &[&shards[..], &["--dry-run"]].concat()).await);
     for part in [delivered.event_id(), "order.paid of local", "1 h 0 min"] {
         assert!(shown.contains(part), "{part} is not in {shown}");
     }
-    let told = success(&system.redrive("events", &[]).await);
+    let told = success(&system.redrive("events", &shards).await);
     assert!(told.contains("events: 1 moved, 0 left, 0 failed"), "{told}");
 
     let _functions = system.functions(&[]).await;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, accepted};
 use posthorn_domain::{
-    Clock, Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventType, Fields, InvalidField,
-    Partition, Random, Scope, Tenant,
+    Clock, Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventShards, EventType, Fields,
+    InvalidField, Random, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventOutbox};
@@ -17,6 +17,7 @@ struct App {
     outbox: EventOutbox,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    shards: EventShards,
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
@@ -26,6 +27,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
         outbox: runtime.events_queue()?,
         clock: runtime.clock(),
         random: runtime.random(),
+        shards: runtime.event_shards()?,
     };
     Ok(http_function(app, test_endpoint))
 }
@@ -39,7 +41,7 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
     remember(&app, &tenant, &endpoint, &event_type).await?;
     let mut draft = EventDraft::test(&event_type);
     draft.request.id = request.id().parse().ok();
-    let event_id = EventId::new(app.clock.now(), Partition::of(&draft.event_type), app.random.bits());
+    let event_id = EventId::of_event(app.clock.now(), &draft.event_type, app.shards, app.random.bits());
     let message = EventMessage {
         tenant,
         endpoint_id: Some(id),

@@ -19,6 +19,7 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
         idempotency: runtime.idempotency_keys()?,
         sender: runtime.sender()?,
         schedule: runtime.retry_schedule()?,
+        shards: runtime.event_shards()?,
         logged: runtime.setting("LOG_ATTEMPTS")?,
         clock: runtime.clock(),
         random: runtime.random(),

@@ -12,7 +12,7 @@ use http::StatusCode;
 use posthorn_delivery::sign;
 use posthorn_domain::{
     Attempt, Clock as _, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Event, EventId,
-    EventMessage, Random as _, Timestamp,
+    EventMessage, EventShards, Random as _, Timestamp,
 };
 use posthorn_functions::set_up;
 use posthorn_local_aws::clients;
@@ -320,7 +320,7 @@ fn new(written: Written) -> Result<()> {
 fn accepted(event: &Value) -> Result<Event> {
     let message_id = format!("{:032x}", SystemRandom.bits());
     let sent = EventMessage::parse(&rig::message(event))?;
-    Ok(sent.into_event(&message_id, SystemClock.now())?.1)
+    Ok(sent.into_event(&message_id, SystemClock.now(), EventShards::ONE)?.1)
 }
 
 /// A delivery whose first attempt has succeeded.

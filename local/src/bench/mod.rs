@@ -17,6 +17,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::Subcommand;
+use posthorn_domain::EventShards;
 
 use crate::StoresOptions;
 pub use cold_start::{Binaries, ColdStart, cold_starts};
@@ -64,6 +65,9 @@ pub enum Benchmark {
         /// How many events are in the log
         #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
         sizes: Vec<u64>,
+        /// Over how many shards the events of each type are spread
+        #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_value = "1,4")]
+        shards: Vec<EventShards>,
     },
     /// What a worker reads of an account's endpoints, when its process begins and when something has changed
     Snapshot {
@@ -126,11 +130,13 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
             let found = subscriptions.iter().map(|&number| matching(number));
             matching::report(&found.collect::<Result<Vec<_>>>()?)
         }
-        Benchmark::Reads { sizes } => {
+        Benchmark::Reads { sizes, shards } => {
             let options = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
             let mut costs = Vec::new();
             for &events in sizes {
-                costs.extend(page_costs(&options, events).await?);
+                for &shards in shards {
+                    costs.extend(page_costs(&options, events, shards).await?);
+                }
             }
             reads::report(&costs)
         }

@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use posthorn_domain::{
-    Attempt, Clock as _, Delivery, DeliveryStatus, EndpointId, EventDraft, EventId, Fields, Mode, Partition,
-    Random as _, Tenant, Timestamp,
+    Attempt, Clock as _, Delivery, DeliveryStatus, EndpointId, EventDraft, EventId, EventShards, Fields,
+    Mode, Random as _, Tenant, Timestamp,
 };
 use posthorn_local_aws::clients;
 use posthorn_runtime::{SystemClock, SystemRandom};
@@ -45,6 +45,8 @@ const AT_ONCE: usize = 64;
 pub struct PageCost {
     /// How many events are in the log.
     pub events: u64,
+    /// Over how many shards the events of each type are spread.
+    pub shards: EventShards,
     /// Which list.
     pub list: &'static str,
     /// How many entries the page had.
@@ -55,8 +57,8 @@ pub struct PageCost {
     pub read_units: f64,
 }
 
-/// The costs of pages of 20 in a log of so many events of about 1 KB, of ten types, to one endpoint.
-pub async fn page_costs(options: &StoresOptions, events: u64) -> Result<Vec<PageCost>> {
+/// The costs of pages of 20 in a log of so many events of about 1 KB, of ten types in so many shards each, to one endpoint.
+pub async fn page_costs(options: &StoresOptions, events: u64, shards: EventShards) -> Result<Vec<PageCost>> {
     let stores = Stores::start(options).await?;
     let proxy = Proxy::start(&stores.dynamodb, Meter::default()).await?;
     let functions = Functions::start(&FunctionsOptions {
@@ -68,12 +70,13 @@ pub async fn page_costs(options: &StoresOptions, events: u64) -> Result<Vec<Page
     .await?;
     let endpoint_id = register(&functions.http).await?;
     let log = EventLog::new(clients::dynamodb(&stores.dynamodb), TABLE.to_owned(), RETENTION);
-    fill(&log, endpoint_id.parse().map_err(anyhow::Error::msg)?, events).await?;
+    fill(&log, endpoint_id.parse().map_err(anyhow::Error::msg)?, events, shards).await?;
     let mut costs = Vec::new();
     for (list, path) in lists(&endpoint_id) {
         proxy.gate.take();
         let page = get(&functions.http, &path).await?;
-        costs.push(cost(events, list, &page, &proxy.gate));
+        let (entries, calls, read_units) = cost(&page, &proxy.gate);
+        costs.push(PageCost { events, shards, list, entries, calls, read_units });
     }
     functions.stop().await?;
     stores.stop().await?;
@@ -85,6 +88,7 @@ pub(super) fn report(costs: &[PageCost]) -> Report {
     let rows = costs.iter().map(|cost| {
         Row::default()
             .count("events_in_the_log", cost.events)
+            .text("shards", cost.shards.to_string())
             .text("list", cost.list)
             .count("entries", cost.entries)
             .count("calls", cost.calls)
@@ -106,13 +110,14 @@ fn lists(endpoint_id: &str) -> [(&'static str, String); 6] {
     ]
 }
 
-fn cost(events: u64, list: &'static str, page: &Value, meter: &Meter) -> PageCost {
+/// The entries of a page, the calls to the events table, and the read units that they used.
+fn cost(page: &Value, meter: &Meter) -> (usize, u64, f64) {
     let entries = page["list"].as_array().or_else(|| page["attempts"].as_array()).map_or(0, Vec::len);
     let used = meter.take();
     let of_events = || used.iter().filter(|((table, _), _)| table == TABLE).map(|(_, used)| used);
     let (calls, read_units) =
         (of_events().map(|used| used.calls).sum(), of_events().map(|used| used.units).sum());
-    PageCost { events, list, entries, calls, read_units }
+    (entries, calls, read_units)
 }
 
 async fn register(http: &str) -> Result<String> {
@@ -130,20 +135,26 @@ async fn get(http: &str, path: &str) -> Result<Value> {
 }
 
 /// Writes events that were accepted a second after another, until now.
-async fn fill(log: &EventLog, endpoint_id: EndpointId, events: u64) -> Result<()> {
+async fn fill(log: &EventLog, endpoint_id: EndpointId, events: u64, shards: EventShards) -> Result<()> {
     let now = SystemClock.now();
     let written = (0..events).map(|number| {
         let at = now.minus(Duration::from_millis(events - number));
-        async move { write(log, endpoint_id, number, at).await }
+        async move { write(log, endpoint_id, number, at, shards).await }
     });
     stream::iter(written).buffer_unordered(AT_ONCE).try_collect::<()>().await
 }
 
-async fn write(log: &EventLog, endpoint_id: EndpointId, number: u64, at: Timestamp) -> Result<()> {
+async fn write(
+    log: &EventLog,
+    endpoint_id: EndpointId,
+    number: u64,
+    at: Timestamp,
+    shards: EventShards,
+) -> Result<()> {
     let tenant =
         Tenant { account: DEVELOPMENT_ACCOUNT.parse().map_err(anyhow::Error::msg)?, mode: Mode::Live };
     let event_type = TYPES[usize::try_from(number % 10)?].parse().map_err(anyhow::Error::msg)?;
-    let id = EventId::new(at, Partition::of(&event_type), SystemRandom.bits());
+    let id = EventId::of_event(at, &event_type, shards, SystemRandom.bits());
     let noise: Vec<u64> = (0..32).map(|_| SystemRandom.bits()).collect();
     let object = json!({ "object": "thing", "id": number.to_string(), "noise": noise });
     let draft = json!({ "type": event_type, "data": { "object": object } }).to_string();

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use posthorn_local::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, matching};
+use posthorn_local::StoresOptions;
+use posthorn_local::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, matching, page_costs};
 
 use crate::harness::template;
 
@@ -63,6 +64,23 @@ async fn a_journey_is_measured_through_processes_of_their_own() {
     let journey = shape.run().await.unwrap();
     assert!(journey.latencies.p50 <= journey.latencies.p99, "{journey:?}");
     assert!(journey.parts.iter().all(|part| part.resident_mb > 1.0), "{journey:?}");
+}
+
+/// Where more of a page's events lie in one partition than was guessed, that one is queried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_a_query_for_where_to_look_and_one_or_two_for_each_partition_in_use() {
+    for shards in [1, 4] {
+        let options = StoresOptions { template: template(), ..StoresOptions::default() };
+        let of = shards.to_string().parse().unwrap();
+        let costs = page_costs(&options, 1_000, of).await.unwrap();
+        for (list, types) in [("events", 10), ("events of one type", 1), ("events of a prefix", 3)] {
+            let cost = costs.iter().find(|cost| cost.list == list).unwrap();
+            let partitions = types * shards;
+            assert!((1 + partitions..=1 + 2 * partitions).contains(&cost.calls), "{cost:?}");
+        }
+        let failed = costs.iter().find(|cost| cost.list == "failed attempts at an endpoint").unwrap();
+        assert_eq!(failed.calls, 1 + 10, "the rows of failures are in one partition: {failed:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,6 +19,7 @@ mod due;
 mod endpoints_api;
 mod error_codes;
 mod event_lists;
+mod event_shards;
 mod events_api;
 mod examples;
 mod faults;

@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures::future::join_all;
 use posthorn_domain::{
-    Clock, Delivery, Endpoint, EventId, EventMessage, Fields, Health, HealthState, NewEndpoint, Random,
-    Tenant, Timestamp,
+    Clock, Delivery, Endpoint, EventId, EventMessage, EventShards, Fields, Health, HealthState, NewEndpoint,
+    Random, Tenant, Timestamp,
 };
 use posthorn_functions::{names, set_up};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, QUEUES, StoresOptions};
@@ -67,6 +67,7 @@ pub(crate) struct TimeMachine {
     pub(crate) random: Arc<dyn Random>,
     /// How much time an invocation has.
     pub(crate) time_left: Duration,
+    shards: EventShards,
     /// What each worker tells CloudWatch.
     metrics: BTreeMap<&'static str, Metrics>,
     clock: TestClock,
@@ -94,6 +95,21 @@ impl TimeMachine {
             TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
         stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
         let random: Arc<dyn Random> = Arc::new(Seeded(AtomicU64::new(1)));
+        Self::on(stores, clock, random, environment, further).await
+    }
+
+    /// The same tables, queues and time, where the functions are deployed anew with these variables.
+    pub(crate) async fn deployed_anew(self, environment: &[(&str, &str)]) -> Self {
+        Self::on(self.stores, self.clock, self.random, environment, |_, _| Vec::new()).await
+    }
+
+    async fn on(
+        stores: TestStores,
+        clock: TestClock,
+        random: Arc<dyn Random>,
+        environment: &[(&str, &str)],
+        further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
+    ) -> Self {
         let runtime = |function: &str| {
             let mut variables: BTreeMap<String, String> = stores.environment(function);
             variables
@@ -122,6 +138,7 @@ impl TimeMachine {
             sqs: clients::sqs(&stores.stores.sqs),
             random,
             time_left: Duration::from_mins(1),
+            shards: on_events.event_shards().unwrap(),
             clock,
             stores,
         };
@@ -232,7 +249,7 @@ impl TimeMachine {
         let message =
             json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string();
         let message_id = self.send("EventsQueue", message.clone()).await;
-        EventMessage::parse(&message).unwrap().into_event(&message_id, self.now()).unwrap().1.id
+        EventMessage::parse(&message).unwrap().into_event(&message_id, self.now(), self.shards).unwrap().1.id
     }
 
     /// Puts a message on a queue. Answers its id.

@@ -34,8 +34,8 @@ impl Postman {
     /// queued, and it is all on record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let sent = EventMessage::parse(&message.body)?;
-        let (only, claimed) = (sent.endpoint_id, sent.claimed);
-        let (tenant, mut event) = sent.into_event(&message.id, message.sent_at)?;
+        let (only, claimed, names_id) = (sent.endpoint_id, sent.claimed, sent.id.is_some());
+        let (tenant, mut event) = sent.into_event(&message.id, message.sent_at, self.shards)?;
         let mut body = event.to_json();
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
@@ -54,6 +54,12 @@ impl Postman {
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
+        if standing == Standing::New && !names_id && message.is_redelivered() {
+            // Boxed for the same reason.
+            if let Some((key, record)) = Box::pin(self.in_another_shard(&key)).await? {
+                return Ok(self.resume(&key, &record).await?);
+            }
+        }
         if standing == Standing::Twin && is_fresh {
             // The one published before is on its way. When this message comes again, it is on record, or it is lost.
             return Err(StorageError::Conflict.into());
@@ -68,6 +74,19 @@ impl Postman {
             self.require_time(message, DISPATCH)?;
             Ok(self.fan_out_at_once(message, &key, event_type, record, endpoints).await?)
         }
+    }
+
+    /// What is on record of the event under an id that its message gave it when there was another number of shards.
+    async fn in_another_shard(
+        &self,
+        key: &RecordKey,
+    ) -> Result<Option<(RecordKey, EventRecord)>, StorageError> {
+        let records = key.event_id.in_other_shards().map(|event_id| async move {
+            let record = self.log.get(&key.tenant, event_id).await?;
+            Ok(record.map(|record| (RecordKey { event_id, ..key.clone() }, record)))
+        });
+        let records: Result<Vec<_>, StorageError> = join_all(records).await.into_iter().collect();
+        Ok(records?.into_iter().flatten().next())
     }
 
     /// The endpoints that want the event, or the only one that it is for: that is tried even where it is disabled.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, Fields, InvalidField,
-    ListedEndpoint, Partition, Tenant, Timestamp,
+    DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, EventShards, Fields,
+    InvalidField, ListedEndpoint, Tenant, Timestamp,
 };
 use serde::Serialize;
 
@@ -57,8 +57,9 @@ pub(crate) fn disabled(
 }
 
 /// An event about an endpoint, whose object is the endpoint. Its id follows from what it says and when, so that several
-/// functions that find out the same publish the same event. Metadata that not everybody could read is left out: an
-/// earlier release has taken it, and the endpoints that get the notice may be others.
+/// functions that find out the same publish the same event. Hence it is always in the first shard, which has room for notices:
+/// while `EventShards` is changed, these functions may know different numbers. Metadata that not everybody could read is left
+/// out: an earlier release has taken it, and the endpoints that get the notice may be others.
 fn notice(
     event_type: &str,
     tenant: &Tenant,
@@ -74,8 +75,8 @@ fn notice(
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
     let same = i64::try_from(SAME.as_millis()).expect("a minute is a small number");
     let at = Timestamp::from_millis(now.as_millis() / same * same);
-    let id =
-        EventId::of_message(at, &format!("{event_type}/{endpoint_id}"), Partition::of(&draft.event_type));
+    let said = format!("{event_type}/{endpoint_id}");
+    let id = EventId::of_message(at, &said, &draft.event_type, EventShards::ONE);
     Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, claimed: false, id: Some(id), draft })
 }
 
@@ -116,7 +117,7 @@ mod tests {
             let now = Timestamp::from_millis(0);
             let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
             let notice = disabled(&tenant, &new.register(&tenant, now, &Same), DisabledReason::Gone, now);
-            let (_, event) = notice.unwrap().into_event("m", now).unwrap();
+            let (_, event) = notice.unwrap().into_event("m", now, EventShards::ONE).unwrap();
             let size = event.to_json().len();
             assert!(size <= MAX_EVENT_BYTES, "{character}: {size}");
         }

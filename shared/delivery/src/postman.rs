@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use posthorn_domain::{
     Attempt, Clock, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId,
-    EndpointStatus, EventMessage, Random, RetrySchedule, Tenant, Timestamp,
+    EndpointStatus, EventMessage, EventShards, Random, RetrySchedule, Tenant, Timestamp,
 };
 use posthorn_storage::{
     DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey, StorageError,
@@ -43,6 +43,7 @@ pub struct Postman {
     pub(crate) idempotency: IdempotencyKeys,
     pub(crate) sender: Sender,
     pub(crate) schedule: RetrySchedule,
+    pub(crate) shards: EventShards,
     pub(crate) logged: LoggedAttempts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -71,6 +72,8 @@ pub struct PostmanParts {
     pub sender: Sender,
     /// When failed deliveries are tried again.
     pub schedule: RetrySchedule,
+    /// Over how many partitions events without an id are spread.
+    pub shards: EventShards,
     /// Which attempts are written to the log.
     pub logged: LoggedAttempts,
     /// What time it is.
@@ -142,6 +145,7 @@ impl Postman {
             idempotency,
             sender,
             schedule,
+            shards,
             logged,
             clock,
             random,
@@ -158,6 +162,7 @@ impl Postman {
             idempotency,
             sender,
             schedule,
+            shards,
             logged,
             clock,
             random,

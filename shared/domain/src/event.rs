@@ -13,8 +13,8 @@ use crate::fields::require_object;
 use crate::json::{depth, escape_noncharacters, without_byte_order_mark};
 use crate::metadata::KeptMetadata;
 use crate::{
-    AccountId, ApiVersion, EndpointId, EventId, EventType, Fields, Flag, FromJson, Invalid, InvalidField,
-    Metadata, Mode, Partition, ShortText, Tenant, Timestamp,
+    AccountId, ApiVersion, EndpointId, EventId, EventShards, EventType, Fields, Flag, FromJson, Invalid,
+    InvalidField, Metadata, Mode, Partition, ShortText, Tenant, Timestamp,
 };
 
 /// The most bytes that an event's JSON may have: 256 KiB.
@@ -320,24 +320,40 @@ impl EventMessage {
     }
 
     /// The event, where the message that brought it was first sent at `sent_at` under `message_id`: an event
-    /// without an id gets the one that follows from the message's. An id that lies elsewhere than its type's
-    /// events is refused: nobody would find the event there.
-    pub fn into_event(self, message_id: &str, sent_at: Timestamp) -> Result<(Tenant, Event), InvalidField> {
-        let id = self.event_id(message_id, sent_at)?;
+    /// without an id gets the one that follows from the message's, in one of so many shards. An id that lies elsewhere
+    /// than its type's events is refused: nobody would find the event there. It may lie in any shard, whatever the number
+    /// of shards is now.
+    pub fn into_event(
+        self,
+        message_id: &str,
+        sent_at: Timestamp,
+        shards: EventShards,
+    ) -> Result<(Tenant, Event), InvalidField> {
+        let id = self.event_id(message_id, sent_at, shards)?;
         let event = self.draft.accept(self.tenant.mode, id);
         Ok((self.tenant, event))
     }
 
     /// The message that names the id which [`Self::into_event`] would give its event. Sent again under another message
     /// id, it is still the same event, to the byte.
-    pub fn identified(self, message_id: &str, sent_at: Timestamp) -> Result<Self, InvalidField> {
-        Ok(Self { id: Some(self.event_id(message_id, sent_at)?), ..self })
+    pub fn identified(
+        self,
+        message_id: &str,
+        sent_at: Timestamp,
+        shards: EventShards,
+    ) -> Result<Self, InvalidField> {
+        Ok(Self { id: Some(self.event_id(message_id, sent_at, shards)?), ..self })
     }
 
-    fn event_id(&self, message_id: &str, sent_at: Timestamp) -> Result<EventId, InvalidField> {
-        let partition = Partition::of(&self.draft.event_type);
-        let id = self.id.unwrap_or_else(|| EventId::of_message(sent_at, message_id, partition));
-        if id.partition() != partition {
+    fn event_id(
+        &self,
+        message_id: &str,
+        sent_at: Timestamp,
+        shards: EventShards,
+    ) -> Result<EventId, InvalidField> {
+        let event_type = &self.draft.event_type;
+        let id = self.id.unwrap_or_else(|| EventId::of_message(sent_at, message_id, event_type, shards));
+        if id.partition().first() != Partition::of(event_type) {
             let reason = Invalid::because("was not made for an event of this type; leave it out");
             return Err(InvalidField::Field { param: "id".to_owned(), reason });
         }
@@ -371,7 +387,7 @@ mod tests {
         let read = EventMessage::parse(&body).unwrap();
         let again = EventMessage::parse(&read.to_json()).unwrap();
         assert_eq!(read, again);
-        let (_, event) = again.into_event("m", Timestamp::from_millis(0)).unwrap();
+        let (_, event) = again.into_event("m", Timestamp::from_millis(0), EventShards::ONE).unwrap();
         assert!(event.to_json().contains(&format!("\"data\":{ODD},")));
     }
 
@@ -398,7 +414,7 @@ mod tests {
         };
         let read = EventMessage::parse(&message(&event(r#"{"idempotency_key":""}"#))).unwrap();
         assert_eq!(EventMessage::parse(&read.to_json()).unwrap(), read);
-        let (_, event) = read.into_event("m", Timestamp::from_millis(9)).unwrap();
+        let (_, event) = read.into_event("m", Timestamp::from_millis(9), EventShards::ONE).unwrap();
         assert_eq!(event.created_at(), Timestamp::from_millis(1_000));
         assert!(event.to_json().contains(r#""n":"Ada \ud83d","m":1e999"#), "{}", event.to_json());
     }
@@ -475,11 +491,12 @@ mod tests {
     fn an_identified_message_is_the_same_event_under_any_other_message_id() {
         let read = || EventMessage::parse(&message(&format!(r#"{{"type":"a.b","data":{ODD}}}"#))).unwrap();
         let (first, later) = (Timestamp::from_millis(1_000), Timestamp::from_millis(9_000));
-        let (tenant, event) = read().into_event("m1", first).unwrap();
-        let again = EventMessage::parse(&read().identified("m1", first).unwrap().to_json()).unwrap();
-        let (same_tenant, same) = again.into_event("m2", later).unwrap();
+        let (tenant, event) = read().into_event("m1", first, EventShards::ONE).unwrap();
+        let again = EventMessage::parse(&read().identified("m1", first, EventShards::ONE).unwrap().to_json())
+            .unwrap();
+        let (same_tenant, same) = again.into_event("m2", later, EventShards::ONE).unwrap();
         assert_eq!((same_tenant, same.to_json()), (tenant, event.to_json()));
-        assert_ne!(read().into_event("m2", later).unwrap().1.id, event.id);
+        assert_ne!(read().into_event("m2", later, EventShards::ONE).unwrap().1.id, event.id);
     }
 
     #[test]
@@ -487,9 +504,25 @@ mod tests {
         let id = EventId::new(Timestamp::from_millis(1), Partition::of(&"a".parse().unwrap()), 1);
         let of = |event_type: &str| {
             let body = message(&format!(r#"{{"id":"{id}","type":"{event_type}","data":{{}}}}"#));
-            EventMessage::parse(&body).unwrap().into_event("m", Timestamp::from_millis(0))
+            EventMessage::parse(&body).unwrap().into_event("m", Timestamp::from_millis(0), EventShards::ONE)
         };
         assert_eq!(of("a").unwrap().1.id, id);
         assert!(of("b").is_err());
+    }
+
+    #[test]
+    fn an_id_made_for_any_shard_of_its_type_is_taken_whatever_the_number_of_shards() {
+        let event_type: EventType = "a".parse().unwrap();
+        for shard in 0..16_u64 {
+            let sixteen = "16".parse().unwrap();
+            let id = EventId::of_event(Timestamp::from_millis(1), &event_type, sixteen, shard << 60);
+            let body = message(&format!(r#"{{"id":"{id}","type":"a","data":{{}}}}"#));
+            let read = EventMessage::parse(&body).unwrap();
+            let (_, event) = read.into_event("m", Timestamp::from_millis(0), EventShards::ONE).unwrap();
+            assert_eq!(
+                (event.id, u64::from(id.partition() != Partition::of(&event_type))),
+                (id, shard.min(1))
+            );
+        }
     }
 }

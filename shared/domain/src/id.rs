@@ -1,6 +1,7 @@
 //! Ids. Each is a prefix and 26 characters in the alphabet of a ULID (Crockford's base 32), which sort as
 //! text by the time they were made: <https://github.com/ulid/spec>.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,10 +122,28 @@ impl EventId {
         Self(Ulid::from_parts(millis(at), (u128::from(partition.0) << 64) | u128::from(random)))
     }
 
-    /// The id of the event in a queue message that names none: always the same for the same message, so that
-    /// a redelivered message is the same event.
-    pub fn of_message(sent_at: Timestamp, message_id: &str, partition: Partition) -> Self {
-        Self::new(sent_at, partition, leading_bits(message_id))
+    /// The id of an event of this type accepted at `at`. Its random bits also choose one of the shards.
+    pub fn of_event(at: Timestamp, event_type: &EventType, shards: EventShards, random: u64) -> Self {
+        Self::new(at, Partition::of(event_type).among(shards, random), random)
+    }
+
+    /// The id of the event in a queue message that names none: always the same for the same message and number of
+    /// shards, so that a redelivered message is the same event.
+    pub fn of_message(
+        sent_at: Timestamp,
+        message_id: &str,
+        event_type: &EventType,
+        shards: EventShards,
+    ) -> Self {
+        Self::of_event(sent_at, event_type, shards, leading_bits(message_id))
+    }
+
+    /// The other ids that the same event would have had with other numbers of shards: four at most.
+    pub fn in_other_shards(self) -> impl Iterator<Item = Self> {
+        let partitions = EventShards::ALL.map(|shards| self.partition().among(shards, self.random()));
+        let others: BTreeSet<_> =
+            partitions.into_iter().filter(|partition| *partition != self.partition()).collect();
+        others.into_iter().map(move |partition| Self::new(self.at(), partition, self.random()))
     }
 
     /// The first id that an event accepted at `at` can have.
@@ -150,6 +169,11 @@ impl EventId {
     /// Where the event is stored.
     pub fn partition(self) -> Partition {
         Partition(u16::try_from(self.0.random() >> 64).expect("the random part has 80 bits"))
+    }
+
+    /// The 64 random bits.
+    fn random(self) -> u64 {
+        u64::try_from(self.0.random() & u128::from(u64::MAX)).expect("64 bits are left")
     }
 }
 
@@ -230,17 +254,75 @@ impl KeyId {
     }
 }
 
+/// Over how many partitions the events of one type are spread: 1, 2, 4, 8 or 16. Each takes 1,000 writes a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventShards(u16);
+
+impl EventShards {
+    /// All of a type's events in one partition.
+    pub const ONE: Self = Self(1);
+    /// All numbers of shards that there can be.
+    const ALL: [Self; 5] = [Self(1), Self(2), Self(4), Self(8), Self(16)];
+}
+
+impl FromStr for EventShards {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let shards = Self::ALL.into_iter().find(|shards| shards.to_string() == text);
+        shards.ok_or_else(|| Invalid::because("must be 1, 2, 4, 8 or 16"))
+    }
+}
+
+impl fmt::Display for EventShards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 /// The part of the events table that holds an event: 12 bits of its type's hash and 4 bits of shard. It
-/// prints as four hexadecimal digits.
+/// prints as four hexadecimal digits, and sorts by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(u16);
 
 impl Partition {
-    /// The partition of events of this type. The shard is 0 as long as one partition's 1,000 writes a second
-    /// are enough for an account's events of one type.
+    /// The bits that say which shard it is.
+    const SHARD: u16 = 0xf;
+
+    /// The first partition of events of this type: shard 0. With one shard, all its events lie there.
     pub fn of(event_type: &EventType) -> Self {
         let hash = leading_bits(event_type.as_str()) >> 52;
         Self(u16::try_from(hash).expect("12 bits are left") << 4)
+    }
+
+    /// The first partition of the same type.
+    #[must_use]
+    pub fn first(self) -> Self {
+        Self(self.0 & !Self::SHARD)
+    }
+
+    /// The last partition that the same type may have: shard 15.
+    #[must_use]
+    pub fn last(self) -> Self {
+        Self(self.0 | Self::SHARD)
+    }
+
+    /// The same type's partition that the first of these bits choose among so many shards. The last ones choose the shard of
+    /// the due table: all retries of a partition would share one of those.
+    fn among(self, shards: EventShards, bits: u64) -> Self {
+        let chosen = u16::try_from(bits >> 60).expect("4 bits are left") & (shards.0 - 1);
+        Self(self.first().0 | chosen)
+    }
+}
+
+impl FromStr for Partition {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let partition = u16::from_str_radix(text, 16).ok().map(Self);
+        partition
+            .filter(|partition| partition.to_string() == text)
+            .ok_or_else(|| Invalid::because("must be a partition: four hexadecimal digits"))
     }
 }
 
@@ -268,7 +350,7 @@ mod tests {
             early in 0_i64..1 << 47, gap in 1_i64..1 << 40, name in "[a-z]{1,9}(\\.[a-z]{1,9}){0,3}",
             first in any::<u64>(), second in any::<u64>(),
         ) {
-            let partition = Partition::of(&name.parse().unwrap());
+            let partition = Partition::of(&name.parse().unwrap()).among(EventShards(16), first);
             let (at, later) = (Timestamp::from_millis(early), Timestamp::from_millis(early + gap));
             let id = EventId::new(at, partition, first);
             prop_assert_eq!(id.at(), at);
@@ -312,11 +394,84 @@ mod tests {
         assert!(format!("att_{}{endpoint}1", event.to_lowercase()).parse::<AttemptId>().is_err());
     }
 
+    fn shards(number: u16) -> EventShards {
+        number.to_string().parse().unwrap()
+    }
+
+    fn customer_created() -> EventType {
+        "customer.created".parse().unwrap()
+    }
+
     #[test]
     fn a_message_always_gives_the_same_event_id() {
-        let partition = Partition::of(&"customer.created".parse().unwrap());
-        let id = |message: &str| EventId::of_message(Timestamp::from_millis(5), message, partition);
-        assert_eq!(id("a"), id("a"));
-        assert_ne!(id("a"), id("b"));
+        for number in [1, 2, 4, 8, 16] {
+            let id = |message: &str| {
+                EventId::of_message(Timestamp::from_millis(5), message, &customer_created(), shards(number))
+            };
+            assert_eq!(id("a"), id("a"));
+            assert_ne!(id("a"), id("b"));
+        }
+    }
+
+    #[test]
+    fn a_types_events_are_spread_evenly_over_as_many_partitions_as_there_are_shards() {
+        let first = Partition::of(&customer_created());
+        for number in [1, 2, 4, 8, 16_u16] {
+            let mut counts = vec![0; usize::from(number)];
+            for message in 0..16_000 {
+                let at = Timestamp::from_millis(message);
+                let id = EventId::of_message(at, &message.to_string(), &customer_created(), shards(number));
+                assert_eq!((id.partition().first(), id.at()), (first, at));
+                counts[usize::from(id.partition().0 - first.0)] += 1;
+            }
+            let fair = 16_000 / i32::from(number);
+            assert!(
+                counts.iter().all(|count| (fair * 9 / 10..=fair * 11 / 10).contains(count)),
+                "{counts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn with_one_shard_an_id_is_what_it_was_before_there_were_shards() {
+        let (at, event_type) = (Timestamp::from_millis(5), customer_created());
+        let id = EventId::of_event(at, &event_type, EventShards::ONE, u64::MAX);
+        assert_eq!(id, EventId::new(at, Partition::of(&event_type), u64::MAX));
+    }
+
+    #[test]
+    fn an_id_knows_what_it_would_be_with_other_numbers_of_shards() {
+        let of = |number, message: &str| {
+            EventId::of_message(Timestamp::from_millis(5), message, &customer_created(), shards(number))
+        };
+        for message in ["a", "b", "c", "d", "e", "f"] {
+            let all: BTreeSet<_> = [1, 2, 4, 8, 16].map(|number| of(number, message)).into();
+            for number in [1, 2, 4, 8, 16] {
+                let id = of(number, message);
+                let others: BTreeSet<_> = id.in_other_shards().collect();
+                assert!(!others.contains(&id));
+                assert_eq!(others.into_iter().chain([id]).collect::<BTreeSet<_>>(), all);
+            }
+        }
+    }
+
+    #[test]
+    fn there_are_1_2_4_8_or_16_shards() {
+        for text in ["", "0", "3", "02", "+1", "32", "x"] {
+            assert!(text.parse::<EventShards>().is_err(), "{text}");
+        }
+        assert_eq!("1".parse(), Ok(EventShards::ONE));
+    }
+
+    #[test]
+    fn a_partition_is_read_as_it_is_printed() {
+        for text in ["0000", "3f2e", "ffff"] {
+            assert_eq!(text.parse::<Partition>().unwrap().to_string(), text);
+        }
+        for text in ["", "3F2E", "3f2", "03f2e", "+3f2", "xxxx"] {
+            assert!(text.parse::<Partition>().is_err(), "{text}");
+        }
+        let partition: Partition = "3f2e".parse().unwrap();
+        assert_eq!([partition.first(), partition.last()].map(|end| end.to_string()), ["3f20", "3f2f"]);
     }
 }

@@ -59,7 +59,7 @@ pub use fields::{Fields, Flag, FromJson, InvalidField};
 pub use guard::{Guard, Networks, Ports, Schemes};
 pub use headers::CustomHeaders;
 pub use health::{DisabledReason, FailedOn, Health, HealthState};
-pub use id::{AttemptId, EndpointId, EventId, KeyId, Partition, RecoveryId};
+pub use id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};
 pub use json::without_byte_order_mark;
 pub use listing::{
     Direction, EndpointListing, EndpointOutline, EndpointPage, EndpointPageBuilder, OrderField, Page,

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use posthorn_domain::{
     AttemptId, DeliveredEvent, DeliveryMessage, EndpointEdit, EndpointId, EventDraft, EventId, EventMessage,
-    EventPattern, EventType, Fields, KeyId, Mode, NewEndpoint, RecoveryId, RecoveryMessage, RecoveryRequest,
-    RetrySchedule, Scope, Tenant, Timestamp,
+    EventPattern, EventShards, EventType, Fields, KeyId, Mode, NewEndpoint, RecoveryId, RecoveryMessage,
+    RecoveryRequest, RetrySchedule, Scope, Tenant, Timestamp,
 };
 use proptest::prelude::*;
 use proptest::string::string_regex;
@@ -119,7 +119,7 @@ proptest! {
             let sent = message.to_json();
             prop_assert!(!sent.contains(['\u{fffe}', '\u{ffff}']), "SQS refuses {sent:?}");
             prop_assert_eq!(EventMessage::parse(&sent).unwrap(), message.clone());
-            let (_, event) = message.into_event("m", Timestamp::from_millis(1)).unwrap();
+            let (_, event) = message.into_event("m", Timestamp::from_millis(1), EventShards::ONE).unwrap();
             let body = event.to_json();
             prop_assert!(DeliveredEvent::read(&body).is_ok());
             let metadata: Result<Value, _> = serde_json::from_str(event.draft.metadata.as_json());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use posthorn_api::Access;
 use posthorn_delivery::{Sender, Snapshots, Tally};
-use posthorn_domain::{Clock, Guard, Networks, Random, RetrySchedule};
+use posthorn_domain::{Clock, EventShards, Guard, Networks, Random, RetrySchedule};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Inbox,
     Recoveries, SecretsKey,
@@ -132,6 +132,11 @@ impl Runtime {
     /// The events table.
     pub fn event_log(&self) -> Result<EventLog, SettingsError> {
         Ok(EventLog::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
+    }
+
+    /// Over how many partitions of the events table new events of one type are spread.
+    pub fn event_shards(&self) -> Result<EventShards, SettingsError> {
+        self.setting("EVENT_SHARDS")
     }
 
     /// The keys that make publishing safe to repeat, which are in the events table.

@@ -8,7 +8,7 @@ mod publication;
 use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, accepted, read_fields, replayed};
-use posthorn_domain::{Clock, EventDraft, MAX_EVENT_BYTES, Random, Scope, ShortText, Tenant};
+use posthorn_domain::{Clock, EventDraft, EventShards, MAX_EVENT_BYTES, Random, Scope, ShortText, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EventOutbox, IdempotencyKeys};
 
@@ -18,6 +18,7 @@ struct App {
     idempotency: IdempotencyKeys,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    shards: EventShards,
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
@@ -27,6 +28,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
         idempotency: runtime.idempotency_keys()?,
         clock: runtime.clock(),
         random: runtime.random(),
+        shards: runtime.event_shards()?,
     };
     Ok(http_function(app, publish))
 }

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use posthorn_api::{Code, Problem, Request};
-use posthorn_domain::{Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Partition, Tenant};
+use posthorn_domain::{Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Tenant};
 
 use super::App;
 use super::idempotency::{self, Standing};
@@ -51,7 +51,7 @@ fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) 
     if draft.request.id.is_none() {
         draft.request.id = request.id().parse().ok();
     }
-    let id = EventId::new(app.clock.now(), Partition::of(&draft.event_type), app.random.bits());
+    let id = EventId::of_event(app.clock.now(), &draft.event_type, app.shards, app.random.bits());
     let event = draft.accept(tenant.mode, id);
     let size = event.to_json().len();
     if size > MAX_EVENT_BYTES {

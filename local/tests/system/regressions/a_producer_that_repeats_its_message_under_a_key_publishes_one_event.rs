@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use posthorn_domain::{DeliveryStatus, EventId, EventMessage, Partition};
+use posthorn_domain::{DeliveryStatus, EventId, EventMessage, EventShards, Partition};
 use posthorn_storage::{Claim, Claimed};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn message(event: &Value) -> String {
 /// The id that an event gets from the message on which it stands alone.
 async fn send(machine: &TimeMachine, body: String) -> EventId {
     let message_id = machine.send("EventsQueue", body.clone()).await;
-    EventMessage::parse(&body).unwrap().into_event(&message_id, machine.now()).unwrap().1.id
+    EventMessage::parse(&body).unwrap().into_event(&message_id, machine.now(), EventShards::ONE).unwrap().1.id
 }
 
 /// Lets a key stand for an event, as somebody else has done before.

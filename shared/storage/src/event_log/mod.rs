@@ -21,7 +21,7 @@ use crate::{StorageError, Written};
 pub use deliveries_of::{DeliveriesOf, Found};
 pub use scan::EventScan;
 pub use search::{RecoverySearch, Treatment};
-use types::NotedTypes;
+use types::Noted;
 
 /// The events table. An event whose deliveries are too many for one row keeps them in chunks, rows of their
 /// own beside it. A chunk's number is partly chance, so that two runs that cut the same event into chunks do not
@@ -31,7 +31,7 @@ pub struct EventLog {
     client: Client,
     table: String,
     retention: Duration,
-    noted: NotedTypes,
+    noted: Noted,
 }
 
 /// Names a row: an event's record, or one of its chunks.
@@ -100,7 +100,7 @@ pub struct Progress<'a> {
 impl EventLog {
     /// The events in this table; each is kept for `retention` from when it is put on record.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
-        Self { client, table, retention, noted: NotedTypes::default() }
+        Self { client, table, retention, noted: Noted::default() }
     }
 
     /// Puts an event on record, unless it already is.
@@ -112,7 +112,7 @@ impl EventLog {
         now: Timestamp,
     ) -> Result<Written, StorageError> {
         let (noted, failures) = tokio::join!(
-            self.note_type(&key.tenant, event_type, now),
+            self.note_place(key, event_type, now),
             self.note_failures(key, record.deliveries.iter(), now)
         );
         noted.and(failures)?;

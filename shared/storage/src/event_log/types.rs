@@ -1,6 +1,12 @@
-//! Which types of events a tenant has had: the log is in parts by type, and a list of all events reads all parts.
-//! `pk = {tenant}#types`, `sk = {event type}`.
+//! Which parts of the log have events of a tenant: the log is in parts by type, and a type's part may be in shards. A list
+//! reads the parts that may have what it wants.
+//!
+//! `pk = {tenant}#types`. `sk = {event type}` says that the tenant has had events of this type; those of shard 0 need no more.
+//! `sk = _shard.{partition}` says that it has had events in another shard. What these rows say is in their keys, and none
+//! takes the place of another: processes with other numbers of shards, and 0.1.0, which knows no shards and writes the row of a
+//! type as a whole, cannot undo what is noted. Each expires once the last event that it stands for has expired.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,41 +16,58 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use lru::LruCache;
 use posthorn_domain::{EventFilter, EventPattern, EventType, Partition, Tenant, Timestamp};
 
-use super::{EventLog, row};
+use super::{EventLog, RecordKey, row};
 use crate::StorageError;
 
-/// How many types are remembered to have been noted.
+/// What the sort keys of shards' rows begin with. 0.1.0 takes each sort key here for an event type, and its lists fail at one
+/// that is none. At these it looks for events where none are. Events of a type with such a name are only in lists that name it.
+const SHARD: &str = "_shard.";
+/// How many rows are remembered to have been noted.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// After how long a type that still occurs is noted again.
+/// After how long a type or shard that still occurs is noted again.
 const REFRESH: Duration = Duration::from_hours(12);
-/// How much longer than an event its type is kept. It has to be longer than [`REFRESH`].
+/// How much longer than an event its type and shard are kept. It has to be longer than [`REFRESH`].
 const SLACK: Duration = Duration::from_hours(24);
 
-/// When this process has noted which type last.
+/// When this process has noted which row last.
 #[derive(Clone)]
-pub(super) struct NotedTypes(Arc<Mutex<LruCache<(Tenant, EventType), Timestamp>>>);
+pub(super) struct Noted(Arc<Mutex<LruCache<(Tenant, String), Timestamp>>>);
 
-impl Default for NotedTypes {
+impl Default for Noted {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(LruCache::new(REMEMBERED))))
     }
 }
 
-impl fmt::Debug for NotedTypes {
+impl fmt::Debug for Noted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NotedTypes")
+        f.write_str("Noted")
     }
 }
 
 impl EventLog {
-    /// Notes that the tenant has events of this type. Each process does so once in a while.
-    pub(super) async fn note_type(
+    /// Notes where the tenant has events of this type. This has to be on record before the event is: a list that may have to
+    /// show the event then knows where it is. Each process does so once in a while.
+    pub(super) async fn note_place(
         &self,
-        tenant: &Tenant,
+        key: &RecordKey,
         event_type: &EventType,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let known = (tenant.clone(), event_type.clone());
+        let partition = key.event_id.partition();
+        let of_type = self.note(&key.tenant, event_type.to_string(), now);
+        let of_shard = async {
+            if partition == partition.first() {
+                return Ok(());
+            }
+            self.note(&key.tenant, shard(partition), now).await
+        };
+        let (of_type, of_shard) = tokio::join!(of_type, of_shard);
+        of_type.and(of_shard)
+    }
+
+    async fn note(&self, tenant: &Tenant, sort_key: String, now: Timestamp) -> Result<(), StorageError> {
+        let known = (tenant.clone(), sort_key);
         let noted = self.noted.0.lock().unwrap_or_else(PoisonError::into_inner).get(&known).copied();
         if noted.is_some_and(|noted| now.since(noted) < REFRESH) {
             return Ok(());
@@ -52,7 +75,7 @@ impl EventLog {
         self.client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(row::place(pk(tenant), event_type.to_string())))
+            .set_item(Some(row::place(pk(tenant), known.1.clone())))
             .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention + SLACK)))
             .send()
             .await
@@ -61,17 +84,21 @@ impl EventLog {
         Ok(())
     }
 
-    /// The parts of the log that may have events which the filter takes, each once. Where the filter names no single
-    /// type, this reads a row for each type that the tenant has had.
+    /// The parts of the log that may have events which the filter takes, each once. This reads a row for each shard in use,
+    /// but the first, of the type that the filter names; where it names no single type, of all types, and a row for each type
+    /// that the tenant has had.
     pub async fn partitions(
         &self,
         tenant: &Tenant,
         filter: &EventFilter,
     ) -> Result<Vec<Partition>, StorageError> {
-        if let Some(EventPattern::Exact(event_type)) = &filter.event_type {
-            return Ok(vec![Partition::of(event_type)]);
-        }
-        self.partitions_where(tenant, |event_type| filter.takes_type(event_type)).await
+        let Some(EventPattern::Exact(event_type)) = &filter.event_type else {
+            return self.partitions_where(tenant, |event_type| filter.takes_type(event_type)).await;
+        };
+        let first = Partition::of(event_type);
+        let shards = self.noted_places(tenant, Some([shard(first), shard(first.last())])).await?;
+        let shards = shards.iter().filter_map(|sort_key| shard_in(sort_key));
+        Ok([first].into_iter().chain(shards).collect())
     }
 
     /// The parts of the log that have events of the tenant's types which `wanted` takes, each once.
@@ -80,33 +107,82 @@ impl EventLog {
         tenant: &Tenant,
         wanted: impl Fn(&EventType) -> bool,
     ) -> Result<Vec<Partition>, StorageError> {
-        let mut pages = self
+        let (mut firsts, mut shards) = (BTreeSet::new(), BTreeSet::new());
+        for name in self.noted_places(tenant, None).await? {
+            if let Some(shard) = shard_in(&name) {
+                shards.insert(shard);
+                continue;
+            }
+            let event_type: EventType = name
+                .parse()
+                .map_err(|reason| StorageError::corrupt(&format!("{}/{name}", pk(tenant)), reason))?;
+            if wanted(&event_type) {
+                firsts.insert(Partition::of(&event_type));
+            }
+        }
+        shards.retain(|shard| firsts.contains(&shard.first()));
+        Ok(firsts.into_iter().chain(shards).collect())
+    }
+
+    /// The sort keys of the tenant's rows, or of those from one to another. The read is consistent: it sees what was noted
+    /// before an event was put on record.
+    async fn noted_places(
+        &self,
+        tenant: &Tenant,
+        ends: Option<[String; 2]>,
+    ) -> Result<Vec<String>, StorageError> {
+        let mut query = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(pk(tenant)))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut partitions = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            let name = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
-            let event_type: EventType = name
-                .parse()
-                .map_err(|reason| StorageError::corrupt(&format!("{}/{name}", pk(tenant)), reason))?;
-            if wanted(&event_type) {
-                partitions.push(Partition::of(&event_type));
-            }
+            .consistent_read(true);
+        if let Some([first, last]) = ends {
+            query = query
+                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+                .expression_attribute_values(":first", AttributeValue::S(first))
+                .expression_attribute_values(":last", AttributeValue::S(last));
         }
-        partitions.sort_unstable();
-        partitions.dedup();
-        Ok(partitions)
+        let mut pages = query.into_paginator().items().send();
+        let mut sort_keys = Vec::new();
+        while let Some(item) = pages.next().await {
+            let mut item = item.map_err(StorageError::from_call("Query"))?;
+            sort_keys.push(match item.remove("sk") {
+                Some(AttributeValue::S(sort_key)) => sort_key,
+                _ => String::new(),
+            });
+        }
+        Ok(sort_keys)
     }
 }
 
 fn pk(tenant: &Tenant) -> String {
     format!("{tenant}#types")
+}
+
+/// The sort key that notes a shard.
+fn shard(partition: Partition) -> String {
+    format!("{SHARD}{partition}")
+}
+
+/// The shard that a sort key notes; `None` where it is a type's.
+fn shard_in(sort_key: &str) -> Option<Partition> {
+    let partition: Partition = sort_key.strip_prefix(SHARD)?.parse().ok()?;
+    (partition != partition.first()).then_some(partition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_notes_a_shard_is_an_event_type_to_0_1_0() {
+        let partition: Partition = "3f2e".parse().unwrap();
+        assert!(shard(partition).parse::<EventType>().is_ok());
+        assert_eq!(shard_in(&shard(partition)), Some(partition));
+        for of_type in ["order.paid", "_shard.paid", "_shard.3f20", "_shard.3f2e.paid"] {
+            assert_eq!(shard_in(of_type), None, "{of_type}");
+        }
+    }
 }
