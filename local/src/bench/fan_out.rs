@@ -19,7 +19,7 @@ use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{Runtime, SqsFunction, SystemClock, SystemRandom};
 use posthorn_storage::{
-    Chunk, DeliveryOutbox, EndpointStore, EventLog, EventRecord, Progress, RecordKey, Written,
+    Before, Chunk, DeliveryOutbox, EndpointStore, EventLog, EventRecord, Progress, RecordKey, Written,
 };
 use reqwest::RequestBuilder;
 use serde_json::Value;
@@ -300,10 +300,9 @@ impl Calls {
             self.log.get(&key.tenant, key.event_id).await?;
             self.log.get_chunk(&chunk).await?;
             let after: Vec<_> = endpoints.iter().map(|endpoint| delivered(endpoint, now)).collect();
-            let progress = after.iter().map(|delivery| Progress {
-                delivery,
-                status_before: DeliveryStatus::Pending,
-                attempts_before: 0,
+            let progress = after.iter().map(|delivery| {
+                let before = Before { attempts: 0, status: DeliveryStatus::Pending, recovered_after: 0 };
+                Progress { delivery, before }
             });
             new(self.log.advance(&chunk, &progress.collect::<Vec<_>>(), now).await?)?;
         }

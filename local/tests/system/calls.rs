@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode};
+use posthorn_local::install_tls;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -29,6 +30,8 @@ pub(crate) struct Calls {
 /// A call that is refused once.
 struct Refusal {
     operation: &'static str,
+    /// The only table where it is.
+    table: Option<&'static str>,
     answer: Value,
 }
 
@@ -46,6 +49,7 @@ impl Calls {
 
     /// What counts calls to the tables of a system that it is going to stand before.
     pub(crate) async fn listen() -> Self {
+        install_tls();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let calls = Self { url, ..Self::default() };
@@ -74,7 +78,17 @@ impl Calls {
         for (name, value) in further {
             answer[name] = value.clone();
         }
-        self.refusals.lock().unwrap().push(Refusal { operation, answer });
+        self.refusals.lock().unwrap().push(Refusal { operation, table: None, answer });
+    }
+
+    /// Throttles so many of the next calls of this operation on a table.
+    pub(crate) fn throttle(&self, operation: &'static str, table: &'static str, times: usize) {
+        let answer = json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+            "message": "slow down",
+        });
+        let refusal = || Refusal { operation, table: Some(table), answer: answer.clone() };
+        self.refusals.lock().unwrap().extend(std::iter::repeat_with(refusal).take(times));
     }
 
     /// How many calls of each operation there were since this was asked last.
@@ -89,7 +103,7 @@ impl Calls {
         let is_version = operation == "GetItem" && call["Key"]["sk"]["S"] == "meta";
         let name = if is_version { VERSION } else { operation };
         *self.made.lock().unwrap().entry(name.to_owned()).or_default() += 1;
-        if let Some(answer) = self.refusal_of(operation) {
+        if let Some(answer) = self.refusal_of(operation, call["TableName"].as_str()) {
             return (StatusCode::BAD_REQUEST, answer.to_string()).into_response();
         }
         headers.remove("host");
@@ -99,9 +113,12 @@ impl Calls {
         (status, headers, answer.bytes().await.unwrap()).into_response()
     }
 
-    fn refusal_of(&self, operation: &str) -> Option<Value> {
+    fn refusal_of(&self, operation: &str, table: Option<&str>) -> Option<Value> {
         let mut refusals = self.refusals.lock().unwrap();
-        let place = refusals.iter().position(|refusal| refusal.operation == operation)?;
+        let is_meant = |refusal: &Refusal| {
+            refusal.operation == operation && (refusal.table.is_none() || refusal.table == table)
+        };
+        let place = refusals.iter().position(is_meant)?;
         Some(refusals.remove(place).answer)
     }
 }

@@ -391,11 +391,8 @@ async fn a_slice_whose_messages_were_lost_is_done_again() {
     assert!(RecoveryMessage::parse(&message).is_some(), "{message}");
     let before = machine.delivery(event).await;
     let due_again = before.recovered(machine.now());
-    let step = posthorn_storage::Progress {
-        delivery: &due_again,
-        status_before: before.status,
-        attempts_before: before.attempts.len(),
-    };
+    let step =
+        posthorn_storage::Progress { delivery: &due_again, before: posthorn_storage::Before::of(&before) };
     let key = posthorn_storage::RecordKey { tenant: local_tenant(), event_id: event, chunk: None };
     let written = machine.log.advance(&key, &[step], machine.now()).await.unwrap();
     assert_eq!(written, posthorn_storage::Written::Now);

@@ -56,7 +56,11 @@ pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
     let mut delivery = recorded;
     delivery.attempts.push(attempt);
     delivery.last_answer.clone_from(&ours.last_answer);
-    if attempt.succeeded() || (attempt.resend.is_none() && delivery.status == DeliveryStatus::Pending) {
+    // Where it has been recovered meanwhile, its schedule has begun anew, and ours counts no more.
+    let goes_on = attempt.resend.is_none()
+        && delivery.status == DeliveryStatus::Pending
+        && delivery.recovered_after == ours.recovered_after;
+    if attempt.succeeded() || goes_on {
         (delivery.status, delivery.next_attempt_at) = (ours.status, ours.next_attempt_at);
     }
     Some(delivery)
@@ -179,6 +183,25 @@ mod tests {
         let delivery = decide(&[cut.attempt], failed, 0.5);
         assert_eq!(delivery.next_attempt_at.map(Timestamp::as_millis), Some(ENDED + 10_000));
         assert_eq!(delivery.next_attempt(), 3);
+    }
+
+    #[test]
+    fn a_failure_of_before_a_recovery_leaves_the_recoverys_schedule_and_a_success_ends_it() {
+        let due = Timestamp::from_millis(ENDED + 60_000);
+        let before = decide(&[], answered(500), 0.5);
+        let recovered = before.recovered(due);
+        for (code, expected) in
+            [(500, (DeliveryStatus::Pending, Some(due))), (200, (DeliveryStatus::Succeeded, None))]
+        {
+            let ours = after(before.clone(), answered(code), &"10s".parse().unwrap(), None, || 0.5);
+            let joined = joined(recovered.clone(), &ours).unwrap();
+            assert_eq!((joined.status, joined.next_attempt_at), expected, "{code}");
+            assert_eq!((joined.attempts.len(), joined.recovered_after), (2, 1), "{code}");
+        }
+    }
+
+    fn answered(code: u16) -> Answer {
+        Answer { attempt: attempt(Some(code), None), body: String::new(), latency: None, retry_after: None }
     }
 
     proptest! {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use posthorn_domain::{
-    DeliveredEvent, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventType,
-    Tenant, Timestamp,
+    DeliveredEvent, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, EndpointId,
+    EndpointStatus, EventType, Tenant, Timestamp,
 };
-use posthorn_storage::{Progress, RecordKey, StorageError, Written};
+use posthorn_storage::{Before, Progress, RecordKey, StorageError, Written};
 
 use crate::dispatch::{DISPATCH, Dispatched};
 use crate::http::Pace;
@@ -31,6 +31,15 @@ impl Postman {
     pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let asked = DeliveryMessage::parse(&message.body)?;
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
+        if let DeliveryWork::First { endpoint_id } = asked.work
+            && self.is_for_the_slow(message, &key.tenant, endpoint_id).await?
+        {
+            // Nothing of its record is needed for that.
+            let due = Delivery::due(endpoint_id, self.clock.now());
+            self.queue(&key, [&due], Queueing::AmongSlow).await?;
+            self.enforce(&key.tenant, &[], &[endpoint_id]).await;
+            return Ok(());
+        }
         let (sent, deliveries) = self.recorded(&key).await?;
         let delivery_to = |endpoint_id, deliveries: Vec<Delivery>| {
             let mut deliveries = deliveries.into_iter();
@@ -80,17 +89,15 @@ impl Postman {
         let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
-        if pace == Pace::Brisk && !self.may_be_brief(&endpoint) {
-            return Ok(self.queue(key, [&delivery], Queueing::AmongSlow).await?);
-        }
         let longest = if pace == Pace::Brisk { DISPATCH } else { self.sender.timeout() };
         self.require_time(message, longest)?;
         if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         if message.is_redelivered() && self.log.confirm(key, &delivery).await? == Written::Before {
-            // A twin has made it meanwhile.
-            return Ok(());
+            // A twin has made it meanwhile, and may have ended before it queued the next one.
+            let recorded = self.log.delivery(key, delivery.endpoint_id).await?;
+            return Ok(self.queue(key, &recorded, Queueing::Again).await?);
         }
         let accepted_at = accepted_at(key, &delivery);
         let answer = match pace {
@@ -98,10 +105,21 @@ impl Postman {
             Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await?,
         };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at, sent.expires_at);
-        self.persist(message, || self.settle(key, [&outcome.delivery])).await?;
+        self.settle(self.last_write(message), key, [&outcome.delivery]).await?;
         let doubted = (pace == Pace::Patient).then_some(outcome.delivery.endpoint_id);
         self.enforce(&key.tenant, &[outcome], doubted.as_slice()).await;
         Ok(())
+    }
+
+    /// Whether the endpoint is enabled, and a first attempt at it is not likely to be over within a second.
+    async fn is_for_the_slow(
+        &self,
+        message: &QueueMessage,
+        tenant: &Tenant,
+        id: EndpointId,
+    ) -> Result<bool, StorageError> {
+        let known = self.snapshots.get(tenant, message).await?.enabled(id);
+        Ok(known.is_some_and(|endpoint| !self.may_be_brief(&endpoint)))
     }
 
     /// Whether a first attempt at the endpoint is likely to be over within a second.
@@ -127,8 +145,23 @@ impl Postman {
         let is_wanted = |endpoint: &Endpoint| {
             sent.is_test || delivery.insisted || endpoint.enabled_events.matches(&sent.event_type)
         };
-        let endpoint = self.snapshots.get(tenant, message).await?.enabled(id);
+        let endpoint = self.enabled(message, tenant, id).await?;
         Ok(endpoint.filter(|endpoint| is_wanted(endpoint)))
+    }
+
+    /// The endpoint, if it is enabled. One that is not known may be one that could not be read: then it is an error, and
+    /// nothing is given up.
+    async fn enabled(
+        &self,
+        message: &QueueMessage,
+        tenant: &Tenant,
+        id: EndpointId,
+    ) -> Result<Option<Arc<Endpoint>>, StorageError> {
+        if let Some(known) = self.snapshots.get(tenant, message).await?.enabled(id) {
+            return Ok(Some(known));
+        }
+        let found = self.snapshots.store().get(tenant, id).await?;
+        Ok(found.filter(|endpoint| endpoint.status == EndpointStatus::Enabled).map(Arc::new))
     }
 
     /// Makes the attempt that somebody asked for, unless it is on record: then this is a message received twice.
@@ -144,8 +177,7 @@ impl Postman {
         if delivery.attempts.iter().any(|attempt| attempt.resend == Some(resend)) {
             return Ok(());
         }
-        let subscriptions = self.snapshots.get(&key.tenant, message).await?;
-        let Some(endpoint) = subscriptions.enabled(endpoint_id) else {
+        let Some(endpoint) = self.enabled(message, &key.tenant, endpoint_id).await? else {
             tracing::info!(event_id = %key.event_id, %endpoint_id, "not sent again: the endpoint is disabled or gone");
             return Ok(());
         };
@@ -153,7 +185,7 @@ impl Postman {
         let mut answer = self.sender.post(&endpoint, key.event_id, &body).await?;
         answer.attempt.resend = Some(resend);
         let outcome = self.conclude(key, endpoint, delivery, answer, None, None);
-        self.persist(message, || self.settle_one(key, &outcome.delivery)).await?;
+        self.persist(self.last_write(message), || self.settle_one(key, &outcome.delivery)).await?;
         self.enforce(&key.tenant, &[outcome], &[endpoint_id]).await;
         Ok(())
     }
@@ -207,25 +239,22 @@ impl Postman {
             }
         }
         let Dispatched { outcomes, postponed } =
-            self.dispatch(key, prompt, &sent.body, key.event_id.at()).await;
-        let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
-        self.persist(message, || self.settle(key, attempted.clone())).await?;
-        self.persist(message, || async {
-            self.queue(key, &postponed, Queueing::Once).await?;
-            self.queue(key, &slow, Queueing::AmongSlow).await?;
-            self.queue(key, &begun, Queueing::Again).await
-        })
-        .await?;
+            self.dispatch(key, prompt, &sent.body, key.event_id.at(), sent.expires_at).await;
+        let until = self.last_write(message);
+        self.settle(until, key, outcomes.iter().map(|outcome| &outcome.delivery)).await?;
+        let others = self.packed(key, &postponed, Queueing::Once);
+        let others = others.and(self.packed(key, &slow, Queueing::AmongSlow));
+        self.send(until, others.and(self.packed(key, &begun, Queueing::Again))).await?;
         self.enforce(&key.tenant, &outcomes, &endpoints_of(&slow)).await;
         Ok(())
     }
 
     /// Ends a delivery whose endpoint is disabled or gone, or does not want the event any more.
     async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
-        let (status_before, attempts_before) = (delivery.status, delivery.attempts.len());
+        let before = Before::of(&delivery);
         let delivery = decision::canceled(delivery);
         let endpoint_id: EndpointId = delivery.endpoint_id;
-        let step = Progress { delivery: &delivery, status_before, attempts_before };
+        let step = Progress { delivery: &delivery, before };
         match self.log.advance(key, &[step], self.clock.now()).await? {
             Written::Now => tracing::info!(event_id = %key.event_id, %endpoint_id, "delivery canceled"),
             Written::Before => {}

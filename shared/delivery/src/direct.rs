@@ -49,6 +49,8 @@ enum Fate {
 pub(crate) struct Ticket<'d> {
     direct: &'d Direct,
     endpoint_id: EndpointId,
+    /// What it was attempted at.
+    revision: Timestamp,
     number: u64,
     /// Those who wait are told by it; dropped without a word, it tells them that the attempt failed.
     waited_for: Option<watch::Sender<Fate>>,
@@ -89,7 +91,8 @@ impl Direct {
         let mut all = self.lock();
         let traffic = all.get_or_insert_mut(endpoint.id, || Traffic::of(endpoint));
         if traffic.revision != endpoint.updated_at {
-            *traffic = Traffic::of(endpoint);
+            // The numbers go on, so that attempts at the former URL end nothing here.
+            *traffic = Traffic { next_number: traffic.next_number, ..Traffic::of(endpoint) };
         }
         let mut waited_for = None;
         if endpoint.health.state == HealthState::Unproven && !traffic.is_proven {
@@ -108,7 +111,8 @@ impl Direct {
         let number = traffic.next_number;
         traffic.next_number += 1;
         traffic.under_way.push((number, now));
-        Admission::Go(Ticket { direct: self, endpoint_id: endpoint.id, number, waited_for })
+        let (endpoint_id, revision) = (endpoint.id, traffic.revision);
+        Admission::Go(Ticket { direct: self, endpoint_id, revision, number, waited_for })
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Traffic>> {
@@ -137,7 +141,7 @@ impl Ticket<'_> {
     /// The attempt was answered well.
     pub(crate) fn succeeded(&mut self) {
         if let Some(traffic) = self.direct.lock().peek_mut(&self.endpoint_id) {
-            traffic.is_proven = true;
+            traffic.is_proven |= traffic.revision == self.revision;
         }
         if let Some(sender) = &self.waited_for {
             sender.send_replace(Fate::Succeeded);

@@ -34,7 +34,8 @@ enum Fate {
 }
 
 impl Postman {
-    /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was accepted.
+    /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was accepted,
+    /// `expires_at` when its record expires, where that may be soon.
     /// What could not be sent from here stays as it was.
     pub(crate) async fn dispatch(
         &self,
@@ -42,6 +43,7 @@ impl Postman {
         first: Vec<(Arc<Endpoint>, Delivery)>,
         body: &Bytes,
         accepted_at: Timestamp,
+        expires_at: Option<Timestamp>,
     ) -> Dispatched {
         let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
             let usual = self.watch.usual_latency(endpoint.id);
@@ -54,7 +56,7 @@ impl Postman {
             if answer.attempt.succeeded() {
                 ticket.succeeded();
             }
-            Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at), None))
+            Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at), expires_at))
         });
         // Polls those that wake, where `join_all` polls all of them if they are few.
         let mut fates = attempts.collect::<FuturesOrdered<_>>();

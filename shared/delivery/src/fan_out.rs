@@ -11,6 +11,8 @@ use posthorn_domain::{
 };
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
+use tokio::time::Instant;
+
 use crate::dispatch::{DISPATCH, Dispatched};
 use crate::idempotency::Standing;
 use crate::postman::{Outcome, Queueing, endpoints_of, message};
@@ -127,21 +129,21 @@ impl Postman {
         // Of a message that was received before, the POSTs may have been made, and what they brought could not be written. Now
         // the record comes first, so that they are not made again each time.
         let body = Bytes::from(record.body.clone());
-        let Dispatched { outcomes, mut postponed } = self.dispatch(key, prompt, &body, message.sent_at).await;
+        let Dispatched { outcomes, mut postponed } =
+            self.dispatch(key, prompt, &body, message.sent_at, None).await;
         postponed.extend(detour);
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
-        let row = self.put_aside(message, key, &mut record, now).await?;
-        match self.persist(message, || self.log.create(key, event_type, &record, now)).await? {
+        // Where nothing was POSTed, the message comes again in seconds, and its place is free for others meanwhile.
+        let until = if outcomes.is_empty() { Instant::now() } else { self.last_write(message) };
+        let row = self.put_aside(until, key, &mut record, now).await?;
+        match self.persist(until, || self.log.create(key, event_type, &record, now)).await? {
             Written::Now => {
                 self.tally.add(Metric::Events, 1);
-                self.persist(message, || async {
-                    self.queue(&row, attempted.clone().chain(&postponed), Queueing::Once).await?;
-                    self.queue(&row, &slow, Queueing::AmongSlow).await
-                })
-                .await?;
+                let soon = self.packed(&row, attempted.clone().chain(&postponed), Queueing::Once);
+                self.send(until, soon.and(self.packed(&row, &slow, Queueing::AmongSlow))).await?;
             }
-            Written::Before => self.persist(message, || self.join_record(key, &outcomes)).await?,
+            Written::Before => self.join_record(until, key, &outcomes).await?,
         }
         self.enforce(&key.tenant, &outcomes, &endpoints_of(&slow)).await;
         Ok(())
@@ -151,7 +153,7 @@ impl Postman {
     /// paid for with all of its row. Answers the row that has them.
     async fn put_aside(
         &self,
-        message: &QueueMessage,
+        until: Instant,
         key: &RecordKey,
         record: &mut EventRecord,
         now: Timestamp,
@@ -164,7 +166,7 @@ impl Postman {
         let number = self.chunk_numbers();
         let row = RecordKey { chunk: Some(number), ..key.clone() };
         let deliveries = std::mem::take(&mut record.deliveries);
-        let _: Written = self.persist(message, || self.log.create_chunk(&row, &deliveries, now)).await?;
+        let _: Written = self.persist(until, || self.log.create_chunk(&row, &deliveries, now)).await?;
         record.chunks = vec![Chunk { number, first }];
         Ok(row)
     }
@@ -172,15 +174,20 @@ impl Postman {
     /// Adds to the record that a twin of the message has made, or an earlier try of ours: what it has no result for
     /// yet, our attempts serve as well. Whatever is then pending is queued; that may be for the second time, of which
     /// the later one finds nothing left to do.
-    async fn join_record(&self, key: &RecordKey, outcomes: &[Outcome]) -> Result<(), StorageError> {
-        let Some(recorded) = self.log.get(&key.tenant, key.event_id).await? else {
-            return Err(StorageError::Conflict);
-        };
+    async fn join_record(
+        &self,
+        until: Instant,
+        key: &RecordKey,
+        outcomes: &[Outcome],
+    ) -> Result<(), StorageError> {
+        let recorded = self.persist(until, || self.log.get(&key.tenant, key.event_id)).await?;
+        let Some(recorded) = recorded else { return Err(StorageError::Conflict) };
         for row in recorded.rows(key) {
             let ours = outcomes.iter().map(|outcome| &outcome.delivery);
             let ours = ours.filter(|delivery| recorded.chunk_of(delivery.endpoint_id) == row.chunk);
-            self.settle(&row, ours).await?;
-            self.queue(&row, &self.log.deliveries(&row).await?, Queueing::Again).await?;
+            self.settle(until, &row, ours).await?;
+            let all = self.persist(until, || self.log.deliveries(&row)).await?;
+            self.send(until, self.packed(&row, &all, Queueing::Again)).await?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What fanning out and delivering have in common.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -10,8 +10,8 @@ use posthorn_domain::{
     EndpointStatus, EventMessage, EventShards, Random, RetrySchedule, Tenant, Timestamp,
 };
 use posthorn_storage::{
-    DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey, StorageError,
-    Written,
+    Before, DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, Progress, RecordKey,
+    StorageError, Written,
 };
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
@@ -121,6 +121,36 @@ pub(crate) enum Queueing {
     Again,
     /// Where the endpoints are known to be slow or failing: their first attempts are not cut short.
     AmongSlow,
+}
+
+/// Messages for next attempts, with their delays, and those that are too late for one, with their times.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outgoing {
+    brief: Vec<(DeliveryMessage, Duration)>,
+    patient: Vec<(DeliveryMessage, Duration)>,
+    late: Vec<(DeliveryMessage, Timestamp)>,
+}
+
+impl Outgoing {
+    /// These and those.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.brief.extend(other.brief);
+        self.patient.extend(other.patient);
+        self.late.extend(other.late);
+        self
+    }
+}
+
+/// Those of the messages that were refused.
+fn refused<When>(
+    messages: Vec<(DeliveryMessage, When)>,
+    results: &[Result<(), StorageError>],
+) -> Vec<(DeliveryMessage, When)> {
+    messages
+        .into_iter()
+        .zip(results)
+        .filter_map(|(message, result)| result.is_err().then_some(message))
+        .collect()
 }
 
 /// A delivery after an attempt, and what the attempt tells of its endpoint.
@@ -298,7 +328,7 @@ impl Postman {
             }
         };
         if written == Written::Now {
-            self.snapshots.put(tenant, changed, now);
+            self.snapshots.renew(tenant, changed, now);
             self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
             info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
         }
@@ -309,23 +339,36 @@ impl Postman {
         self.notices.send(&[notice]).await.into_iter().collect()
     }
 
-    /// Records the attempts that deliveries of one row have just had, and queues the next ones. A delivery that
-    /// somebody else has taken as far is left to them.
+    /// Records the attempts that deliveries of one row have just had, and queues the next ones. Neither is given up as long as
+    /// there is time.
     pub(crate) async fn settle<'a>(
         &self,
+        until: Instant,
         key: &RecordKey,
         deliveries: impl IntoIterator<Item = &'a Delivery>,
     ) -> Result<(), StorageError> {
         let deliveries: Vec<&Delivery> = deliveries.into_iter().collect();
+        let ours = self.persist(until, || self.record(key, &deliveries)).await?;
+        self.send(until, self.packed(key, &ours, Queueing::Once)).await
+    }
+
+    /// Records attempts. Answers the deliveries whose next attempt is to be queued: one that somebody else has taken as far is
+    /// left to them.
+    pub(crate) async fn record(
+        &self,
+        key: &RecordKey,
+        deliveries: &[&Delivery],
+    ) -> Result<Vec<Delivery>, StorageError> {
         let progress: Vec<_> = deliveries.iter().copied().map(one_attempt_more).collect();
         if self.log.advance(key, &progress, self.clock.now()).await? == Written::Now {
-            return self.queue(key, deliveries, Queueing::Once).await;
+            let pending = deliveries.iter().filter(|delivery| delivery.status == DeliveryStatus::Pending);
+            return Ok(pending.copied().cloned().collect());
         }
         let mut ours = Vec::new();
         for delivery in deliveries {
             ours.extend(self.settle_one(key, delivery).await?);
         }
-        self.queue(key, &ours, Queueing::Once).await
+        Ok(ours)
     }
 
     /// Records the last attempt of a delivery beside what others have put on record since, and answers the delivery as it
@@ -343,9 +386,9 @@ impl Postman {
                 // An earlier try to write it was made, and only its answer was lost.
                 return Ok(Some(recorded));
             }
-            let (status_before, attempts_before) = (recorded.status, recorded.attempts.len());
+            let before = Before::of(&recorded);
             let Some(delivery) = decision::joined(recorded, ours) else { return Ok(None) };
-            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            let step = Progress { delivery: &delivery, before };
             if self.log.advance(key, &[step], self.clock.now()).await? == Written::Now {
                 return Ok(Some(delivery));
             }
@@ -360,29 +403,57 @@ impl Postman {
         deliveries: impl IntoIterator<Item = &'a Delivery>,
         queueing: Queueing,
     ) -> Result<(), StorageError> {
+        self.send(Instant::now(), self.packed(key, deliveries, queueing)).await
+    }
+
+    /// The messages for the next attempt of each delivery that is pending.
+    pub(crate) fn packed<'a>(
+        &self,
+        key: &RecordKey,
+        deliveries: impl IntoIterator<Item = &'a Delivery>,
+        queueing: Queueing,
+    ) -> Outgoing {
         let later = if queueing == Queueing::Again { self.copy_comes_later() } else { Duration::ZERO };
-        let (mut brief, mut patient, mut postponed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut outgoing = Outgoing::default();
         for delivery in deliveries.into_iter().filter(|delivery| delivery.status == DeliveryStatus::Pending) {
             let wait = self.until_due(delivery).max(self.asked_to_wait(delivery, queueing));
             match delivery.next_attempt_at {
                 Some(due) if wait > DeliveryOutbox::MAX_DELAY => {
-                    postponed.push((next_message(key, delivery), due));
+                    outgoing.late.push((next_message(key, delivery), due));
                 }
                 _ if queueing != Queueing::AmongSlow && wait.is_zero() && delivery.attempts.is_empty() => {
                     let first = DeliveryWork::First { endpoint_id: delivery.endpoint_id };
-                    brief.push((message(key, first), later));
+                    outgoing.brief.push((message(key, first), later));
                 }
-                _ => patient.push((next_message(key, delivery), wait + later)),
+                _ => outgoing.patient.push((next_message(key, delivery), wait + later)),
             }
         }
-        let (brief, patient, put) = tokio::join!(
-            self.first_attempts.send(&brief),
-            self.outbox.send(&patient),
-            self.due.put(&postponed)
-        );
-        brief.and(patient).and(put)?;
-        self.tally.add(Metric::RetriesPutOff, postponed.len() as u64);
-        Ok(())
+        outgoing
+    }
+
+    /// Sends messages. What is refused is sent again as long as there is time, and nothing else is: two messages for one
+    /// attempt that come at the same moment would both make it.
+    pub(crate) async fn send(&self, until: Instant, outgoing: Outgoing) -> Result<(), StorageError> {
+        let left = Mutex::new(outgoing);
+        self.persist(until, || async {
+            let Outgoing { brief, patient, late } =
+                left.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let (for_brief, for_patient, for_late) = tokio::join!(
+                self.first_attempts.send_each(&brief),
+                self.outbox.send_each(&patient),
+                self.due.put_each(&late)
+            );
+            let put = for_late.iter().filter(|result| result.is_ok()).count();
+            self.tally.add(Metric::RetriesPutOff, put as u64);
+            let refused = Outgoing {
+                brief: refused(brief, &for_brief),
+                patient: refused(patient, &for_patient),
+                late: refused(late, &for_late),
+            };
+            *left.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+            for_brief.into_iter().chain(for_patient).chain(for_late).collect()
+        })
+        .await
     }
 
     /// How long the first attempt at an endpoint waits that has asked to be left alone.
@@ -402,18 +473,21 @@ impl Postman {
         self.sender.timeout() + COPY_COMES_LATER
     }
 
-    /// Does what must not be given up: where AWS refuses it, again and again as long as the message's invocation has time.
-    /// What is done twice this way must come to the same.
+    /// Until when what must not be given up is tried again.
+    pub(crate) fn last_write(&self, message: &QueueMessage) -> Instant {
+        Instant::now() + message.deadline.since(self.clock.now()).saturating_sub(RESERVE)
+    }
+
+    /// Does what must not be given up: once, and where AWS refuses it, again and again until then. What is done twice this way
+    /// must come to the same.
     pub(crate) async fn persist<T, Work>(
         &self,
-        message: &QueueMessage,
+        until: Instant,
         work: impl Fn() -> Work,
     ) -> Result<T, StorageError>
     where
         Work: Future<Output = Result<T, StorageError>>,
     {
-        let left = message.deadline.since(self.clock.now()).saturating_sub(RESERVE);
-        let until = Instant::now() + left;
         let mut waits = Waits::default();
         loop {
             let refusal = match work().await {
@@ -458,8 +532,9 @@ fn log(key: &RecordKey, delivery: &Delivery, attempt: &Attempt) {
 
 /// A pending delivery, after one more attempt.
 fn one_attempt_more(delivery: &Delivery) -> Progress<'_> {
-    let attempts_before = delivery.attempts.len() - 1;
-    Progress { delivery, status_before: DeliveryStatus::Pending, attempts_before }
+    let now = Before::of(delivery);
+    let before = Before { status: DeliveryStatus::Pending, attempts: now.attempts - 1, ..now };
+    Progress { delivery, before }
 }
 
 /// The endpoints of these deliveries.

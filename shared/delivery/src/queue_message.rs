@@ -53,8 +53,7 @@ impl WorkError {
         match self {
             Self::Poison(_) => true,
             Self::Storage(cause) => {
-                use StorageError::{Corrupt, NoQueue, Refused};
-                matches!(cause, Corrupt { .. } | NoQueue { .. } | Refused { .. })
+                matches!(cause, StorageError::Corrupt { .. } | StorageError::Refused { .. })
             }
             Self::OutOfTime | Self::NoSockets(_) => false,
         }

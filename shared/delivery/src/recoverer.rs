@@ -4,14 +4,14 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use posthorn_domain::{
     Clock, Delivery, DeliveryMessage, Endpoint, EndpointId, EndpointStatus, EventId, Recovery,
     RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
 };
 use posthorn_storage::{
-    DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError, Treatment,
-    Written,
+    Before, DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError,
+    Treatment, Written,
 };
 
 use crate::postman::next_message;
@@ -196,22 +196,25 @@ impl Recoverer {
             }
         });
         let restarts: Vec<_> = restarts.collect();
-        let messages: Vec<Option<_>> = stream::iter(restarts).buffered(AT_ONCE).try_collect().await?;
-        let messages: Vec<_> = messages.into_iter().flatten().collect();
+        // All of them, whatever becomes of one: what is on record as due again has to be queued.
+        let restarted: Vec<_> = stream::iter(restarts).buffered(AT_ONCE).collect().await;
+        let messages: Vec<_> = restarted.iter().flatten().flatten().cloned().collect();
         self.outbox.send(&messages).await?;
+        restarted.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(messages.len() as u64)
     }
 
     /// Ends deliveries that their endpoint does not want any more. One that has just gone on by itself is left alone.
     async fn cancel(&self, unwanted: Vec<(RecordKey, Delivery)>) -> Result<(), StorageError> {
         let cancels = unwanted.into_iter().map(|(key, before)| async move {
-            let (status_before, attempts_before) = (before.status, before.attempts.len());
+            let read = Before::of(&before);
             let delivery = decision::canceled(before);
-            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            let step = Progress { delivery: &delivery, before: read };
             passed_over(key.event_id, self.log.advance(&key, &[step], self.clock.now()).await)
         });
         let cancels: Vec<_> = cancels.collect();
-        stream::iter(cancels).buffered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await
+        let canceled: Vec<_> = stream::iter(cancels).buffered(AT_ONCE).collect().await;
+        canceled.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
     }
 
     /// Puts one delivery on record as it is to be made again. `None` where somebody else has just written it.
@@ -222,8 +225,7 @@ impl Recoverer {
     ) -> Result<Option<DeliveryMessage>, StorageError> {
         let Recovered { key, delivery: before } = recovered;
         let written = if let Some(before) = before {
-            let (status_before, attempts_before) = (before.status, before.attempts.len());
-            let step = Progress { delivery: &delivery, status_before, attempts_before };
+            let step = Progress { delivery: &delivery, before: Before::of(&before) };
             self.log.advance(&key, &[step], self.clock.now()).await?
         } else {
             self.log.add(&key, &delivery).await?

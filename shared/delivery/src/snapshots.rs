@@ -8,7 +8,7 @@
 //! How endpoints are doing is not part of the version. Each process believes what it has read and seen itself, and reads an
 //! endpoint again when what it sees speaks against that.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,10 +29,10 @@ const SKEW: Duration = Duration::from_secs(1);
 const SPARES_OTHERS: Duration = Duration::from_secs(1);
 /// The same while the next read is under way, or fails.
 const STANDS_IN: Duration = Duration::from_mins(1);
-/// The most endpoints that DynamoDB reads in one call.
+/// The most endpoints that are read in one call to see how they do.
 const AT_ONCE: usize = 100;
-/// How many changed endpoints are read one by one at most: reading all of a tenant's may cost less then.
-const MOST_CHANGED: usize = 2 * AT_ONCE;
+/// How many of the last changes are read again after all endpoints have been.
+const LAST_CHANGES: usize = 10;
 
 /// The subscriptions of each tenant, read again when their version has moved.
 pub struct Snapshots {
@@ -95,32 +95,26 @@ impl Snapshots {
         // The version is read before the endpoints: if they change in between, the next read finds it moved.
         let latest = self.store.latest(tenant).await?;
         let changed = known.and_then(|known| latest.changed_since(known));
-        match changed.filter(|changed| changed.len() <= MOST_CHANGED) {
-            Some(changed) => {
-                let changed: Vec<_> = changed.into_iter().collect();
-                self.read_some(tenant, subscriptions, &changed).await?;
-            }
-            None => self.read_all(tenant, subscriptions).await?,
+        if changed.is_none() {
+            self.read_all(tenant, subscriptions).await?;
         }
+        let changed = changed.unwrap_or_else(|| latest.last_changes(LAST_CHANGES));
+        self.read_changed(tenant, subscriptions, changed).await?;
         Ok(latest.version)
     }
 
-    /// Those of them that are there no more are forgotten.
-    async fn read_some(
+    /// Reads endpoints as their last transaction has left them. Those that are there no more are forgotten.
+    async fn read_changed(
         &self,
         tenant: &Tenant,
         subscriptions: &Subscriptions,
-        ids: &[EndpointId],
+        changed: BTreeSet<EndpointId>,
     ) -> Result<(), StorageError> {
-        for ids in ids.chunks(AT_ONCE) {
-            let now = self.clock.now();
-            let mut gone: HashSet<_> = ids.iter().copied().collect();
-            for endpoint in self.store.get_all(tenant, ids).await? {
-                gone.remove(&endpoint.id);
-                subscriptions.put(endpoint, now);
-            }
-            for id in gone {
-                subscriptions.remove(id);
+        let now = self.clock.now();
+        for (id, endpoint) in self.store.get_settled(tenant, &Vec::from_iter(changed)).await? {
+            match endpoint {
+                Some(endpoint) => subscriptions.put(endpoint, now),
+                None => subscriptions.remove(id),
             }
         }
         Ok(())
@@ -146,8 +140,13 @@ impl Snapshots {
         endpoints: impl IntoIterator<Item = (EndpointId, bool)>,
     ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
         let subscriptions = Arc::clone(&self.slot(tenant).subscriptions);
-        let doubtful = subscriptions.doubtful(endpoints, AT_ONCE, self.clock.now());
-        self.read_some(tenant, &subscriptions, &doubtful).await?;
+        let now = self.clock.now();
+        let doubtful = subscriptions.doubtful(endpoints, AT_ONCE, now);
+        if !doubtful.is_empty() {
+            for endpoint in self.store.get_all(tenant, &doubtful).await? {
+                subscriptions.renew(endpoint, now);
+            }
+        }
         Ok(doubtful.into_iter().filter_map(|id| subscriptions.enabled(id)).collect())
     }
 
@@ -159,16 +158,15 @@ impl Snapshots {
     ) -> Result<Option<Endpoint>, StorageError> {
         let now = self.clock.now();
         let found = self.store.get(tenant, id).await?;
-        match found.clone() {
-            Some(endpoint) => self.put(tenant, endpoint, now),
-            None => self.slot(tenant).subscriptions.remove(id),
+        if let Some(endpoint) = &found {
+            self.renew(tenant, endpoint.clone(), now);
         }
         Ok(found)
     }
 
     /// Takes an endpoint as it has just been written.
-    pub(crate) fn put(&self, tenant: &Tenant, endpoint: Endpoint, at: Timestamp) {
-        self.slot(tenant).subscriptions.put(endpoint, at);
+    pub(crate) fn renew(&self, tenant: &Tenant, endpoint: Endpoint, at: Timestamp) {
+        self.slot(tenant).subscriptions.renew(endpoint, at);
     }
 
     /// Where endpoints are kept.
@@ -183,6 +181,7 @@ impl Snapshots {
     /// Forgets the tenants that have had no event for longest, until the others fit. This one stays.
     fn make_room(&self, tenant: &Tenant) {
         let mut tenants = self.tenants();
+        tenants.promote(tenant);
         let weight = |slot: &Slot| TENANT_BYTES + slot.subscriptions.weight();
         let mut bytes: usize = tenants.iter().map(|(_, slot)| weight(slot)).sum();
         while bytes > self.most_bytes
@@ -199,9 +198,8 @@ impl Snapshots {
 }
 
 impl Slot {
-    /// What is in memory, if it counts for the message; otherwise what `read` makes of it. There is one read at a time, and
-    /// whoever has waited for one that began too early for him reads again, once for all who wait with him. Where that fails, it
-    /// fails for all of them.
+    /// What is in memory, if it counts for the message; otherwise what `read` makes of it. There is one read at a time: a caller
+    /// that needs a later one starts it, and all who wait share it, also where it fails.
     async fn get<Reading>(
         &self,
         message: &QueueMessage,
@@ -219,7 +217,7 @@ impl Slot {
         if let Some(subscriptions) = counts(SPARES_OTHERS) {
             return Ok(subscriptions);
         }
-        let reading = match self.reading.try_lock() {
+        let _reading = match self.reading.try_lock() {
             Ok(reading) => reading,
             Err(_) => match counts(STANDS_IN) {
                 Some(subscriptions) => return Ok(subscriptions),
@@ -235,14 +233,13 @@ impl Slot {
             Some(failure) => Err(failure),
             None => read(known).await.inspect_err(|failure| *self.failed() = Some((began, failure.copied()))),
         };
-        drop(reading);
         match answer {
             Ok(version) => {
                 *self.known() = Some(Read { version, began, began_at });
                 Ok(Arc::clone(&self.subscriptions))
             }
             Err(failure) => {
-                let subscriptions = counts(STANDS_IN).ok_or_else(|| failure.copied())?;
+                let Some(subscriptions) = counts(STANDS_IN) else { return Err(failure) };
                 tracing::warn!(
                     error = &failure as &dyn std::error::Error,
                     "endpoints not read again, older ones stand in"

@@ -45,9 +45,24 @@ struct Known {
 struct Subscribers(Vec<Arc<Endpoint>>);
 
 impl Subscriptions {
-    /// Takes an endpoint that was read at this time, in place of what was known of it before.
+    /// Takes an endpoint that was read at this time, in place of what was known of it before. Whoever reads a version of them
+    /// all says so.
     pub fn put(&self, endpoint: Endpoint, read_at: Timestamp) {
-        self.write().put(endpoint, read_at);
+        let mut index = self.write();
+        index.remove(endpoint.id);
+        index.put(endpoint, read_at);
+    }
+
+    /// Takes a later revision of an endpoint that is known. One that is not may have been disabled or deleted meanwhile: it
+    /// stays unknown.
+    pub(crate) fn renew(&self, endpoint: Endpoint, read_at: Timestamp) {
+        let mut index = self.write();
+        let Some(known) = index.endpoints.get_mut(&endpoint.id) else { return };
+        known.read_at = known.read_at.max(read_at);
+        if known.endpoint.revision < endpoint.revision {
+            index.remove(endpoint.id);
+            index.put(endpoint, read_at);
+        }
     }
 
     /// Forgets an endpoint.
@@ -82,7 +97,7 @@ impl Subscriptions {
     }
 
     /// Those of these endpoints whose health may be another by now, at most so many. `contradicted` says that what was seen of
-    /// them does not go with the health that is known. Whoever asks reads them: nobody else is told to for a while.
+    /// them does not go with the health that is known. They count as read: nobody else gets them for a while.
     pub(crate) fn doubtful(
         &self,
         ids: impl IntoIterator<Item = (EndpointId, bool)>,
@@ -117,14 +132,8 @@ impl Subscriptions {
 }
 
 impl Index {
+    /// Takes an endpoint that is not in it, if it is enabled.
     fn put(&mut self, endpoint: Endpoint, read_at: Timestamp) {
-        if let Some(known) = self.endpoints.get_mut(&endpoint.id)
-            && known.endpoint.revision >= endpoint.revision
-        {
-            known.read_at = known.read_at.max(read_at);
-            return;
-        }
-        self.remove(endpoint.id);
         if endpoint.status == EndpointStatus::Enabled {
             self.add(Arc::new(endpoint), read_at);
         }
@@ -284,14 +293,22 @@ mod tests {
     }
 
     #[test]
-    fn an_older_revision_takes_no_newer_ones_place() {
+    fn what_is_read_by_itself_renews_what_is_known_and_brings_nothing_back() {
         let any = ["*".to_owned()];
         let revision = |revision, enabled| Endpoint { revision, ..endpoint(0, &any, enabled) };
-        let index = index([revision(2, true), revision(1, false)]);
-        assert!(index.enabled(revision(1, true).id).is_some());
-        index.put(revision(3, false), Timestamp::from_millis(0));
-        assert!(index.enabled(revision(1, true).id).is_none());
+        let (id, at) = (revision(0, true).id, Timestamp::from_millis(0));
+        let index = index([revision(2, true)]);
+        index.renew(revision(1, false), at);
+        assert_eq!(index.enabled(id).unwrap().revision, 2, "an older one");
+        index.renew(revision(3, true), at);
+        assert_eq!(index.enabled(id).unwrap().revision, 3, "a later one");
+        index.renew(revision(4, false), at);
+        index.renew(revision(3, true), at);
+        index.renew(revision(5, true), at);
+        assert!(index.enabled(id).is_none(), "it is disabled");
         assert_eq!(index.weight(), 0);
+        index.put(revision(1, true), at);
+        assert_eq!(index.enabled(id).unwrap().revision, 1, "the table was put back");
     }
 
     #[test]

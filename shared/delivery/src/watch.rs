@@ -31,7 +31,7 @@ const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 const TIMES_THE_LONGEST: u32 = 4;
 /// Answers from which on the longest of them says something.
 const TELLING_SAMPLES: u32 = 50;
-/// How long the longest answer is remembered.
+/// How long the longest answer is remembered at least, and at most twice as long.
 const MEMORY: Duration = Duration::from_hours(1);
 /// How long fan-out keeps away from an endpoint that was too slow or overloaded.
 const AVOIDANCE: Duration = Duration::from_secs(30);
@@ -40,8 +40,6 @@ const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
 /// How long an endpoint has to have been failing for one success to end that. One that fails by turns would change from one
 /// to the other with every few events.
 const STABLE: Duration = Duration::from_secs(10);
-/// Successes in a row that end it sooner.
-const SUCCESSES_IN_A_ROW: u32 = 3;
 /// How long a change of health is not asked for again: by then everybody has read it.
 const SETTLING: Duration = Duration::from_secs(5);
 /// After how long of nothing but failures an endpoint's owner is told.
@@ -76,19 +74,36 @@ pub(crate) enum Verdict {
 struct Recent {
     /// Failures in a row.
     failures: u32,
-    /// Successes in a row.
-    successes: u32,
     samples: u32,
     /// A moving mean of how long answers took, each new one counting for a quarter.
     latency: Duration,
-    /// The longest that an answer took lately, and when that was.
-    longest: Option<(Duration, Timestamp)>,
+    longest: Option<Longest>,
     avoid_until: Option<Timestamp>,
     /// Until when its first attempts are made elsewhere, as one was cut short here.
     detour_until: Option<Timestamp>,
     wait_until: Option<Timestamp>,
     /// The last verdict, and when it was given.
     last: Option<(Verdict, Timestamp)>,
+}
+
+/// The longest that an answer took, in this hour and in the one before.
+#[derive(Debug, Clone, Copy)]
+struct Longest {
+    /// When this hour began.
+    since: Timestamp,
+    now: Duration,
+    before: Duration,
+}
+
+impl Longest {
+    /// With one more answer, which took this long.
+    fn and(self, needed: Duration, at: Timestamp) -> Self {
+        match at.since(self.since) {
+            age if age < MEMORY => Self { now: self.now.max(needed), ..self },
+            age if age < 2 * MEMORY => Self { since: at, now: needed, before: self.now },
+            _ => Self { since: at, now: needed, before: Duration::ZERO },
+        }
+    }
 }
 
 impl Default for Watch {
@@ -116,7 +131,9 @@ impl Watch {
         let all = self.lock();
         let known = all.peek(&id).filter(|recent| recent.samples >= TELLING_SAMPLES);
         let longest = known.and_then(|recent| recent.longest);
-        longest.map_or(PATIENCE, |(longest, _)| (longest * TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE))
+        longest.map_or(PATIENCE, |longest| {
+            (longest.now.max(longest.before) * TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE)
+        })
     }
 
     /// Whether a first attempt at the endpoint was cut short by this process lately. It may have been this process that
@@ -177,19 +194,14 @@ impl Recent {
             self.latency = if self.samples == 0 { latency } else { (self.latency * 3 + latency) / 4 };
             self.samples = self.samples.saturating_add(1);
             let needed = if timed_out { PATIENCE } else { latency };
-            let is_longest =
-                |(longest, at): (Duration, Timestamp)| needed >= longest || now.since(at) > MEMORY;
-            if self.longest.is_none_or(is_longest) {
-                self.longest = Some((needed, now));
-            }
+            let first = Longest { since: now, now: needed, before: Duration::ZERO };
+            self.longest = Some(self.longest.map_or(first, |longest| longest.and(needed, now)));
         }
         // An attempt that was cut short is no failure: the next one may well succeed.
         match attempt.error {
             Some(AttemptError::Slow) => {}
-            _ if attempt.succeeded() => {
-                (self.failures, self.successes) = (0, self.successes.saturating_add(1));
-            }
-            _ => (self.failures, self.successes) = (self.failures.saturating_add(1), 0),
+            _ if attempt.succeeded() => self.failures = 0,
+            _ => self.failures = self.failures.saturating_add(1),
         }
         if attempt.error == Some(AttemptError::Slow) {
             self.detour_until = Some(now.plus(AVOIDANCE));
@@ -209,7 +221,7 @@ impl Recent {
             return match health.state {
                 HealthState::Slow if !quick => None,
                 HealthState::Healthy if !slow => None,
-                HealthState::Failing if !self.has_recovered(*health, attempt.at) => None,
+                HealthState::Failing if attempt.at.since(health.since) < STABLE => None,
                 _ if slow => becomes(HealthState::Slow),
                 _ => becomes(HealthState::Healthy),
             };
@@ -229,11 +241,6 @@ impl Recent {
             return if telling { becomes(HealthState::Failing) } else { None };
         }
         still_failing(*health, attempt.at, now)
-    }
-
-    /// Whether a failing endpoint that has acknowledged an event at this time does well again.
-    fn has_recovered(&self, health: Health, at: Timestamp) -> bool {
-        self.successes >= SUCCESSES_IN_A_ROW || at.since(health.since) >= STABLE
     }
 }
 
@@ -341,23 +348,13 @@ mod tests {
     }
 
     #[test]
-    fn one_success_ends_ten_seconds_of_failing_and_three_in_a_row_end_less() {
-        let failing = endpoint(HealthState::Failing, 4, true);
-        let healthy = |at| Some(health(HealthState::Healthy, at));
-        let watch = Watch::default();
-        assert_eq!(observe(&watch, &failing, 0, &ok(10_003, 10)), None);
-        assert_eq!(observe(&watch, &failing, 0, &ok(10_004, 10)), healthy(10_004));
-        let watch = Watch::default();
-        for (answer, verdict) in [
-            (ok(5, 10), None),
-            (ok(6, 10), None),
-            (failed(7), None),
-            (ok(8, 10), None),
-            (ok(9, 10), None),
-            (ok(10, 10), healthy(10)),
-        ] {
-            assert_eq!(observe(&watch, &failing, 0, &answer), verdict, "{}", answer.attempt.at);
+    fn one_success_ends_ten_seconds_of_failing_and_none_ends_less() {
+        let (watch, failing) = (Watch::default(), endpoint(HealthState::Failing, 4, true));
+        for at in [5, 6, 7, 10_003] {
+            assert_eq!(observe(&watch, &failing, 0, &ok(at, 10)), None, "{at}");
         }
+        let verdict = observe(&watch, &failing, 0, &ok(10_004, 10));
+        assert_eq!(verdict, Some(health(HealthState::Healthy, 10_004)));
     }
 
     #[test]
@@ -392,7 +389,9 @@ mod tests {
         check(&[ok(60, 100), ok(70, 20)], 400);
         check(&[ok(60, 700)], 1_000);
         check(&[cut(60), ok(70, 10)], 1_000);
-        check(&[cut(60), ok(70 + HOUR, 60)], 240);
+        check(&[cut(60), ok(70 + HOUR, 60)], 1_000);
+        check(&[cut(60), ok(70 + HOUR, 60), ok(80 + 2 * HOUR, 50)], 240);
+        check(&[cut(60), ok(70 + 2 * HOUR, 60)], 240);
         check(&[failed(60)], 200);
     }
 

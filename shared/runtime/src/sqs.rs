@@ -9,8 +9,9 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
 use posthorn_delivery::{Moment, QueueMessage, WorkError};
-use posthorn_domain::Timestamp;
+use posthorn_domain::{Clock, Timestamp};
 use posthorn_storage::{Inbox, Received, StorageError};
+use tokio::time::timeout;
 use tracing::{error, warn};
 
 use crate::http::describe;
@@ -21,9 +22,14 @@ use crate::{Error, Metrics, deadline};
 pub type SqsFunction =
     Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
 
-/// How often a message is received before it is a dead letter, where each try ends in the same way: what looks hopeless may
-/// be a row that is not there yet.
-const TRIES: u32 = 3;
+/// How often a message is received before it is a dead letter, where nothing can be made of it: what looks hopeless may be a
+/// row that is not there yet.
+const RECEIPTS: u32 = 3;
+/// How long before it is ended a function leaves its messages: what is not done then comes again. Without this, one that
+/// hangs would take the others with it, which are done.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long each of the calls takes at most that give messages back.
+const GIVING_BACK: Duration = Duration::from_secs(2);
 /// When a message comes again that could not be handled the first time. Each time it takes twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 /// The longest that it takes: the visibility timeout of the queues.
@@ -58,7 +64,12 @@ impl Handled {
 /// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
 /// once: neither an error nor a panic in one costs another. What could not be handled comes again within seconds; what
 /// cannot be, and was tried three times, is made a dead letter.
-pub fn sqs_function<App, Handler, Work>(app: App, handler: Handler, inbox: Inbox) -> SqsFunction
+pub fn sqs_function<App, Handler, Work>(
+    app: App,
+    handler: Handler,
+    inbox: Inbox,
+    clock: Arc<dyn Clock>,
+) -> SqsFunction
 where
     App: Send + Sync + 'static,
     Handler: Fn(Arc<App>, Arc<QueueMessage>) -> Work + Copy + Send + Sync + 'static,
@@ -67,9 +78,9 @@ where
     let (app, inbox) = (Arc::new(app), Arc::new(inbox));
     Arc::new(move |batch, deadline| {
         let (app, inbox) = (Arc::clone(&app), Arc::clone(&inbox));
-        let received = Moment::now();
+        let (received, time) = (Moment::now(), deadline.since(clock.now()).saturating_sub(LAST_WORDS));
         Box::pin(async move {
-            let messages = handle(&app, handler, batch, received, deadline).await?;
+            let messages = handle(&app, handler, batch, received, deadline, time).await?;
             Ok(give_back(&inbox, messages).await)
         })
     })
@@ -81,6 +92,7 @@ async fn handle<App, Handler, Work>(
     batch: SqsEvent,
     received: Moment,
     deadline: Timestamp,
+    time: Duration,
 ) -> Result<Vec<Handled>, Error>
 where
     Handler: Fn(Arc<App>, Arc<QueueMessage>) -> Work + Copy,
@@ -93,7 +105,8 @@ where
             let body = record.body.take();
             match queue_message(&id, body, &record, received, deadline).map(Arc::new) {
                 Ok(message) => {
-                    let outcome = contained(|| handler(app, Arc::clone(&message))).await;
+                    let outcome = timeout(time, contained(|| handler(app, Arc::clone(&message)))).await;
+                    let outcome = outcome.unwrap_or(Err(WorkError::OutOfTime));
                     Handled { id, record, message: Some(message), outcome }
                 }
                 Err(cause) => Handled { id, record, message: None, outcome: Err(cause) },
@@ -106,28 +119,37 @@ where
 
 /// Answers which messages are not done with, once it is arranged when they come again.
 async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
+    let left = join_all(messages.iter().map(|message| left(inbox, message))).await;
     let mut response = SqsBatchResponse::default();
     let mut waits = Vec::new();
-    for message in &messages {
-        let Err(cause) = &message.outcome else { continue };
-        tell(&message.id, cause);
-        let given_back = message.received();
-        if let Some((received, receive_count)) = &given_back
-            && cause.is_hopeless()
-            && *receive_count >= TRIES
-        {
-            match inbox.bury(received).await {
-                Ok(()) => continue,
-                Err(error) => not_done(&message.id, &error),
-            }
-        }
+    for message in left.into_iter().flatten() {
         response.add_failure(&message.id);
-        waits.extend(given_back.map(|(received, receive_count)| (received, wait(receive_count))));
+        waits.extend(message.received().map(|(received, receive_count)| (received, wait(receive_count))));
     }
-    if let Err(error) = inbox.postpone(&waits).await {
+    if let Err(error) = in_time(inbox.postpone(&waits)).await {
         not_done(waits[0].0.id, &error);
     }
     response
+}
+
+/// The message, if it is to come again: what cannot be handled becomes a dead letter.
+async fn left<'m>(inbox: &Inbox, message: &'m Handled) -> Option<&'m Handled> {
+    let cause = message.outcome.as_ref().err()?;
+    tell(&message.id, cause);
+    if let Some((received, receive_count)) = message.received()
+        && cause.is_hopeless()
+        && receive_count >= RECEIPTS
+    {
+        match in_time(inbox.bury(&received)).await {
+            Ok(()) => return None,
+            Err(error) => not_done(&message.id, &error),
+        }
+    }
+    Some(message)
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, StorageError>>) -> Result<T, StorageError> {
+    timeout(GIVING_BACK, call).await.unwrap_or(Err(StorageError::Interrupted))
 }
 
 /// How long after its n-th receipt a message comes again.
@@ -216,11 +238,28 @@ mod tests {
         };
         let batch = batch(&["fine", "panic", "fine", "poison", "late", "fine"]);
         let (app, deadline) = (Arc::new(()), Timestamp::from_millis(0));
-        let handled = super::handle(&app, handle, batch, Moment::now(), deadline).await.unwrap();
+        let time = Duration::from_mins(1);
+        let handled = super::handle(&app, handle, batch, Moment::now(), deadline, time).await.unwrap();
         let failed = handled.into_iter().filter(|handled| handled.outcome.is_err());
         let failed: Vec<_> = failed.map(|handled| handled.id).collect();
         assert_eq!(failed, ["1", "3", "4"]);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_hangs_is_left_before_the_function_is_ended_and_the_others_are_done() {
+        let handle = |_: Arc<()>, message: Arc<QueueMessage>| async move {
+            if message.body == "hangs" {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        };
+        let (app, deadline) = (Arc::new(()), Timestamp::from_millis(0));
+        let (batch, time) = (batch(&["fine", "hangs", "fine"]), Duration::from_secs(55));
+        let handled = super::handle(&app, handle, batch, Moment::now(), deadline, time).await.unwrap();
+        let outcomes: Vec<_> = handled.iter().map(|handled| handled.outcome.as_ref().err()).collect();
+        assert!(matches!(outcomes[..], [None, Some(WorkError::OutOfTime), None]), "{outcomes:?}");
+    }
+
     #[test]
     fn a_message_comes_again_in_five_seconds_and_then_twice_as_late_each_time() {
         let waits = [1, 2, 3, 4, 5, 6, 7, 8, 250].map(|count| wait(count).as_secs());

@@ -26,15 +26,15 @@ impl Carrier {
         Self(sender)
     }
 
-    /// Sends the entries. Fails when any could not be sent; some others may have been.
-    pub(crate) async fn send(&self, entries: impl Iterator<Item = Entry>) -> Result<(), StorageError> {
+    /// Sends the entries; the results stand in their order.
+    pub(crate) async fn send(&self, entries: impl Iterator<Item = Entry>) -> Vec<Result<(), StorageError>> {
         let sent = entries.map(|entry| {
             let (reply, told) = oneshot::channel();
             // Should nobody carry any more, the reply comes back in the error and is dropped: told as well.
             let _ = self.0.send((entry, reply));
             async { told.await.unwrap_or(Err(StorageError::Interrupted)) }
         });
-        join_all(sent.collect::<Vec<_>>()).await.into_iter().collect()
+        join_all(sent.collect::<Vec<_>>()).await
     }
 }
 

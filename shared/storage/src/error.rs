@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 /// What DynamoDB and SQS call a call that makes no sense to them, whenever it is made.
 const INVALID: [&str; 4] =
     ["ValidationException", "SerializationException", "InvalidMessageContents", "InvalidParameterValue"];
-/// What DynamoDB says where a transaction writes the same row at the same time.
+/// DynamoDB's error when another transaction is writing the same row.
 const IN_A_TRANSACTION: &str = "TransactionConflictException";
 /// What SQS says of a queue that it does not have.
 const NO_QUEUE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];

@@ -24,8 +24,8 @@ pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place,
 pub use endpoints::{EndpointStore, Latest, Version};
 pub use error::StorageError;
 pub use event_log::{
-    Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey, RecoverySearch,
-    Treatment,
+    Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey,
+    RecoverySearch, Treatment,
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use inbox::{DEAD_MESSAGE_ID, DEAD_SENT_AT, Inbox, Received};

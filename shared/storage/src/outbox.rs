@@ -51,6 +51,11 @@ impl DeliveryOutbox {
     /// Sends messages, each to arrive after its delay; a longer delay than [`Self::MAX_DELAY`] is cut to that. What
     /// others send at the same time shares its calls. Fails when any could not be sent; some others may have been.
     pub async fn send(&self, messages: &[(DeliveryMessage, Duration)]) -> Result<(), StorageError> {
+        self.send_each(messages).await.into_iter().collect()
+    }
+
+    /// The same; the results stand in the messages' order.
+    pub async fn send_each(&self, messages: &[(DeliveryMessage, Duration)]) -> Vec<Result<(), StorageError>> {
         self.carrier.send(messages.iter().map(|(message, delay)| Parcel::of(message).entry(*delay))).await
     }
 
@@ -61,7 +66,8 @@ impl DeliveryOutbox {
         delay: Duration,
     ) -> Result<(), StorageError> {
         let group = message.tenant.account.to_string();
-        self.carrier.send(std::iter::once(Entry { body: message.to_json(), group, delay })).await
+        let entry = Entry { body: message.to_json(), group, delay };
+        self.carrier.send(std::iter::once(entry)).await.into_iter().collect()
     }
 
     /// Sends what was packed before, with delays in the same way, in calls of its own. The results stand in the parcels'

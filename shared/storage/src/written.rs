@@ -13,7 +13,7 @@ use crate::StorageError;
 pub enum Written {
     /// It was.
     Now,
-    /// Somebody else had already written what this would have.
+    /// It was not: somebody else has written there.
     Before,
 }
 

@@ -57,6 +57,7 @@ mod one_endpoint_that_cannot_be_read_silences_no_other;
 mod retries_of_0_1_0_are_sent_and_its_sweep_can_go_on;
 mod the_first_sweep_finds_what_has_waited_for_days;
 mod the_same_event_twice_in_a_batch_is_a_replay;
+mod two_messages_for_one_attempt_do_not_come_together;
 mod two_sweeps_at_once_send_each_retry_once;
 mod untidy_headers_behind_a_200_are_a_success;
 

@@ -76,8 +76,12 @@ impl DueRetries {
     /// Keeps messages until shortly before they are due. The same message is kept once. Fails when any could not be
     /// kept; all others have been.
     pub async fn put(&self, messages: &[(DeliveryMessage, Timestamp)]) -> Result<(), StorageError> {
-        let puts = join_all(messages.iter().map(|(message, due)| self.put_one(message, *due)));
-        puts.await.into_iter().collect()
+        self.put_each(messages).await.into_iter().collect()
+    }
+
+    /// The same; the results stand in the messages' order.
+    pub async fn put_each(&self, messages: &[(DeliveryMessage, Timestamp)]) -> Vec<Result<(), StorageError>> {
+        join_all(messages.iter().map(|(message, due)| self.put_one(message, *due))).await
     }
 
     async fn put_one(&self, message: &DeliveryMessage, due: Timestamp) -> Result<(), StorageError> {

@@ -1,8 +1,8 @@
 //! What is on record of a tenant's endpoints together: `pk = {tenant}`, `sk = meta`, with their `count`, their `version`, and
 //! `changes`: which endpoints the last of its moves were about, the latest at the end.
 //!
-//! A release that knows no `changes` moves the version alone. `logged` moves with what is in `changes`, so that a reader
-//! who finds the two apart knows that the list tells him less than all.
+//! `logged` counts the changes that were put into the list. Where it has moved less than the version, an earlier release, which
+//! knows no list, wrote as well, and what changed is not on record.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -37,6 +37,8 @@ pub struct Latest {
     /// Where they are now.
     pub version: Version,
     changes: Vec<EndpointId>,
+    /// Whether the next change has no room.
+    pub(super) is_full: bool,
     pub(super) count: u64,
 }
 
@@ -49,25 +51,27 @@ impl Latest {
         (moved == logged).then(|| self.changes[first..].iter().copied().collect())
     }
 
+    /// The endpoints of the last changes, of so many at most.
+    pub fn last_changes(&self, most: usize) -> BTreeSet<EndpointId> {
+        self.changes.iter().rev().take(most).copied().collect()
+    }
+
     pub(super) fn read(
         item: &HashMap<String, AttributeValue>,
         tenant: &Tenant,
     ) -> Result<Self, StorageError> {
         let numeric = |name: &str| item.get(name)?.as_n().ok()?.parse().ok();
-        let changes = item.get("changes").map(|list| list.as_l().ok()?.iter().map(id).collect());
+        let list = item.get("changes").and_then(|list| list.as_l().ok()).map_or(&[][..], Vec::as_slice);
         let latest = || {
             Some(Self {
                 version: Version { moved: numeric("version")?, logged: numeric("logged").unwrap_or(0) },
-                changes: changes.unwrap_or_else(|| Some(Vec::new()))?,
+                // A later release may write them in another way: then it is not on record what changed.
+                changes: list.iter().map(id).collect::<Option<_>>().unwrap_or_default(),
+                is_full: list.len() >= MOST_CHANGES,
                 count: numeric("count").unwrap_or(0),
             })
         };
         latest().ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{SORT_KEY}"), "it has no version"))
-    }
-
-    /// Whether the next change has no room.
-    pub(super) fn is_full(&self) -> bool {
-        self.changes.len() >= MOST_CHANGES
     }
 
     /// The changes that are left where room has to be made.
@@ -83,7 +87,7 @@ impl Latest {
 
 /// Moves the version because of a change to this endpoint, and the count by `count`, if there is room for the change and the
 /// condition holds.
-pub(super) fn moved(id: EndpointId, count: i32, condition: Option<&str>) -> UpdateBuilder {
+pub(super) fn move_version(id: EndpointId, count: i32, condition: Option<&str>) -> UpdateBuilder {
     let room = "(attribute_not_exists(#changes) OR size(#changes) < :most)";
     let condition =
         condition.map_or_else(|| room.to_owned(), |condition| format!("{room} AND ({condition})"));
@@ -126,7 +130,7 @@ mod tests {
     #[test]
     fn what_has_changed_since_a_version_is_told_where_it_is_on_record() {
         let changes = [1, 2, 1, 3].map(endpoint).to_vec();
-        let latest = Latest { version: version(9, 7), changes, count: 3 };
+        let latest = Latest { version: version(9, 7), changes, is_full: false, count: 3 };
         let told = |moved, logged| {
             let since = latest.changed_since(version(moved, logged))?;
             Some(since.into_iter().map(|id| id.to_bytes()[0]).collect::<Vec<_>>())

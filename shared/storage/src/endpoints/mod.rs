@@ -10,8 +10,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError;
 use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, KeysAndAttributes, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Delete, Get, ItemResponse, KeysAndAttributes, Put, TransactGetItem, TransactWriteItem,
+    Update,
+};
 use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{
     DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Tenant,
@@ -25,6 +29,8 @@ pub use meta::{Latest, Version};
 use row::{EndpointRow, OutlineRow, sort_key};
 use seal::Seal;
 
+/// How many endpoints are read in one transaction. One has less than 160 KB, and DynamoDB takes 4 MB.
+const AT_ONCE: usize = 25;
 /// How long to wait before what DynamoDB left out is asked for again; twice as long each time.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest such wait. If that was not enough, the table is throttled, and the caller does better to try again later.
@@ -59,7 +65,7 @@ impl EndpointStore {
             let put =
                 self.put(tenant, endpoint.clone()).await?.condition_expression("attribute_not_exists(pk)");
             let free = "attribute_not_exists(#count) OR #count < :limit";
-            let moved = meta::moved(endpoint.id, 1, Some(free))
+            let moved = meta::move_version(endpoint.id, 1, Some(free))
                 .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
             match self.write(tenant, put_item(put), moved).await? {
                 Transaction::Refused(latest) if latest.count >= u64::from(limit) => {
@@ -161,6 +167,53 @@ impl EndpointStore {
         }
     }
 
+    /// These endpoints as their last transaction has left them, each with its id; `None` where the tenant has it not. Those that
+    /// cannot be read count as none. A plain read may find one row as a transaction has left it, and a moment later another as
+    /// it was before; this waits until the transaction is over.
+    pub async fn get_settled(
+        &self,
+        tenant: &Tenant,
+        ids: &[EndpointId],
+    ) -> Result<Vec<(EndpointId, Option<Endpoint>)>, StorageError> {
+        let mut found = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let rows = retrying(|| self.get_together(tenant, ids)).await?;
+            for (id, row) in ids.iter().zip(rows) {
+                let endpoint = match row.item {
+                    Some(item) => readable(self.open(item, tenant).await)?,
+                    None => None,
+                };
+                found.push((*id, endpoint));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn get_together(
+        &self,
+        tenant: &Tenant,
+        ids: &[EndpointId],
+    ) -> Result<Vec<ItemResponse>, StorageError> {
+        let gets = ids.iter().map(|id| {
+            let get = Get::builder().table_name(&self.table).set_key(Some(key(tenant, &sort_key(*id))));
+            TransactGetItem::builder().get(get.build().expect("table and key are set")).build()
+        });
+        let answer = self.client.transact_get_items().set_transact_items(Some(gets.collect())).send().await;
+        match answer {
+            Ok(answer) => Ok(answer.responses.unwrap_or_default()),
+            Err(error) => {
+                let is_conflict = error
+                    .as_service_error()
+                    .is_some_and(TransactGetItemsError::is_transaction_canceled_exception);
+                Err(if is_conflict {
+                    StorageError::Conflict
+                } else {
+                    StorageError::from_call("TransactGetItems")(error)
+                })
+            }
+        }
+    }
+
     /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
     /// meets another is applied to what that one left; one that `edit` refuses changes nothing.
     pub async fn update<E: From<StorageError>>(
@@ -181,7 +234,7 @@ impl EndpointStore {
                 .await?
                 .condition_expression("version = :revision")
                 .expression_attribute_values(":revision", number(revision));
-            self.write(tenant, put_item(put), meta::moved(id, 0, None)).await?.done()?;
+            self.write(tenant, put_item(put), meta::move_version(id, 0, None)).await?.done()?;
             endpoint.revision += 1;
             Ok(Ok(Some(endpoint)))
         };
@@ -200,7 +253,7 @@ impl EndpointStore {
                 .build()
                 .expect("table and key are set");
             let delete = TransactWriteItem::builder().delete(delete).build();
-            self.write(tenant, delete, meta::moved(id, -1, None)).await?.done()?;
+            self.write(tenant, delete, meta::move_version(id, -1, None)).await?.done()?;
             Ok(Some(found))
         };
         retrying(attempt).await
@@ -263,7 +316,7 @@ impl EndpointStore {
                 .build()
                 .expect("table, key and expression are set");
             let update = TransactWriteItem::builder().update(update).build();
-            match self.write(tenant, update, meta::moved(before.id, 0, None)).await? {
+            match self.write(tenant, update, meta::move_version(before.id, 0, None)).await? {
                 Transaction::RowMoved => Ok(Written::Before),
                 other => other.done().map(|()| Written::Now),
             }
@@ -323,7 +376,9 @@ impl EndpointStore {
             [0, 1].map(|place| error.as_service_error().and_then(|cause| canceled_at(cause, place)));
         match (row, meta) {
             (Some("ConditionalCheckFailed"), _) => Ok(Transaction::RowMoved),
-            (_, Some("ConditionalCheckFailed")) => self.make_room(tenant).await.map(Transaction::Refused),
+            (_, Some("ConditionalCheckFailed")) => {
+                self.forget_changes(tenant).await.map(Transaction::Refused)
+            }
             (Some("TransactionConflict"), _) | (_, Some("TransactionConflict")) => {
                 Err(StorageError::Conflict)
             }
@@ -332,9 +387,9 @@ impl EndpointStore {
     }
 
     /// Forgets the older half of the changes, if there is no room for another. Answers what was on record.
-    async fn make_room(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
+    async fn forget_changes(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
         let latest = self.latest(tenant).await?;
-        if latest.is_full() {
+        if latest.is_full {
             let answer = self
                 .client
                 .update_item()
@@ -364,7 +419,7 @@ enum Transaction {
 }
 
 impl Transaction {
-    /// For who can read again what somebody else has written.
+    /// For callers that read again and retry.
     fn done(self) -> Result<(), StorageError> {
         match self {
             Self::Done => Ok(()),

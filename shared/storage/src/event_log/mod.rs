@@ -91,10 +91,27 @@ impl EventRecord {
 pub struct Progress<'a> {
     /// The delivery as it is now.
     pub delivery: &'a Delivery,
-    /// Its status when it was read.
-    pub status_before: DeliveryStatus,
-    /// How many attempts were on record when it was read.
-    pub attempts_before: usize,
+    /// Where it stood.
+    pub before: Before,
+}
+
+/// Where a delivery stands on record: what each step that it takes changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Its status.
+    pub status: DeliveryStatus,
+    /// How many attempts there are.
+    pub attempts: usize,
+    /// How many there were when it was last recovered.
+    pub recovered_after: usize,
+}
+
+impl Before {
+    /// That of a delivery as it was read.
+    pub fn of(delivery: &Delivery) -> Self {
+        let Delivery { status, attempts, recovered_after, .. } = delivery;
+        Self { status: *status, attempts: attempts.len(), recovered_after: *recovered_after }
+    }
 }
 
 impl EventLog {
@@ -222,16 +239,23 @@ impl EventLog {
         let mut update = self.update(key);
         let (mut set, mut condition) = (String::from("SET "), String::new());
         for (n, step) in progress.iter().enumerate() {
-            let Progress { delivery, status_before, attempts_before } = *step;
+            let Progress { delivery, before: Before { status, attempts, recovered_after } } = *step;
             let (comma, and) = if n == 0 { ("", "") } else { (", ", " AND ") };
             write!(set, "{comma}#d.#{n} = :d{n}").expect("writing to a string does not fail");
-            write!(condition, "{and}#d.#{n}.s = :s{n} AND size(#d.#{n}.a) = :a{n}")
+            write!(condition, "{and}#d.#{n}.s = :s{n} AND size(#d.#{n}.a) = :a{n} AND ")
                 .expect("writing to a string does not fail");
+            if recovered_after == 0 {
+                write!(condition, "attribute_not_exists(#d.#{n}.y)")
+            } else {
+                update = update.expression_attribute_values(format!(":y{n}"), number(recovered_after));
+                write!(condition, "#d.#{n}.y = :y{n}")
+            }
+            .expect("writing to a string does not fail");
             update = update
                 .expression_attribute_names(format!("#{n}"), delivery.endpoint_id.to_string())
                 .expression_attribute_values(format!(":d{n}"), row::delivery(delivery)?)
-                .expression_attribute_values(format!(":s{n}"), row::status(status_before)?)
-                .expression_attribute_values(format!(":a{n}"), number(attempts_before));
+                .expression_attribute_values(format!(":s{n}"), row::status(status)?)
+                .expression_attribute_values(format!(":a{n}"), number(attempts));
         }
         let answer = update.update_expression(set).condition_expression(condition).send().await;
         Written::read("UpdateItem", answer)
