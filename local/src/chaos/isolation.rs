@@ -138,6 +138,13 @@ impl fmt::Display for Isolation {
     }
 }
 
+impl Comparison {
+    /// How many times as long the healthy endpoints' p99 is beside the hanging ones.
+    pub fn ratio(&self) -> f64 {
+        self.beside.p99.as_secs_f64() / self.alone.p99.as_secs_f64()
+    }
+}
+
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |name: &str, Latencies { p50, p99, max }: &Latencies| {

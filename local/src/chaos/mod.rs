@@ -200,13 +200,24 @@ async fn isolation(bench: &Bench) -> Result<bool> {
         Isolation { events: 2_000, rate: None, healthy: 8, hanging: 2, types: 1, midway: false, rounds: 5 };
     let steady = Isolation { rate: Some(100), ..burst };
     let outage = Isolation { events: 50_000, healthy: 1, hanging: 6, types: 50, ..burst };
-    for isolation in
-        [burst, Isolation { midway: true, ..burst }, steady, Isolation { midway: true, ..steady }, outage]
-    {
+    let mut is_good = true;
+    for (isolation, most) in [
+        (burst, 1.5),
+        (Isolation { midway: true, ..burst }, 1.5),
+        (steady, 1.5),
+        (Isolation { midway: true, ..steady }, 1.5),
+        (outage, 1.2),
+    ] {
         println!("{isolation}:");
-        println!("{}", isolation.run(bench).await?);
+        let comparison = isolation.run(bench).await?;
+        println!("{comparison}");
+        println!(
+            "  at most {most:.1} times as long at p99: {}\n",
+            if comparison.ratio() <= most { "yes" } else { "no" }
+        );
+        is_good &= comparison.ratio() <= most;
     }
-    Ok(true)
+    Ok(is_good)
 }
 
 async fn new_account(bench: &Bench) -> Result<bool> {
