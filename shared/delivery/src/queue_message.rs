@@ -53,7 +53,8 @@ impl WorkError {
         match self {
             Self::Poison(_) => true,
             Self::Storage(cause) => {
-                matches!(cause, StorageError::Corrupt { .. } | StorageError::Refused { .. })
+                use StorageError::{Corrupt, NoQueue, Refused};
+                matches!(cause, Corrupt { .. } | NoQueue { .. } | Refused { .. })
             }
             Self::OutOfTime | Self::NoSockets(_) => false,
         }
