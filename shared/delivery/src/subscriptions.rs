@@ -48,9 +48,7 @@ impl Subscriptions {
     /// Takes an endpoint that was read at this time, in place of what was known of it before. Whoever reads a version of them
     /// all says so.
     pub fn put(&self, endpoint: Endpoint, read_at: Timestamp) {
-        let mut index = self.write();
-        index.remove(endpoint.id);
-        index.put(endpoint, read_at);
+        self.write().put(endpoint, read_at);
     }
 
     /// Takes a later revision of an endpoint that is known. One that is not may have been disabled or deleted meanwhile: it
@@ -60,7 +58,6 @@ impl Subscriptions {
         let Some(known) = index.endpoints.get_mut(&endpoint.id) else { return };
         known.read_at = known.read_at.max(read_at);
         if known.endpoint.revision < endpoint.revision {
-            index.remove(endpoint.id);
             index.put(endpoint, read_at);
         }
     }
@@ -132,8 +129,9 @@ impl Subscriptions {
 }
 
 impl Index {
-    /// Takes an endpoint that is not in it, if it is enabled.
+    /// Takes an endpoint in place of what was known of it; one that is disabled is forgotten.
     fn put(&mut self, endpoint: Endpoint, read_at: Timestamp) {
+        self.remove(endpoint.id);
         if endpoint.status == EndpointStatus::Enabled {
             self.add(Arc::new(endpoint), read_at);
         }

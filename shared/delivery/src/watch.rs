@@ -40,7 +40,7 @@ const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
 /// How long an endpoint has to have been failing for one success to end that. One that fails by turns would change from one
 /// to the other with every few events.
 const STABLE: Duration = Duration::from_secs(10);
-/// How long a change of health is not asked for again: by then everybody has read it.
+/// How long a change of health is not asked for again: attempts that end meanwhile began before it was made.
 const SETTLING: Duration = Duration::from_secs(5);
 /// After how long of nothing but failures an endpoint's owner is told.
 const WARN_AFTER: Duration = Duration::from_hours(24);
@@ -96,12 +96,17 @@ struct Longest {
 }
 
 impl Longest {
+    /// That of an answer with none lately before it.
+    fn first(needed: Duration, at: Timestamp) -> Self {
+        Self { since: at, now: needed, before: Duration::ZERO }
+    }
+
     /// With one more answer, which took this long.
     fn and(self, needed: Duration, at: Timestamp) -> Self {
         match at.since(self.since) {
             age if age < MEMORY => Self { now: self.now.max(needed), ..self },
             age if age < 2 * MEMORY => Self { since: at, now: needed, before: self.now },
-            _ => Self { since: at, now: needed, before: Duration::ZERO },
+            _ => Self::first(needed, at),
         }
     }
 }
@@ -194,8 +199,8 @@ impl Recent {
             self.latency = if self.samples == 0 { latency } else { (self.latency * 3 + latency) / 4 };
             self.samples = self.samples.saturating_add(1);
             let needed = if timed_out { PATIENCE } else { latency };
-            let first = Longest { since: now, now: needed, before: Duration::ZERO };
-            self.longest = Some(self.longest.map_or(first, |longest| longest.and(needed, now)));
+            let with_this = |longest: Longest| longest.and(needed, now);
+            self.longest = Some(self.longest.map_or_else(|| Longest::first(needed, now), with_this));
         }
         // An attempt that was cut short is no failure: the next one may well succeed.
         match attempt.error {

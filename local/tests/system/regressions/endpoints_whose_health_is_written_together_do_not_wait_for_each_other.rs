@@ -4,18 +4,24 @@
 
 use futures::future::join_all;
 use posthorn_domain::{DisabledReason, EndpointStatus, Health, HealthState};
-use posthorn_storage::Written;
+use posthorn_storage::{EndpointStore, Written};
 use serde_json::json;
 
 use crate::calls::Calls;
 use crate::harness::{TestStores, local_tenant};
+use crate::time_machine::TimeMachine;
+
+/// The endpoints as `deliver` reads and writes them.
+fn store(calls: &Calls, machine: &TimeMachine) -> EndpointStore {
+    let mut variables = machine.stores.environment("deliver");
+    variables.extend([calls.variable()]);
+    TestStores::runtime_of(variables).endpoints().unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_whose_health_is_written_together_do_not_wait_for_each_other() {
     let (calls, machine) = Calls::start("deliver").await;
-    let mut variables = machine.stores.environment("deliver");
-    variables.extend([calls.variable()]);
-    let store = TestStores::runtime_of(variables).endpoints().unwrap();
+    let store = store(&calls, &machine);
     let mut endpoints = Vec::new();
     for number in 0..20 {
         endpoints.push(machine.endpoint(&machine.register("https://a.example", &["*"]).await).await);
@@ -37,9 +43,7 @@ async fn endpoints_whose_health_is_written_together_do_not_wait_for_each_other()
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_is_disabled_although_its_account_is_being_changed() {
     let (calls, machine) = Calls::start("deliver").await;
-    let mut variables = machine.stores.environment("deliver");
-    variables.extend([calls.variable()]);
-    let store = TestStores::runtime_of(variables).endpoints().unwrap();
+    let store = store(&calls, &machine);
     let endpoint = machine.endpoint(&machine.register("https://a.example", &["*"]).await).await;
     let reasons = json!([{ "Code": "None" }, { "Code": "TransactionConflict" }]);
     calls.refuse("TransactWriteItems", "TransactionCanceledException", &[("CancellationReasons", reasons)]);

@@ -19,7 +19,7 @@ use crate::StorageError;
 pub(super) const SORT_KEY: &str = "meta";
 
 /// The most changes that the row keeps. With them it is smaller than 4 KB, so that reading it costs one unit.
-pub(super) const MOST_CHANGES: usize = 200;
+const MOST_CHANGES: usize = 200;
 /// How many are left when there would be more.
 const KEPT_CHANGES: usize = 100;
 

@@ -79,16 +79,7 @@ impl EndpointStore {
 
     /// The endpoint, or `None` when the tenant has none of this id.
     pub async fn get(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, &sort_key(id))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StorageError::from_call("GetItem"))?;
-        match answer.item {
+        match self.item(tenant, &sort_key(id)).await? {
             Some(item) => self.open(item, tenant).await.map(Some),
             None => Ok(None),
         }
@@ -326,16 +317,19 @@ impl EndpointStore {
 
     /// The version of the tenant's endpoints, and what changed last.
     pub async fn latest(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, meta::SORT_KEY)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StorageError::from_call("GetItem"))?;
-        answer.item.map_or_else(|| Ok(Latest::default()), |item| Latest::read(&item, tenant))
+        let item = self.item(tenant, meta::SORT_KEY).await?;
+        item.map_or_else(|| Ok(Latest::default()), |item| Latest::read(&item, tenant))
+    }
+
+    /// One of the tenant's rows, as it is now.
+    async fn item(
+        &self,
+        tenant: &Tenant,
+        sort_key: &str,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, StorageError> {
+        let get = self.client.get_item().table_name(&self.table).set_key(Some(key(tenant, sort_key)));
+        let answer = get.consistent_read(true).send().await;
+        Ok(answer.map_err(StorageError::from_call("GetItem"))?.item)
     }
 
     async fn open(
