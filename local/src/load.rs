@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{Arrival, Receiver};
 
-/// Requests of the publisher at once, where events are published as fast as they are taken.
-const PUBLISHERS: usize = 4;
+/// Requests of the publisher at once, where events are published as fast as they are taken: more than are delivered.
+const PUBLISHERS: usize = 32;
 /// The same where they are published at a rate: none waits for the one before it.
 const OPEN_PUBLISHERS: usize = 256;
 /// Events before those that are measured: by then the endpoints are known.

@@ -88,7 +88,8 @@ impl Sender {
     }
 
     /// The same, where the answer's status and headers have to arrive within `time`. It begins when the attempt does: only so
-    /// many are under way at once, and waiting for that is not the endpoint's slowness.
+    /// many are under way at once, and waiting for that is not the endpoint's slowness. Nor is it where this process is busy
+    /// with something else for longer than a tenth of it.
     pub(crate) async fn post_within(
         &self,
         time: Duration,
@@ -170,6 +171,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
@@ -210,6 +212,23 @@ mod tests {
             assert_eq!(attempt.error, Some(AttemptError::Timeout));
             assert!(attempt.duration < 2 * TIMEOUT / 4, "its wait counted: {:?}", attempt.duration);
         }
+    }
+
+    /// While this process had no time to look at its sockets, patience ran out for endpoints that had long answered.
+    #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a process that is busy blocks its executor")]
+    async fn the_time_that_this_process_is_busy_with_something_else_is_not_the_endpoints() {
+        let (sender, (url, listener)) = (sender(), silent().await);
+        let (endpoint, body, began) = (endpoint(&url), Bytes::from_static(b"{}"), Instant::now());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            std::thread::sleep(2 * TIMEOUT);
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        };
+        let (answer, ()) = futures::future::join(sender.post(&endpoint, event(), &body), server).await;
+        assert_eq!(answer.unwrap().attempt.code, Some(204));
+        assert!(began.elapsed() >= 2 * TIMEOUT, "it was not busy");
     }
 
     #[tokio::test]

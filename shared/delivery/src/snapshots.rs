@@ -139,7 +139,7 @@ impl Snapshots {
         tenant: &Tenant,
         endpoints: impl IntoIterator<Item = (EndpointId, bool)>,
     ) -> Result<Vec<Arc<Endpoint>>, StorageError> {
-        let subscriptions = Arc::clone(&self.slot(tenant).subscriptions);
+        let Some(subscriptions) = self.in_memory(tenant) else { return Ok(Vec::new()) };
         let now = self.clock.now();
         let doubtful = subscriptions.doubtful(endpoints, AT_ONCE, now);
         if !doubtful.is_empty() {
@@ -166,7 +166,9 @@ impl Snapshots {
 
     /// Takes an endpoint as it has just been written.
     pub(crate) fn renew(&self, tenant: &Tenant, endpoint: Endpoint, at: Timestamp) {
-        self.slot(tenant).subscriptions.renew(endpoint, at);
+        if let Some(subscriptions) = self.in_memory(tenant) {
+            subscriptions.renew(endpoint, at);
+        }
     }
 
     /// Where endpoints are kept.
@@ -176,6 +178,11 @@ impl Snapshots {
 
     fn slot(&self, tenant: &Tenant) -> Arc<Slot> {
         Arc::clone(self.tenants().get_or_insert_ref(tenant, Arc::default))
+    }
+
+    /// What is known of the tenant, if it was not forgotten to make room for others.
+    fn in_memory(&self, tenant: &Tenant) -> Option<Arc<Subscriptions>> {
+        self.tenants().peek(tenant).map(|slot| Arc::clone(&slot.subscriptions))
     }
 
     /// Forgets the tenants that have had no event for longest, until the others fit. This one stays.

@@ -5,9 +5,7 @@ use std::hash::Hash;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
-use posthorn_domain::{
-    Endpoint, EndpointId, EndpointStatus, EventPattern, EventType, HealthState, Timestamp,
-};
+use posthorn_domain::{Endpoint, EndpointId, EndpointStatus, EventPattern, EventType, Timestamp};
 
 /// What an endpoint takes in memory beside its texts and patterns, in bytes.
 const ENDPOINT_BYTES: usize = size_of::<Endpoint>() + 200;
@@ -175,8 +173,8 @@ fn remove<Pattern: Eq + Hash>(index: &mut HashMap<Pattern, Subscribers>, pattern
 
 impl Known {
     fn may_be_old(&self, contradicted: bool, now: Timestamp) -> bool {
-        let is_well = matches!(self.endpoint.health.state, HealthState::Healthy | HealthState::Unproven);
-        let counts = if contradicted || !is_well { DOUBTED_AFTER } else { CHECKED_AFTER };
+        let counts =
+            if contradicted || !self.endpoint.health.state.is_well() { DOUBTED_AFTER } else { CHECKED_AFTER };
         now.since(self.read_at) >= counts
     }
 }
@@ -222,7 +220,7 @@ fn weight(endpoint: &Endpoint) -> usize {
 mod tests {
     use std::collections::BTreeMap;
 
-    use posthorn_domain::{Fields, Health, Mode, NewEndpoint, Random, Tenant};
+    use posthorn_domain::{Fields, Health, HealthState, Mode, NewEndpoint, Random, Tenant};
     use proptest::collection::vec;
     use proptest::prelude::*;
 

@@ -120,8 +120,7 @@ impl Default for Watch {
 impl Watch {
     /// Whether an attempt at the endpoint may be made that is cut short after a second: nothing speaks against it.
     pub(crate) fn is_worth_a_second(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
-        matches!(endpoint.health.state, HealthState::Healthy | HealthState::Unproven)
-            && !self.is_avoided(endpoint.id, now)
+        endpoint.health.state.is_well() && !self.is_avoided(endpoint.id, now)
     }
 
     /// How long the endpoint usually takes to answer; `None` where this process does not know.

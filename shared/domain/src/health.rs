@@ -115,6 +115,11 @@ impl Serialize for Health {
 impl HealthState {
     const ALL: [Self; 4] = [Self::Unproven, Self::Healthy, Self::Slow, Self::Failing];
 
+    /// Whether nothing speaks against an answer within a second.
+    pub fn is_well(self) -> bool {
+        matches!(self, Self::Unproven | Self::Healthy)
+    }
+
     /// The state as one word, for records and logs.
     pub fn as_str(self) -> &'static str {
         match self {

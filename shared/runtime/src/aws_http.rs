@@ -14,9 +14,9 @@ use reqwest::{Body, Client, Request};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// The most calls to AWS that are under way at a time, and so the most connections that they use. A storm of writes would
-/// else open as many as there are writes: a process on Lambda may have 1,024 files open, and each new connection costs
-/// its small share of a core a TLS handshake.
+/// The most calls to AWS that are under way at a time. They use as many connections, and a few more while used ones are
+/// on their way back. A storm of writes would else open as many as there are writes: a process on Lambda may have 1,024
+/// files open, and each new connection costs its small share of a core a TLS handshake.
 pub(crate) const MAX_CALLS: usize = 64;
 
 /// A client for the SDK, which repeats calls itself. AWS has `patience` for one try of a call, to the end of its answer. That

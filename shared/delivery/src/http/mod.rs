@@ -11,6 +11,7 @@ mod http2;
 mod metered;
 mod pool;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use http::HeaderMap;
 use posthorn_domain::{AttemptError, Clock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use url::{Position, Url};
 
 pub(crate) use self::dial::Dialer;
@@ -30,6 +31,8 @@ use self::http2::Http2;
 use self::pool::Pool;
 use crate::no_sockets::NoSockets;
 
+/// In how many ticks the time is counted that an answer may take.
+const TICKS: u32 = 10;
 /// How long the body of an answer may take after its headers. Nothing depends on the body, and nothing waits for it longer.
 const BODY_PATIENCE: Duration = Duration::from_millis(500);
 /// The most bytes of an answer before its body: what curl takes is 300 KB.
@@ -172,6 +175,18 @@ impl Body {
     }
 }
 
+/// What the work comes to, if it is done within this time. It is counted in ticks: one that this process sleeps through, as it
+/// has too much else to do, is one tick however long it takes. The receiver is not to blame for the rest of it.
+async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    for _ in 0..TICKS {
+        if let Ok(done) = timeout(time / TICKS, &mut work).await {
+            return Some(done);
+        }
+    }
+    None
+}
+
 impl Connection {
     /// Whether an answer has come over it.
     fn has_answered(&self) -> bool {
@@ -222,8 +237,8 @@ impl Client {
     /// that went over a connection which had died in the pool, is sent once more.
     pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, NoReply> {
         let began = Instant::now();
-        let answered =
-            timeout_at(deadline, self.send(post, began)).await.unwrap_or(Err(AttemptError::Timeout.into()));
+        let answered = within(deadline - began, self.send(post, began)).await;
+        let answered = answered.unwrap_or(Err(AttemptError::Timeout.into()));
         let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin(), began))?;
         let at = Instant::now();
         if head.is_success() {

@@ -24,8 +24,11 @@ const MAX_WAITING: usize = 300;
 /// How many wait in a process that has once run out of files. What is idle would else keep its other sockets closed, and those
 /// of its calls to AWS, which it may need to be woken at all.
 const FEW_WAITING: usize = 32;
-/// How many wait for one origin: a batch has ten messages.
+/// How many wait for one origin for as long as that: a batch has ten messages.
 const MAX_WAITING_FOR_ORIGIN: usize = 10;
+/// How long more of them wait. Where many endpoints have one origin, what a batch opens serves the next; a burst of new
+/// connections is more than many a receiver's listening socket takes.
+const SURPLUS_WAIT: Duration = Duration::from_secs(1);
 /// How many origins are remembered; the least recently used are forgotten, and their connections closed.
 const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(MAX_WAITING).expect("it is not zero");
 
@@ -55,6 +58,15 @@ impl Origin {
     /// How many connections wait. One that is shared may be in use, too.
     fn waiting(&self) -> usize {
         self.http1.len() + usize::from(self.http2.is_some())
+    }
+
+    /// Closes what has waited too long, and what is too much for that. The first ones have waited longest.
+    fn sweep(&mut self, now: Timestamp) {
+        let older_than = |longest| self.http1.partition_point(|waiting| now.since(waiting.since) > longest);
+        let surplus = self.http1.len().saturating_sub(MAX_WAITING_FOR_ORIGIN);
+        let closed = older_than(MAX_WAIT).max(older_than(SURPLUS_WAIT).min(surplus));
+        self.http1.drain(..closed);
+        self.http2.take_if(|shared| now.since(shared.used) > MAX_WAIT);
     }
 }
 
@@ -108,12 +120,9 @@ impl Pool {
     pub(super) fn put(&self, origin: &str, connection: Http1) {
         let now = self.clock.now();
         let mut state = self.state(now);
-        let waiting = &mut state.origins.get_or_insert_mut_ref(origin, Origin::default).http1;
-        if waiting.len() == MAX_WAITING_FOR_ORIGIN {
-            // The first one has waited longest.
-            waiting.remove(0);
-        }
-        waiting.push(Waiting { connection, since: now, answered: Instant::now() });
+        let origin = state.origins.get_or_insert_mut_ref(origin, Origin::default);
+        origin.sweep(now);
+        origin.http1.push(Waiting { connection, since: now, answered: Instant::now() });
         state.keep_at_most(MAX_WAITING);
     }
 
@@ -199,8 +208,7 @@ impl State {
     fn sweep(&mut self, now: Timestamp) {
         let mut empty = Vec::new();
         for (name, origin) in &mut self.origins {
-            origin.http1.retain(|waiting| now.since(waiting.since) <= MAX_WAIT);
-            origin.http2.take_if(|shared| now.since(shared.used) > MAX_WAIT);
+            origin.sweep(now);
             if origin.http1.is_empty() && origin.http2.is_none() {
                 empty.push(name.clone());
             }
@@ -213,27 +221,52 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use tokio::io::duplex;
 
     use super::*;
     use crate::answers::Fixed;
 
+    /// A clock that is set by hand, in milliseconds.
+    struct Set(AtomicI64);
+
+    impl Clock for Set {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+        }
+    }
+
     #[test]
-    fn at_most_300_connections_wait_and_ten_for_an_origin_and_those_used_last_stay() {
-        let pool = Pool::new(Arc::new(Fixed));
+    fn at_most_300_connections_wait_and_of_an_origin_ten_for_longer_than_a_second() {
+        let clock = Arc::new(Set(AtomicI64::new(0)));
+        let pool = Pool::new(clock.clone());
         let mut far_ends = Vec::new();
         let origin = |number: usize| format!("http://{number}.example");
-        for number in 0..40 {
-            for _ in 0..11 {
+        let mut put = |number: usize, connections: usize| {
+            for _ in 0..connections {
                 let (near, far) = duplex(1);
                 far_ends.push(far);
                 pool.put(&origin(number), Http1::new(Box::new(near)));
             }
-        }
+        };
         let waiting = |number| pool.lock().origins.peek(&origin(number)).map_or(0, Origin::waiting);
-        assert_eq!([9, 10, 39].map(waiting), [0, 10, 10]);
+        put(0, 40);
+        put(1, 9);
+        clock.0.store(1_000, Ordering::Relaxed);
+        put(0, 1);
+        assert_eq!([0, 1].map(waiting), [41, 9]);
+        clock.0.store(1_001, Ordering::Relaxed);
+        put(0, 1);
+        put(1, 1);
+        assert_eq!([0, 1].map(waiting), [11, 10], "the one that came last waits for nobody yet");
+        put(2, 300);
+        assert_eq!([0, 1, 2].map(waiting), [0, 0, 300], "those used last stay");
         pool.keep_at_most(25);
-        assert_eq!([36, 37, 38, 39].map(waiting), [0, 5, 10, 10]);
+        assert_eq!(waiting(2), 25);
+        clock.0.store(16_002, Ordering::Relaxed);
+        put(3, 1);
+        assert_eq!([2, 3].map(waiting), [0, 1]);
     }
 
     /// A laptop's limit was lower than what a process keeps on Lambda. Once idle connections had used it up, none to SQS could be
