@@ -214,7 +214,7 @@ mod tests {
         }
     }
 
-    /// While this process had no time to look at its sockets, patience ran out for endpoints that had long answered.
+    /// While this process had no time to look at its sockets, patience ran out for endpoints that answer at once.
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "a process that is busy blocks its executor")]
     async fn the_time_that_this_process_is_busy_with_something_else_is_not_the_endpoints() {
@@ -224,6 +224,7 @@ mod tests {
             let (mut stream, _) = listener.accept().await.unwrap();
             std::thread::sleep(2 * TIMEOUT);
             assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            tokio::time::sleep(TIMEOUT / 8).await;
             stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         };
         let (answer, ()) = futures::future::join(sender.post(&endpoint, event(), &body), server).await;
