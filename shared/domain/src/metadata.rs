@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::fields::require_object;
-use crate::json::{escape_noncharacters, require_portable};
-use crate::{FromJson, Invalid, fields};
+use crate::invalid::Invalid;
+use crate::json::{FromJson, escape_noncharacters, pairs, require_object, require_portable};
 
 /// A client's own key–value notes: at most 50 keys of at most 40 characters, each with a value of at most
 /// 500 characters. A string counts its characters, any other value those of its JSON. Order, number digits and
@@ -34,7 +33,7 @@ impl Metadata {
     /// release took and this one would refuse is left out.
     #[must_use]
     pub fn plain(&self) -> Self {
-        let entries = fields::pairs(&self.0).unwrap_or_default().into_iter();
+        let entries = pairs(&self.0).unwrap_or_default().into_iter();
         let entries = entries.filter(|(_, value)| require_portable(value.get()).is_ok());
         Self::join(entries.map(|(key, value)| {
             let text: Result<Cow<'_, str>, _> = serde_json::from_str(value.get());
@@ -43,7 +42,7 @@ impl Metadata {
     }
 
     fn read(json: &RawValue) -> Result<Self, Invalid> {
-        let pairs = fields::pairs(json)?;
+        let pairs = pairs(json)?;
         if pairs.len() > Self::MAX_KEYS {
             return Err(Invalid::because(format!(
                 "must have at most {} keys (this one has {})",

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 
 /// A text of at most `MAX` characters (Unicode scalar values).
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Guard, Networks};
-use crate::{Invalid, WebhookUrl};
+use crate::endpoint::WebhookUrl;
+use crate::invalid::Invalid;
 
 /// The guard as it is unless an operator says otherwise.
 fn guard() -> Guard {

@@ -13,7 +13,8 @@ use std::net::IpAddr;
 use url::{Host, Url};
 
 pub use self::settings::{Networks, Ports, Schemes};
-use crate::{Invalid, WebhookUrl};
+use crate::endpoint::WebhookUrl;
+use crate::invalid::Invalid;
 
 /// Says where endpoints may be. A URL is held against it when it is given and at every attempt, and so is every
 /// address that its name turns out to have.

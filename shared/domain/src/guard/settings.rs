@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
-use crate::Invalid;
+use crate::invalid::Invalid;
 
 /// The schemes that an endpoint's URL may have: `https`, or `http, https`.
 #[derive(Debug, Clone, PartialEq, Eq)]

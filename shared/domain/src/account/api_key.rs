@@ -1,0 +1,185 @@
+//! API keys: who may call, and what for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::account::{AccountId, Mode, Tenant};
+use crate::id::KeyId;
+use crate::invalid::Invalid;
+use crate::random::Random;
+use crate::text::ShortText;
+use crate::time::Timestamp;
+
+/// An API key: `sk_live_` or `sk_test_` and 256 random bits in base64 (URL alphabet). It is shown once, when it is made;
+/// Posthorn keeps its SHA-256 only. It prints as its beginning.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(String);
+
+impl ApiKey {
+    /// A new key for this mode.
+    pub fn new(mode: Mode, random: &dyn Random) -> Self {
+        let mut bytes = [0; 32];
+        random.fill(&mut bytes);
+        let prefix = match mode {
+            Mode::Live => "sk_live_",
+            Mode::Test => "sk_test_",
+        };
+        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// The key as text, for its owner alone.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sk_…")
+    }
+}
+
+/// Something that an API key may be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Scope {
+    /// Reading endpoints, and how recoveries come along.
+    EndpointsRead,
+    /// Registering, changing, deleting, testing and recovering endpoints, and retrying attempts.
+    EndpointsWrite,
+    /// Reading events and attempts.
+    EventsRead,
+    /// Publishing events.
+    EventsPublish,
+    /// Reading endpoints' signing secrets.
+    SecretsRead,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::EndpointsRead, Self::EndpointsWrite, Self::EventsRead, Self::EventsPublish, Self::SecretsRead];
+
+    /// The scope as text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndpointsRead => "endpoints:read",
+            Self::EndpointsWrite => "endpoints:write",
+            Self::EventsRead => "events:read",
+            Self::EventsPublish => "events:publish",
+            Self::SecretsRead => "secrets:read",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            Invalid::because(format!("must be a scope, one of {known}, not {text:?}"))
+        })
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.as_str().to_owned()
+    }
+}
+
+/// What is known of an API key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyGrant {
+    /// What the key is called, where it must not be named itself.
+    pub id: KeyId,
+    /// Whom it acts for.
+    pub account: AccountId,
+    /// Live or test data.
+    pub mode: Mode,
+    /// What it may be used for.
+    pub scopes: BTreeSet<Scope>,
+    /// What its owner calls it.
+    pub name: ShortText,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// The day on which it was used last, at its beginning.
+    pub last_used_on: Option<Timestamp>,
+}
+
+impl KeyGrant {
+    /// Whether the key opens anything at this time.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
+    }
+
+    /// Whose data it opens.
+    pub fn tenant(&self) -> Tenant {
+        Tenant { account: self.account.clone(), mode: self.mode }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Same;
+
+    #[test]
+    fn a_key_tells_its_mode_and_nothing_prints_it() {
+        let live = ApiKey::new(Mode::Live, &Same(7));
+        assert_eq!(live.reveal().len(), "sk_live_".len() + 43);
+        assert!(live.reveal().starts_with("sk_live_"));
+        assert!(ApiKey::new(Mode::Test, &Same(7)).reveal().starts_with("sk_test_"));
+        assert_eq!(format!("{live:?}"), "sk_…");
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written() {
+        for scope in Scope::ALL {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        assert!("endpoints".parse::<Scope>().is_err());
+    }
+
+    #[test]
+    fn a_key_is_valid_until_it_ends_or_is_revoked() {
+        let at = Timestamp::from_millis;
+        let grant = KeyGrant {
+            id: KeyId::new(at(0), &Same(1)),
+            account: "acct_1".parse().unwrap(),
+            mode: Mode::Test,
+            scopes: BTreeSet::from([Scope::EventsRead]),
+            name: ShortText::default(),
+            created_at: at(0),
+            expires_at: Some(at(10)),
+            revoked_at: None,
+            last_used_on: None,
+        };
+        assert!(grant.is_valid(at(9)) && !grant.is_valid(at(10)));
+        assert!(!KeyGrant { revoked_at: Some(at(1)), ..grant }.is_valid(at(0)));
+    }
+}

@@ -1,0 +1,298 @@
+//! One event on its way to one endpoint: its attempts, when the next one is due, and the messages that ask for it.
+//!
+//! Deciding what follows an attempt is for the crate that makes attempts.
+
+mod attempt_object;
+mod message;
+mod schedule;
+
+pub use self::attempt_object::{AttemptObject, AttemptStatus};
+pub use self::message::{DeliveryMessage, DeliveryWork, InvalidDeliveryMessage};
+pub use self::schedule::RetrySchedule;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::EndpointId;
+use crate::invalid::Invalid;
+use crate::time::Timestamp;
+
+/// One event on its way to one endpoint, with every attempt made so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// Where it stands.
+    pub status: DeliveryStatus,
+    /// When the next attempt is due; `None` when there will be none.
+    pub next_attempt_at: Option<Timestamp>,
+    /// The attempts, first to last.
+    pub attempts: Vec<Attempt>,
+    /// How many attempts there were when it was last recovered: since then the retry schedule counts anew.
+    pub recovered_after: usize,
+    /// Whether it was recovered whatever its endpoint wants: then nobody asks whether that still wants the event's type.
+    pub insisted: bool,
+    /// The beginning of the last answer's body, at most 1 KiB; empty when there was none.
+    pub last_answer: String,
+}
+
+impl Delivery {
+    /// A delivery of which nothing has been tried, due at once.
+    pub fn due(endpoint_id: EndpointId, now: Timestamp) -> Self {
+        Self {
+            endpoint_id,
+            status: DeliveryStatus::Pending,
+            next_attempt_at: Some(now),
+            attempts: Vec::new(),
+            recovered_after: 0,
+            insisted: false,
+            last_answer: String::new(),
+        }
+    }
+
+    /// How many attempts have failed that count as steps of the retry schedule.
+    pub fn failures(&self) -> u32 {
+        let since_recovery = self.attempts.iter().skip(self.recovered_after);
+        count(since_recovery.filter(|attempt| attempt.is_scheduled() && attempt.failed()))
+    }
+
+    /// The number of the attempt of the schedule that comes next: 1 for the first. Attempts asked for by hand do not
+    /// count.
+    pub fn next_attempt(&self) -> u32 {
+        count(self.attempts.iter().filter(|attempt| attempt.is_scheduled())).saturating_add(1)
+    }
+
+    /// How many attempts were asked for by hand.
+    pub fn resends(&self) -> u32 {
+        count(self.attempts.iter().filter(|attempt| !attempt.is_scheduled()))
+    }
+
+    /// Whether the endpoint has had all its time for it once, at least.
+    pub fn was_tried(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.error != Some(AttemptError::Slow))
+    }
+
+    /// Whether an attempt has been made since it was first due, or since it was recovered.
+    pub fn has_begun(&self) -> bool {
+        self.attempts.len() > self.recovered_after
+    }
+
+    /// Whether any attempt has failed, or it ended without one.
+    pub fn has_failed(&self) -> bool {
+        self.status == DeliveryStatus::Canceled || self.attempts.iter().any(Attempt::failed)
+    }
+
+    /// Whether what happened to it last is the first thing that went wrong: an attempt that was not acknowledged, or the
+    /// end without one.
+    pub fn has_just_gone_wrong(&self) -> bool {
+        let went_wrong = |attempt: &Attempt| !attempt.succeeded();
+        match self.attempts.split_last() {
+            _ if self.status == DeliveryStatus::Canceled => !self.attempts.iter().any(went_wrong),
+            Some((last, earlier)) => went_wrong(last) && !earlier.iter().any(went_wrong),
+            None => false,
+        }
+    }
+
+    /// The delivery as it goes on from when it is recovered: due at `at`, with the whole schedule before it.
+    #[must_use]
+    pub fn recovered(&self, at: Timestamp) -> Self {
+        Self {
+            status: DeliveryStatus::Pending,
+            next_attempt_at: Some(at),
+            recovered_after: self.attempts.len(),
+            ..self.clone()
+        }
+    }
+}
+
+fn count<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> u32 {
+    u32::try_from(attempts.count()).unwrap_or(u32::MAX)
+}
+
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// An attempt is due or under way.
+    Pending,
+    /// The endpoint acknowledged the event.
+    Succeeded,
+    /// Every attempt was used up.
+    Failed,
+    /// The endpoint was deleted or disabled before it acknowledged, or no longer wanted the event's type.
+    Canceled,
+}
+
+/// One POST of an event to an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took, to the end of what was read of the answer's body.
+    pub duration: Duration,
+    /// The answer's status code, if there was an answer.
+    pub code: Option<u16>,
+    /// What went wrong besides the status code.
+    pub error: Option<AttemptError>,
+    /// The number of the request that asked for it by hand; `None` for an attempt of the retry schedule.
+    pub resend: Option<u32>,
+}
+
+impl Attempt {
+    /// Whether the endpoint acknowledged the event: an answer with a 2xx status, whatever became of its body.
+    pub fn succeeded(&self) -> bool {
+        let is_answered = matches!(self.error, None | Some(AttemptError::BodyIncomplete));
+        is_answered && self.code.is_some_and(|code| (200..300).contains(&code))
+    }
+
+    /// Whether the endpoint had all its time and did not acknowledge the event.
+    pub fn failed(&self) -> bool {
+        !self.succeeded() && self.error != Some(AttemptError::Slow)
+    }
+
+    /// Whether it is an attempt of the retry schedule, not one asked for by hand.
+    fn is_scheduled(&self) -> bool {
+        self.resend.is_none()
+    }
+}
+
+/// What went wrong with an attempt besides its status code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum AttemptError {
+    /// The host's name has no address.
+    Dns,
+    /// The URL, or an address of its host's name, is none that may be sent to; no connection was opened.
+    Blocked,
+    /// No connection could be opened.
+    Connection,
+    /// The TLS handshake broke off.
+    Tls,
+    /// The certificate has expired, is for another name, or is from nobody who is trusted.
+    TlsCertificate,
+    /// The server refused the handshake, most often because there is no TLS version, cipher, or type of key that both sides
+    /// have. Certificates may have RSA keys of 2,048 to 8,192 bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on
+    /// P-521 cannot be verified.
+    TlsUnsupported,
+    /// The answer's status line and headers did not arrive in time.
+    Timeout,
+    /// The connection broke, what came was not HTTP, or its headers were too large; or a receiver that vouched that it had
+    /// done nothing with the request did so again.
+    Protocol,
+    /// The answer's body ended early, made no sense, or did not end in time. Its status counts all the same.
+    BodyIncomplete,
+    /// There was no answer within the second that fan-out has; the attempt is made again at once, with all the time
+    /// that an endpoint may take. It does not count as a step of the retry schedule.
+    Slow,
+}
+
+impl AttemptError {
+    const ALL: [Self; 10] = [
+        Self::Dns,
+        Self::Blocked,
+        Self::Connection,
+        Self::Tls,
+        Self::TlsCertificate,
+        Self::TlsUnsupported,
+        Self::Timeout,
+        Self::Protocol,
+        Self::BodyIncomplete,
+        Self::Slow,
+    ];
+
+    /// The error as one word, for records and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Blocked => "blocked",
+            Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::TlsCertificate => "tls_certificate",
+            Self::TlsUnsupported => "tls_unsupported",
+            Self::Timeout => "timeout",
+            Self::Protocol => "protocol",
+            Self::BodyIncomplete => "body_incomplete",
+            Self::Slow => "slow",
+        }
+    }
+}
+
+impl FromStr for AttemptError {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let known = Self::ALL.into_iter().find(|error| error.as_str() == text);
+        known.ok_or_else(|| Invalid::because(format!("is no error of an attempt: {text:?}")))
+    }
+}
+
+impl TryFrom<String> for AttemptError {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<AttemptError> for String {
+    fn from(error: AttemptError) -> Self {
+        error.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(code: Option<u16>, error: Option<AttemptError>, resend: Option<u32>) -> Attempt {
+        Attempt { at: Timestamp::from_millis(0), duration: Duration::ZERO, code, error, resend }
+    }
+
+    fn delivery(attempts: &[Attempt]) -> Delivery {
+        let id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
+        Delivery { attempts: attempts.to_vec(), ..Delivery::due(id, Timestamp::from_millis(0)) }
+    }
+
+    #[test]
+    fn what_was_asked_for_by_hand_is_no_step_of_the_schedule() {
+        let (failed, resent) = (attempt(Some(500), None, None), attempt(Some(500), None, Some(7)));
+        let delivery = delivery(&[failed, resent, failed, resent]);
+        assert_eq!((delivery.failures(), delivery.next_attempt(), delivery.resends()), (2, 3, 2));
+        let recovered = delivery.recovered(Timestamp::from_millis(5));
+        assert_eq!((recovered.failures(), recovered.next_attempt()), (0, 3));
+    }
+
+    #[test]
+    fn a_delivery_goes_wrong_first_once() {
+        let (failed, succeeded) = (attempt(Some(500), None, None), attempt(Some(200), None, None));
+        let slow = attempt(None, Some(AttemptError::Slow), None);
+        let check = |attempts: &[Attempt], failed, just| {
+            let delivery = delivery(attempts);
+            assert_eq!(
+                (delivery.has_failed(), delivery.has_just_gone_wrong()),
+                (failed, just),
+                "{attempts:?}"
+            );
+        };
+        check(&[], false, false);
+        check(&[succeeded], false, false);
+        check(&[slow], false, true);
+        check(&[failed], true, true);
+        check(&[slow, failed], true, false);
+        check(&[failed, failed], true, false);
+        check(&[failed, succeeded], true, false);
+        let canceled =
+            |attempts: &[Attempt]| Delivery { status: DeliveryStatus::Canceled, ..delivery(attempts) };
+        assert!(canceled(&[]).has_just_gone_wrong() && canceled(&[]).has_failed());
+        assert!(!canceled(&[failed]).has_just_gone_wrong() && canceled(&[failed]).has_failed());
+    }
+}

@@ -1,0 +1,198 @@
+//! Changing an endpoint.
+
+use serde_json::value::RawValue;
+
+use crate::endpoint::enabled_events::EnabledEvents;
+use crate::endpoint::headers::CustomHeaders;
+use crate::endpoint::health::Health;
+use crate::endpoint::new::READ_ONLY;
+use crate::endpoint::secret::Secret;
+use crate::endpoint::url::WebhookUrl;
+use crate::endpoint::{Endpoint, EndpointStatus};
+use crate::invalid::Invalid;
+use crate::json::{Fields, FromJson, InvalidField, require_portable};
+use crate::metadata::{KeptMetadata, Metadata};
+use crate::text::{ApiVersion, Description};
+use crate::time::Timestamp;
+
+/// What a client wants changed on an endpoint; a field that is not given stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointEdit {
+    url: Option<WebhookUrl>,
+    enabled_events: Option<EnabledEvents>,
+    api_version: Option<ApiVersion>,
+    description: Option<Description>,
+    metadata: Option<MetadataSentBack>,
+    status: Option<EndpointStatus>,
+    headers: Option<CustomHeaders>,
+    secret: Option<SecretSentBack>,
+}
+
+/// The `metadata` in an edit. What an earlier release took and this one refuses may be sent back as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct MetadataSentBack {
+    metadata: Metadata,
+    refusal: Option<Invalid>,
+}
+
+impl FromJson for MetadataSentBack {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        let metadata = KeptMetadata::from_json(json)?.into();
+        Ok(Self { metadata, refusal: require_portable(json.get()).err() })
+    }
+}
+
+/// The `secret` in an edit, which may only be the one that the endpoint has. `None` where it is nobody's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct SecretSentBack(Option<Secret>);
+
+impl FromJson for SecretSentBack {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        Ok(Self(Secret::from_json(json).ok()))
+    }
+}
+
+impl EndpointEdit {
+    /// Reads a request's fields, all optional; `null` empties `description`, `metadata` and `headers`, and leaves the
+    /// others as they are.
+    pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
+        fields.ignore(READ_ONLY);
+        Ok(Self {
+            url: fields.optional("url")?,
+            enabled_events: fields.optional("enabled_events")?,
+            api_version: fields.optional("api_version")?,
+            description: fields.nullable("description")?.map(Option::unwrap_or_default),
+            metadata: fields.nullable("metadata")?.map(Option::unwrap_or_default),
+            status: fields.optional("status")?,
+            headers: fields.nullable("headers")?.map(Option::unwrap_or_default),
+            secret: fields.optional("secret")?,
+        })
+    }
+
+    /// Whether it asks for another secret than the endpoint has. That is for
+    /// [`SecretRotation`](crate::SecretRotation) alone, which lets the old one sign for a while.
+    pub fn asks_for_another_secret(&self, endpoint: &Endpoint) -> bool {
+        self.secret.as_ref().is_some_and(|SecretSentBack(secret)| secret.as_ref() != Some(&endpoint.secret))
+    }
+
+    /// Why it cannot be made of this endpoint: it asks for metadata that not every reader could take.
+    pub fn refusal(&self, endpoint: &Endpoint) -> Option<InvalidField> {
+        let sent = self.metadata.as_ref().filter(|sent| sent.metadata != endpoint.metadata)?;
+        let reason = sent.refusal.clone()?;
+        Some(InvalidField::Field { param: "metadata".to_owned(), reason })
+    }
+
+    /// Where it wants the endpoint's events POSTed to from now on.
+    pub fn url(&self) -> Option<&WebhookUrl> {
+        self.url.as_ref()
+    }
+
+    /// The endpoint as it is after this edit, made `now`. One that is enabled again, or has another URL, starts
+    /// with a clean slate. An edit that says of it what holds already changes nothing.
+    pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {
+        fn set<T: Clone>(field: &mut T, edit: Option<&T>) {
+            if let Some(value) = edit {
+                *field = value.clone();
+            }
+        }
+        let before = endpoint.clone();
+        let another_status = self.status.is_some_and(|status| status != endpoint.status);
+        let enabled = another_status && self.status == Some(EndpointStatus::Enabled);
+        if enabled || self.url.as_ref().is_some_and(|url| *url != endpoint.url) {
+            endpoint.health = Health::unproven(now);
+        }
+        if another_status {
+            endpoint.disabled_reason = None;
+        }
+        set(&mut endpoint.url, self.url.as_ref());
+        if let Some(enabled_events) = &self.enabled_events {
+            let former = std::mem::replace(&mut endpoint.enabled_events, enabled_events.clone());
+            endpoint.remember(former.iter().cloned());
+        }
+        set(&mut endpoint.api_version, self.api_version.as_ref());
+        set(&mut endpoint.description, self.description.as_ref());
+        set(&mut endpoint.metadata, self.metadata.as_ref().map(|sent| &sent.metadata));
+        set(&mut endpoint.status, self.status.as_ref());
+        set(&mut endpoint.headers, self.headers.as_ref());
+        if endpoint != before {
+            endpoint.updated_at = now;
+        }
+        endpoint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::{Mode, Tenant};
+    use crate::endpoint::health::{DisabledReason, HealthState};
+    use crate::endpoint::new::NewEndpoint;
+    use crate::endpoint::object::{ListedEndpoint, WholeEndpoint};
+    use crate::random::Same;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(1_795_514_400_000 + 1000 * seconds)
+    }
+
+    fn endpoint() -> Endpoint {
+        let json = r#"{"url": "https://a.example", "enabled_events": ["a.*", "b"], "description": "d",
+            "metadata": {"k": "v"}, "headers": {"X-A": "b"}, "api_version": "2"}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        new.register(&tenant, at(0), &Same(0))
+    }
+
+    fn edit(json: &str) -> EndpointEdit {
+        let mut fields = Fields::parse(json).unwrap();
+        let edit = EndpointEdit::read(&mut fields).unwrap();
+        fields.finish().unwrap();
+        edit
+    }
+
+    #[test]
+    fn an_edit_may_name_the_secret_that_there_is_and_no_other() {
+        let endpoint = endpoint();
+        let asks =
+            |secret: &str| edit(&format!(r#"{{"secret": {secret}}}"#)).asks_for_another_secret(&endpoint);
+        assert!(!asks(&format!("{:?}", endpoint.secret.reveal())));
+        assert!(!asks("null"));
+        assert!(asks(&format!("{:?}", Secret::new(&Same(1)).reveal())));
+        assert!(asks(r#""whsec_""#) && asks("7"));
+    }
+
+    #[test]
+    fn null_empties_what_can_be_empty_and_leaves_the_rest() {
+        let nulls = r#"{"url": null, "enabled_events": null, "api_version": null, "status": null, "secret": null,
+            "description": null, "metadata": null, "headers": null}"#;
+        let edited = edit(nulls).apply(endpoint(), at(1));
+        let emptied = Endpoint {
+            description: Description::default(),
+            metadata: Metadata::default(),
+            headers: CustomHeaders::default(),
+            updated_at: at(1),
+            ..endpoint()
+        };
+        assert_eq!(edited, emptied);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_sent_back_as_it_was_read_stays_as_it_was() {
+        let disabled = |disabled_reason| Endpoint {
+            status: EndpointStatus::Disabled,
+            disabled_reason,
+            health: Health { warned: true, ..Health::new(HealthState::Failing, at(-9)) },
+            ..endpoint()
+        };
+        let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
+        for before in reasons.map(disabled).into_iter().chain([endpoint()]) {
+            let whole = serde_json::to_string(&WholeEndpoint::from(before.clone())).unwrap();
+            let listed = serde_json::to_string(&ListedEndpoint::from(before.clone())).unwrap();
+            for read in [whole, listed] {
+                let read = read.replace(r#""livemode":true,"#, "");
+                assert_eq!(edit(&read).apply(before.clone(), at(1)), before, "{read}");
+            }
+        }
+        let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), at(1));
+        assert_eq!((enabled.disabled_reason, enabled.updated_at), (None, at(1)));
+    }
+}

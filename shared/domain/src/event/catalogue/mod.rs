@@ -1,0 +1,109 @@
+//! The event types that `PaymentKit` publishes.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::endpoint::{EnabledEvents, EventPattern};
+use crate::event::event_type::EventType;
+
+/// A well-known event type. It serializes as the API shows it.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct CatalogueEntry {
+    /// The type.
+    #[serde(rename = "type")]
+    pub event_type: EventType,
+    /// What it belongs to, as a heading.
+    pub group: String,
+    /// What happened, as a sentence.
+    pub description: String,
+    /// The kind of object that it happened to.
+    #[serde(skip_serializing)]
+    pub object: String,
+}
+
+static ENTRIES: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("event_types.json")).expect("a test reads this very file")
+});
+
+static SAMPLES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("samples.json")).expect("a test reads this very file")
+});
+
+/// The catalogue of well-known event types, sorted. Types outside it are just as legal.
+pub fn event_types() -> impl Iterator<Item = &'static CatalogueEntry> {
+    ENTRIES.iter()
+}
+
+/// What `data.object` of a well-known event looks like, as JSON; `None` for a type outside the catalogue.
+pub fn sample(event_type: &EventType) -> Option<&'static RawValue> {
+    let place = ENTRIES.binary_search_by(|entry| entry.event_type.cmp(event_type)).ok()?;
+    SAMPLES.get(&ENTRIES[place].object).map(AsRef::as_ref)
+}
+
+impl EnabledEvents {
+    /// A type to try an endpoint with: the first that is named here; where none is, the first of the catalogue that
+    /// the first prefix covers, or a made-up one.
+    pub fn example(&self) -> EventType {
+        let named = self.iter().find_map(|pattern| match pattern {
+            EventPattern::Exact(event_type) => Some(event_type.clone()),
+            EventPattern::Prefix(_) | EventPattern::All => None,
+        });
+        let covered = || match self.iter().next()? {
+            EventPattern::Prefix(prefix) => {
+                let mut known = event_types().map(|entry| &entry.event_type);
+                let known = known.find(|known| known.as_str().starts_with(prefix)).cloned();
+                // A prefix may be so long that no type can begin with it.
+                known.or_else(|| format!("{prefix}test").parse().ok())
+            }
+            EventPattern::Exact(_) | EventPattern::All => None,
+        };
+        named.or_else(covered).unwrap_or_else(|| "customer.created".parse().expect("it is a type"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_catalogue_holds_its_types_sorted_and_once_each() {
+        let types: Vec<&EventType> = event_types().map(|entry| &entry.event_type).collect();
+        assert!(types.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(types.contains(&&"checkout.session.nft_minted".parse().unwrap()));
+        assert!(event_types().all(|entry| !entry.group.is_empty() && entry.description.ends_with('.')));
+    }
+
+    #[test]
+    fn each_kind_of_object_has_a_sample_that_says_so() {
+        #[derive(Deserialize)]
+        struct Sample {
+            id: String,
+            object: String,
+        }
+        for entry in event_types() {
+            let sample: Sample = serde_json::from_str(sample(&entry.event_type).unwrap().get()).unwrap();
+            assert_eq!(sample.object, entry.object);
+            assert!(!sample.id.is_empty());
+        }
+        let kinds: BTreeSet<&str> = event_types().map(|entry| entry.object.as_str()).collect();
+        assert_eq!(SAMPLES.keys().map(String::as_str).collect::<BTreeSet<_>>(), kinds);
+        assert!(sample(&"order.paid".parse().unwrap()).is_none());
+    }
+
+    #[test]
+    fn an_endpoint_is_tried_with_what_it_wants() {
+        let check = |wanted: &[&str], tried: &str| {
+            assert_eq!(EnabledEvents::parse(wanted.iter().copied()).unwrap().example().as_str(), tried);
+        };
+        check(&["customer.*", "order.paid", "refund.created"], "order.paid");
+        check(&["refund.*", "customer.*"], "refund.canceled");
+        check(&["parcel.*"], "parcel.test");
+        check(&["*"], "customer.created");
+        check(&[&format!("{}.*", "x".repeat(128))], "customer.created");
+    }
+}

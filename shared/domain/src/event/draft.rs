@@ -1,0 +1,178 @@
+//! An event as its publisher tells it.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use crate::account::Mode;
+use crate::event::Event;
+use crate::event::catalogue::sample;
+use crate::event::data::EventData;
+use crate::event::described_object::DescribedObject;
+use crate::event::event_type::EventType;
+use crate::event::request::EventRequest;
+use crate::id::EventId;
+use crate::json::{Fields, FromJson, InvalidField};
+use crate::metadata::Metadata;
+use crate::text::{ApiVersion, ShortText};
+
+/// The object of a type that the catalogue does not have.
+const UNKNOWN: &str =
+    r#"{"id": "test_1", "object": "test", "description": "This event tries the endpoint."}"#;
+
+/// What a publisher says of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EventDraft {
+    /// What kind of thing happened.
+    #[serde(rename = "type")]
+    pub event_type: EventType,
+    /// The version of the data's shape.
+    pub api_version: ApiVersion,
+    /// What the event is about.
+    pub data: EventData,
+    /// The type of that object.
+    pub object_type: Option<ShortText>,
+    /// Its id.
+    pub object_id: Option<ShortText>,
+    /// What caused the event.
+    pub request: EventRequest,
+    /// The publisher's own notes.
+    pub metadata: Metadata,
+}
+
+impl EventDraft {
+    /// Reads the fields that a publisher gives: `type` and `data` are required. `object_type` and `object_id`
+    /// default to what `data.object` says of itself in its `object` and `id` fields.
+    pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
+        let draft = Self::read_as::<Metadata>(fields)?;
+        draft.require_key()?;
+        Ok(draft)
+    }
+
+    /// The same, where `metadata` is read as `M`.
+    pub(super) fn read_as<M: FromJson + Into<Metadata>>(
+        fields: &mut Fields<'_>,
+    ) -> Result<Self, InvalidField> {
+        let event_type = fields.required("type")?;
+        let data: EventData = fields.required("data")?;
+        let api_version = fields.optional("api_version")?.unwrap_or_default();
+        let mut object_type = fields.optional("object_type")?;
+        let mut object_id = fields.optional("object_id")?;
+        if object_type.is_none() || object_id.is_none() {
+            let described = DescribedObject::of(data.as_json());
+            object_type = object_type.or_else(|| described.object_type());
+            object_id = object_id.or_else(|| described.id());
+        }
+        let metadata = fields.optional::<M>("metadata")?;
+        Ok(Self {
+            event_type,
+            api_version,
+            object_type,
+            object_id,
+            request: fields.optional("request")?.unwrap_or_default(),
+            metadata: metadata.map(M::into).unwrap_or_default(),
+            data,
+        })
+    }
+
+    pub(super) fn require_key(&self) -> Result<(), InvalidField> {
+        let wrong = |reason| InvalidField::Field { param: "request.idempotency_key".to_owned(), reason };
+        self.request.require_key().map_err(wrong)
+    }
+
+    /// The SHA-256 of what the publisher said, in hexadecimal. The request that said it does not count: the same event
+    /// said again has the same one.
+    pub fn fingerprint(&self) -> String {
+        let request = EventRequest { id: None, ..self.request.clone() };
+        let draft = Self { request, ..self.clone() };
+        let json = serde_json::to_string(&draft).expect("a draft holds nothing that JSON cannot");
+        Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
+            write!(hash, "{byte:02x}").expect("writing to a string does not fail");
+            hash
+        })
+    }
+
+    /// An event to try an endpoint with: about a sample of what its type is about, with the metadata
+    /// `{"test": "true"}`.
+    pub fn test(event_type: &EventType) -> Self {
+        #[derive(Serialize)]
+        struct TestEvent<'a> {
+            r#type: &'a EventType,
+            data: TestData<'a>,
+            metadata: TestMetadata,
+        }
+        #[derive(Serialize)]
+        struct TestData<'a> {
+            object: &'a RawValue,
+        }
+        #[derive(Serialize)]
+        struct TestMetadata {
+            test: &'static str,
+        }
+        let unknown = RawValue::from_string(UNKNOWN.to_owned()).expect("it is JSON");
+        let event = TestEvent {
+            r#type: event_type,
+            data: TestData { object: sample(event_type).unwrap_or(&unknown) },
+            metadata: TestMetadata { test: "true" },
+        };
+        let json = serde_json::to_string(&event).expect("it holds nothing that JSON cannot");
+        let read = || -> Result<Self, InvalidField> { Self::read(&mut Fields::parse(&json)?) };
+        read().expect("a test reads the event of every type")
+    }
+
+    /// The accepted event.
+    pub fn accept(self, mode: Mode, id: EventId) -> Event {
+        Event { id, mode, draft: self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::catalogue::event_types;
+
+    fn read(event: &str) -> EventDraft {
+        EventDraft::read(&mut Fields::parse(event).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn every_type_has_a_test_event() {
+        let check = |event_type: &EventType, object: &str| {
+            let test = EventDraft::test(event_type);
+            assert_eq!(test.event_type, *event_type);
+            assert_eq!(test.object_type, Some(object.parse().unwrap()));
+            assert_eq!(test.metadata.as_json(), r#"{"test":"true"}"#);
+        };
+        for entry in event_types() {
+            check(&entry.event_type, &entry.object);
+        }
+        check(&"parcel.lost".parse().unwrap(), "test");
+    }
+
+    #[test]
+    fn the_request_that_published_an_event_does_not_count_in_its_fingerprint() {
+        let of = |event: &str| read(event).fingerprint();
+        let plain = of(r#"{"type":"a","data":{"n":1},"request":{"idempotency_key":"k"}}"#);
+        assert_eq!(of(r#"{"data":{"n":1},"type":"a","request":{"id":"r","idempotency_key":"k"}}"#), plain);
+        assert_ne!(of(r#"{"type":"a","data":{"n":2},"request":{"idempotency_key":"k"}}"#), plain);
+        assert_ne!(
+            of(r#"{"type":"a","data":{"n":1},"request":{"idempotency_key":"k","requested_by":"r"}}"#),
+            plain
+        );
+    }
+
+    #[test]
+    fn the_object_is_described_by_the_data_unless_the_publisher_says_otherwise() {
+        let text = |text: &str| Some(text.parse().unwrap());
+        let data = r#"{"object":{"object":"customer","id":"cus_1"}}"#;
+        let draft = read(&format!(r#"{{"type":"a","data":{data}}}"#));
+        assert_eq!((draft.object_type, draft.object_id), (text("customer"), text("cus_1")));
+        let draft = read(&format!(r#"{{"type":"a","data":{data},"object_id":"cus_2"}}"#));
+        assert_eq!(draft.object_id, text("cus_2"));
+        let draft = read(r#"{"type":"a","data":{"object":{"object":"customer","id":42}}}"#);
+        assert_eq!((draft.object_type, draft.object_id), (text("customer"), text("42")));
+        assert_eq!(read(r#"{"type":"a","data":{"object":[1]}}"#).object_id, None);
+    }
+}

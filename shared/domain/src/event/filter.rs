@@ -1,0 +1,35 @@
+//! Which events a client wants to see.
+
+use crate::endpoint::EventPattern;
+use crate::event::event_type::EventType;
+use crate::event::recorded::DeliveredEvent;
+use crate::text::ShortText;
+
+/// What events on record are asked for; what is not given matches all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Events of these types.
+    pub event_type: Option<EventPattern>,
+    /// Events about an object of this type.
+    pub object_type: Option<ShortText>,
+    /// Events about this object.
+    pub object_id: Option<ShortText>,
+}
+
+impl EventFilter {
+    /// Whether events of this type are asked for.
+    pub fn takes_type(&self, event_type: &EventType) -> bool {
+        self.event_type.as_ref().is_none_or(|pattern| pattern.matches(event_type))
+    }
+
+    /// Whether this event is asked for.
+    pub fn takes(&self, event: &DeliveredEvent<'_>) -> Result<bool, serde_json::Error> {
+        let (object_type, object_id) = event.object()?;
+        let is = |wanted: &Option<ShortText>, is: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| is == Some(wanted.as_str()))
+        };
+        Ok(self.takes_type(&event.event_type()?)
+            && is(&self.object_type, object_type.as_deref())
+            && is(&self.object_id, object_id.as_deref()))
+    }
+}

@@ -1,0 +1,97 @@
+//! What happened: an event as its publisher tells it, as it is delivered, and as it is read later.
+//!
+//! What becomes of it at an endpoint is in [`crate::delivery`].
+
+mod catalogue;
+mod data;
+mod described_object;
+mod draft;
+mod event_type;
+mod filter;
+mod message;
+mod recorded;
+mod request;
+mod span;
+
+pub use self::catalogue::{CatalogueEntry, event_types, sample};
+pub use self::data::EventData;
+pub use self::draft::EventDraft;
+pub use self::event_type::EventType;
+pub use self::filter::EventFilter;
+pub use self::message::EventMessage;
+pub use self::recorded::{DeliveredEvent, MAX_SHOWN_DELIVERIES, RecordedEvent};
+pub use self::request::EventRequest;
+pub use self::span::{Age, EventSpan};
+
+use serde::{Serialize, Serializer};
+
+use crate::account::Mode;
+use crate::id::EventId;
+use crate::metadata::Metadata;
+use crate::text::{ApiVersion, ShortText};
+use crate::time::Timestamp;
+
+/// The most bytes that an event's JSON may have: 256 KiB.
+pub const MAX_EVENT_BYTES: usize = 256 * 1024;
+
+/// An accepted event: what a publisher said, and the id that Posthorn gave it. It serializes as the
+/// API's event object. As that depends on nothing else, every attempt at every endpoint sends the same bytes;
+/// hence `pending_webhooks`, a live count in the API, reads 0 here: the state when the event was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What the event is called; also its `webhook-id`.
+    pub id: EventId,
+    /// Live or test.
+    pub mode: Mode,
+    /// What the publisher said.
+    pub draft: EventDraft,
+}
+
+impl Event {
+    /// When it was accepted: its id's time, by which events are listed, filtered and recovered.
+    pub fn created_at(&self) -> Timestamp {
+        self.id.at()
+    }
+
+    /// The event's JSON: the body of every delivery.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("an event holds nothing that JSON cannot")
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct EventObject<'a> {
+            id: EventId,
+            livemode: Mode,
+            r#type: &'a EventType,
+            api_version: &'a ApiVersion,
+            data: &'a EventData,
+            object_type: Option<&'a ShortText>,
+            object_id: Option<&'a ShortText>,
+            request: &'a EventRequest,
+            pending_webhooks: u32,
+            metadata: &'a Metadata,
+            created_at: Timestamp,
+            updated_at: Timestamp,
+        }
+        let EventDraft { event_type, api_version, data, object_type, object_id, request, metadata } =
+            &self.draft;
+        EventObject {
+            id: self.id,
+            livemode: self.mode,
+            r#type: event_type,
+            api_version,
+            data,
+            object_type: object_type.as_ref(),
+            object_id: object_id.as_ref(),
+            request,
+            pending_webhooks: 0,
+            metadata,
+            created_at: self.created_at(),
+            updated_at: self.created_at(),
+        }
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,49 @@
+//! What caused an event.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::invalid::Invalid;
+use crate::json::{Fields, FromJson, InvalidField};
+use crate::text::ShortText;
+
+/// What caused an event, as far as the publisher knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct EventRequest {
+    /// The request that caused it.
+    pub id: Option<ShortText>,
+    /// The key that made that request safe to repeat.
+    pub idempotency_key: Option<ShortText>,
+    /// Who made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<ShortText>,
+}
+
+impl EventRequest {
+    /// Refuses an empty idempotency key: whoever sends one has forgotten to fill it in, and all of their events would
+    /// be the same one.
+    pub(super) fn require_key(&self) -> Result<(), Invalid> {
+        if self.idempotency_key.as_ref().is_some_and(|key| key.as_str().is_empty()) {
+            return Err(Invalid::because(
+                "must not be empty: give each event a key of its own, or leave the field out",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl FromJson for EventRequest {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        let read = || {
+            let mut fields = Fields::parse(json.get())?;
+            let request = Self {
+                id: fields.optional("id")?,
+                idempotency_key: fields.optional("idempotency_key")?,
+                requested_by: fields.optional("requested_by")?,
+            };
+            fields.finish()?;
+            Ok(request)
+        };
+        read().map_err(|error: InvalidField| Invalid::because(format!("is wrong inside: {error}")))
+    }
+}

@@ -1,0 +1,283 @@
+//! Reading a JSON object field by field, so that whoever sent it learns which field is to blame and why.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::invalid::Invalid;
+use crate::json::require_unicode;
+
+/// Why a JSON object could not be read. Prints as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidField {
+    /// It is no JSON at all, or no object; the reason has the position.
+    #[error("{0}")]
+    Malformed(String),
+    /// One field is wrong, or given twice.
+    #[error("`{param}` {reason}")]
+    Field {
+        /// The field's name.
+        param: String,
+        /// The end of the sentence that begins with the name.
+        reason: Invalid,
+    },
+    /// A field is needed, and missing or `null`.
+    #[error("`{param}` is required")]
+    Missing {
+        /// The field's name.
+        param: String,
+    },
+    /// There is no such field.
+    #[error("`{param}` is not a field that can be given here; there {}", known_fields(.known))]
+    Unknown {
+        /// The name given.
+        param: String,
+        /// The fields that there are.
+        known: Vec<&'static str>,
+    },
+}
+
+fn known_fields(known: &[&str]) -> String {
+    if known.is_empty() { "are none".to_owned() } else { format!("are: {}", known.join(", ")) }
+}
+
+impl InvalidField {
+    fn of(param: &str, reason: Invalid) -> Self {
+        Self::Field { param: param.to_owned(), reason }
+    }
+}
+
+/// A value that can be read from one JSON value. Whatever parses from text reads from a JSON string.
+pub trait FromJson: Sized {
+    /// Reads the value.
+    fn from_json(json: &RawValue) -> Result<Self, Invalid>;
+}
+
+impl<T: FromStr<Err = Invalid>> FromJson for T {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        text_of(json)?.parse()
+    }
+}
+
+/// The text of a JSON string.
+pub(crate) fn text_of(json: &RawValue) -> Result<Cow<'_, str>, Invalid> {
+    let text: Result<TextOrName<'_>, _> = serde_json::from_str(json.get());
+    text.map(|TextOrName(text)| text).map_err(|error| {
+        let is_a_string = !error.is_data();
+        let half = require_unicode(json.get()).err().filter(|_| is_a_string);
+        half.unwrap_or_else(|| Invalid::because("must be a string"))
+    })
+}
+
+/// `true` or `false`; `false` where nobody said.
+#[derive(Default)]
+pub struct Flag(pub bool);
+
+impl FromJson for Flag {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        match json.get() {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(Invalid::because("must be true or false")),
+        }
+    }
+}
+
+/// The fields of a JSON object that have not been read yet.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    unread: Vec<(Cow<'a, str>, &'a RawValue)>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Fields<'a> {
+    /// Takes the text of a JSON object apart. A field that stands in it twice is refused.
+    pub fn parse(json: &'a str) -> Result<Self, InvalidField> {
+        let Pairs(unread) = serde_json::from_str(json).map_err(|error| malformed(&error))?;
+        if let Some(name) = twice(&unread) {
+            return Err(InvalidField::of(name, Invalid::because("is given twice")));
+        }
+        Ok(Self { unread, known: Vec::new() })
+    }
+
+    /// Reads a field that must be there, and not be `null`.
+    pub fn required<T: FromJson>(&mut self, name: &'static str) -> Result<T, InvalidField> {
+        self.optional(name)?.ok_or_else(|| InvalidField::Missing { param: name.to_owned() })
+    }
+
+    /// Reads a field that may be missing or, which means the same, `null`.
+    pub fn optional<T: FromJson>(&mut self, name: &'static str) -> Result<Option<T>, InvalidField> {
+        self.nullable(name).map(Option::flatten)
+    }
+
+    /// Reads a field of which it matters whether it is missing (`None`) or `null` (`Some(None)`).
+    pub fn nullable<T: FromJson>(&mut self, name: &'static str) -> Result<Option<Option<T>>, InvalidField> {
+        let read = |json: &RawValue| match json.get() {
+            "null" => Ok(None),
+            _ => T::from_json(json).map(Some).map_err(|reason| InvalidField::of(name, reason)),
+        };
+        self.take(name).map(read).transpose()
+    }
+
+    /// Takes an object apart that must be there.
+    pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, InvalidField> {
+        let json = self.take(name).ok_or_else(|| InvalidField::Missing { param: name.to_owned() })?;
+        require_object(json).map_err(|reason| InvalidField::of(name, reason))?;
+        Self::parse(json.get())
+    }
+
+    /// Leaves fields aside that a client may send back but not change. Returns whether there were any.
+    pub fn ignore(&mut self, names: &'static [&'static str]) -> bool {
+        let given = self.unread.len();
+        self.unread.retain(|(name, _)| !names.contains(&name.as_ref()));
+        self.unread.len() < given
+    }
+
+    /// Refuses whatever is left.
+    pub fn finish(self) -> Result<(), InvalidField> {
+        match self.unread.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(InvalidField::Unknown { param: name.to_string(), known: self.known }),
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<&'a RawValue> {
+        self.known.push(name);
+        let index = self.unread.iter().position(|(field, _)| field == name)?;
+        Some(self.unread.remove(index).1)
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> InvalidField {
+    InvalidField::Malformed(if error.is_data() {
+        "not a JSON object ({…})".to_owned()
+    } else {
+        format!("not valid JSON: {error}")
+    })
+}
+
+/// The fields of an object in the order written, values untouched.
+struct Pairs<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PairsVisitor;
+
+        impl<'de> Visitor<'de> for PairsVisitor {
+            type Value = Pairs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((TextOrName(name), value)) = map.next_entry()? {
+                    pairs.push((name, value));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(PairsVisitor)
+    }
+}
+
+/// A text, or a field's name: borrowed unless it holds escapes.
+#[derive(Deserialize)]
+struct TextOrName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Refuses what is no object.
+pub(crate) fn require_object(json: &RawValue) -> Result<(), Invalid> {
+    if json.get().starts_with('{') { Ok(()) } else { Err(Invalid::because("must be an object")) }
+}
+
+/// The fields of an object as pairs, for values whose names are the sender's own.
+pub(crate) fn pairs(json: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Invalid> {
+    require_object(json)?;
+    let Pairs(pairs) = serde_json::from_str(json.get()).map_err(|_| {
+        let half = require_unicode(json.get()).err();
+        half.unwrap_or_else(|| Invalid::because("has a key that is not Unicode text"))
+    })?;
+    match twice(&pairs) {
+        None => Ok(pairs),
+        Some(name) => Err(Invalid::because(format!("has the key {name:?} twice"))),
+    }
+}
+
+/// A name that stands before two of these values.
+fn twice<'p>(pairs: &'p [(Cow<'_, str>, &RawValue)]) -> Option<&'p str> {
+    let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
+    names.sort_unstable();
+    names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Description;
+
+    fn read(json: &str) -> Result<Option<Description>, InvalidField> {
+        let mut fields = Fields::parse(json)?;
+        fields.ignore(&["id"]);
+        let description = fields.nullable("description")?.flatten();
+        fields.finish()?;
+        Ok(description)
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_sentence() {
+        let check = |json: &str, sentence: &str| assert_eq!(read(json).unwrap_err().to_string(), sentence);
+        check("{", "not valid JSON: EOF while parsing an object at line 1 column 1");
+        check("{\n  \"a\": x}", "not valid JSON: expected value at line 2 column 8");
+        check("[]", "not a JSON object ({…})");
+        check("7", "not a JSON object ({…})");
+        check(r#"{"description": 5}"#, "`description` must be a string");
+        check(
+            r#"{"description": "Ada \ud83d"}"#,
+            "`description` must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+        );
+        check(r#"{"id": 1, "id": 2}"#, "`id` is given twice");
+        check(
+            r#"{"descripton": ""}"#,
+            "`descripton` is not a field that can be given here; there are: description",
+        );
+        check(r#"{"\ud83d!": 1}"#, "not valid JSON: unexpected end of hex escape at line 1 column 9");
+        let nothing = Fields::parse(r#"{"a": 1}"#).unwrap().finish().unwrap_err().to_string();
+        assert_eq!(nothing, "`a` is not a field that can be given here; there are none");
+    }
+
+    #[test]
+    fn an_object_with_a_broken_key_is_not_called_none() {
+        let check = |json: &str, reason: &str| {
+            let json = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(pairs(&json).unwrap_err().0, reason);
+        };
+        check(
+            r#"{"a\ud83d": 1}"#,
+            "must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+        );
+        check("[]", "must be an object");
+        check("7", "must be an object");
+        check(r#"{"a": 1, "a": 2}"#, "has the key \"a\" twice");
+    }
+
+    #[test]
+    fn a_required_field_is_missing_where_it_is_null() {
+        for json in ["{}", r#"{"description": null}"#] {
+            let error = Fields::parse(json).unwrap().required::<Description>("description").unwrap_err();
+            assert_eq!(error.to_string(), "`description` is required");
+        }
+    }
+
+    #[test]
+    fn missing_null_and_ignored_fields_are_no_errors() {
+        assert_eq!(read("{}"), Ok(None));
+        assert_eq!(read(r#"{"description": null, "id": {}}"#), Ok(None));
+        assert_eq!(read(r#"{"d\u0065scription": "\u00e9"}"#), Ok(Some("é".parse().unwrap())));
+    }
+}

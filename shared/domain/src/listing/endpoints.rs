@@ -1,0 +1,523 @@
+//! Filtering, ordering and paging a tenant's endpoints.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::endpoint::{Endpoint, EndpointStatus, ListedEndpoint};
+use crate::id::EndpointId;
+use crate::invalid::Invalid;
+use crate::listing::cursor::{EndpointCursor, SortValue};
+use crate::listing::room::{PageTooLarge, Room, bytes_in_answer};
+use crate::listing::window::Window;
+use crate::time::Timestamp;
+
+/// What a client asks of a list of endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointListing {
+    /// Only endpoints of this status.
+    pub status: Option<EndpointStatus>,
+    /// What to sort by, the most important first. Ties are broken by id, in the direction of the last entry.
+    pub order: Vec<(OrderField, Direction)>,
+    /// Which part to answer.
+    pub window: Window<EndpointCursor>,
+}
+
+/// A field that endpoints can be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderField {
+    /// When it was registered.
+    CreatedAt,
+    /// When it was last changed.
+    UpdatedAt,
+    /// Its URL, as text.
+    Url,
+    /// Its status: `disabled` before `enabled`.
+    Status,
+}
+
+/// Which way to sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Least first.
+    Ascending,
+    /// Greatest first.
+    Descending,
+}
+
+impl Direction {
+    fn apply(self, ordering: Ordering) -> Ordering {
+        match self {
+            Self::Ascending => ordering,
+            Self::Descending => ordering.reverse(),
+        }
+    }
+}
+
+/// A whole list, and how many entries it has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    /// How many entries there are.
+    pub count: usize,
+    /// The entries.
+    pub list: Vec<T>,
+}
+
+/// A part of a list of endpoints. It may have fewer than were asked for though there are more: one answer has a bounded
+/// size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointPage {
+    /// How many endpoints match in all, in this part and elsewhere.
+    pub count: usize,
+    /// The endpoints.
+    pub list: Vec<ListedEndpoint>,
+    /// Whether there are more in the direction in which the list was read.
+    pub has_more: bool,
+    /// The cursor to go on with, where there are more.
+    pub next_cursor: Option<String>,
+}
+
+/// The endpoint that a cursor names does not exist, and the cursor does not tell its place in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownCursor(pub EndpointId);
+
+/// What an endpoint is sorted and filtered by: so little that those of a whole tenant fit into a small function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointOutline {
+    /// The endpoint.
+    pub id: EndpointId,
+    /// When its owner last changed it.
+    pub updated_at: Timestamp,
+    /// Its URL, as it was written.
+    pub url: String,
+    /// Whether it gets events.
+    pub status: EndpointStatus,
+}
+
+impl From<&Endpoint> for EndpointOutline {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            id: endpoint.id,
+            updated_at: endpoint.updated_at,
+            url: endpoint.url.as_str().to_owned(),
+            status: endpoint.status,
+        }
+    }
+}
+
+impl EndpointListing {
+    /// Begins the part of the list that is asked for, of all of the tenant's endpoints.
+    pub fn begin(&self, mut outlines: Vec<EndpointOutline>) -> Result<EndpointPageBuilder, UnknownCursor> {
+        let cursor = self.cursor(&outlines)?;
+        outlines.retain(|outline| self.status.is_none_or(|status| outline.status == status));
+        outlines.sort_by(|a, b| self.compare(a, b));
+        let place = |wanted: fn(Ordering) -> bool| {
+            let precedes =
+                |cursor| outlines.partition_point(|outline| wanted(self.compare_with_place(outline, cursor)));
+            cursor.as_ref().map_or(0, precedes)
+        };
+        let (count, limit) = (outlines.len(), self.window.limit());
+        let from = match self.window {
+            Window::First { .. } | Window::Page { .. } => self.window.skip().min(count),
+            Window::After { .. } => place(Ordering::is_le),
+            Window::Before { .. } => place(Ordering::is_lt).saturating_sub(limit),
+        };
+        let to = match self.window {
+            Window::Before { .. } => place(Ordering::is_lt),
+            _ => from.saturating_add(limit).min(count),
+        };
+        let is_backward = matches!(self.window, Window::Before { .. });
+        let has_more = if is_backward { from > 0 } else { to < count };
+        let mut selected: Vec<_> = outlines.drain(from..to).collect();
+        if is_backward {
+            selected.reverse();
+        }
+        Ok(EndpointPageBuilder {
+            listing: self.clone(),
+            count,
+            selected,
+            read: 0,
+            room: Room::default(),
+            is_full: false,
+            list: Vec::new(),
+            has_more,
+        })
+    }
+
+    /// The place that is asked for, with all that this order sorts by: from the cursor itself, or else from its endpoint,
+    /// which may have ceased to match.
+    fn cursor(&self, outlines: &[EndpointOutline]) -> Result<Option<EndpointCursor>, UnknownCursor> {
+        let cursor = match &self.window {
+            Window::First { .. } | Window::Page { .. } => return Ok(None),
+            Window::After { id, .. } | Window::Before { id, .. } => id,
+        };
+        if self.fields().all(|field| cursor.value(field).is_some()) {
+            return Ok(Some(cursor.clone()));
+        }
+        let outline = outlines.iter().find(|outline| outline.id == cursor.id);
+        let outline = outline.ok_or(UnknownCursor(cursor.id))?;
+        Ok(Some(EndpointCursor::of(outline, self.fields())))
+    }
+
+    fn fields(&self) -> impl Iterator<Item = OrderField> {
+        self.order.iter().map(|(field, _)| *field)
+    }
+
+    fn compare(&self, a: &EndpointOutline, b: &EndpointOutline) -> Ordering {
+        let by = |field| SortValue::of(field, a).cmp(&SortValue::of(field, b));
+        self.first_difference(by).unwrap_or_else(|| self.last_direction().apply(a.id.cmp(&b.id)))
+    }
+
+    fn compare_with_place(&self, outline: &EndpointOutline, place: &EndpointCursor) -> Ordering {
+        let by = |field| Some(SortValue::of(field, outline)).cmp(&place.value(field));
+        self.first_difference(by).unwrap_or_else(|| self.last_direction().apply(outline.id.cmp(&place.id)))
+    }
+
+    fn first_difference(&self, by: impl Fn(OrderField) -> Ordering) -> Option<Ordering> {
+        let mut orderings = self.order.iter().map(|(field, direction)| direction.apply(by(*field)));
+        orderings.find(|ordering| ordering.is_ne())
+    }
+
+    fn last_direction(&self) -> Direction {
+        self.order.last().map_or(Direction::Descending, |(_, direction)| *direction)
+    }
+}
+
+/// A part of a list of endpoints that is being put together: it says which endpoints it wants next, and takes them, until it
+/// is complete or the answer is full.
+#[derive(Debug)]
+pub struct EndpointPageBuilder {
+    listing: EndpointListing,
+    count: usize,
+    /// In the direction in which the list is read.
+    selected: Vec<EndpointOutline>,
+    /// How many of them have been read.
+    read: usize,
+    room: Room,
+    is_full: bool,
+    list: Vec<ListedEndpoint>,
+    /// Whether there are more beyond those selected.
+    has_more: bool,
+}
+
+impl EndpointPageBuilder {
+    /// How many endpoints are asked for at once: what does not fit into the answer is read for nothing.
+    const AT_ONCE: usize = 25;
+
+    /// The endpoints to read next; none when the part is complete.
+    pub fn wanted(&self) -> Vec<EndpointId> {
+        let rest = if self.is_full { &[] } else { &self.selected[self.read..] };
+        rest.iter().take(Self::AT_ONCE).map(|outline| outline.id).collect()
+    }
+
+    /// Takes the endpoints that it wanted, in any order. Those that are gone meanwhile are left out.
+    pub fn take(&mut self, endpoints: Vec<Endpoint>) -> Result<(), PageTooLarge> {
+        let mut endpoints: HashMap<EndpointId, Endpoint> =
+            endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
+        for id in self.wanted() {
+            if let Some(endpoint) = endpoints.remove(&id) {
+                let entry = ListedEndpoint::from(endpoint);
+                let json = serde_json::to_string(&entry).expect("an endpoint holds nothing that JSON cannot");
+                if !self.room.take(bytes_in_answer(&json)) {
+                    self.is_full = true;
+                    let is_numbered = matches!(self.listing.window, Window::Page { .. });
+                    let refusal = PageTooLarge { fitting: self.room.fitting() };
+                    return if is_numbered { Err(refusal) } else { Ok(()) };
+                }
+                self.list.push(entry);
+            }
+            self.read += 1;
+        }
+        Ok(())
+    }
+
+    /// The part of the list.
+    pub fn finish(mut self) -> EndpointPage {
+        let has_more = self.has_more || self.is_full;
+        let last = self.read.checked_sub(1).filter(|_| has_more).map(|n| &self.selected[n]);
+        let next_cursor = last.map(|last| EndpointCursor::of(last, self.listing.fields()).to_string());
+        if matches!(self.listing.window, Window::Before { .. }) {
+            self.list.reverse();
+        }
+        EndpointPage { count: self.count, list: self.list, has_more, next_cursor }
+    }
+}
+
+impl FromStr for OrderField {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "created_at" => Ok(Self::CreatedAt),
+            "updated_at" => Ok(Self::UpdatedAt),
+            "url" => Ok(Self::Url),
+            "status" => Ok(Self::Status),
+            _ => Err(Invalid::because(format!(
+                "must sort by created_at, updated_at, url or status, not {text:?}"
+            ))),
+        }
+    }
+}
+
+/// Reads `field:ASC` or `field:DESC` between commas; the direction may be in lower case, and is `ASC` when it is
+/// left out.
+pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> {
+    text.split(',')
+        .map(|entry| {
+            let (field, direction) = entry.trim().split_once(':').unwrap_or((entry.trim(), "ASC"));
+            let direction = match direction.to_ascii_uppercase().as_str() {
+                "ASC" => Direction::Ascending,
+                "DESC" => Direction::Descending,
+                _ => return Err(Invalid::because(format!("must sort ASC or DESC, not {direction:?}"))),
+            };
+            Ok((field.parse()?, direction))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+    use crate::account::{Mode, Tenant};
+    use crate::endpoint::NewEndpoint;
+    use crate::json::Fields;
+    use crate::random::Random;
+    use crate::time::Timestamp;
+
+    /// Always the same eight bytes.
+    struct Same(u64);
+
+    impl Random for Same {
+        fn fill(&self, buffer: &mut [u8]) {
+            for (byte, same) in buffer.iter_mut().zip(self.0.to_be_bytes().into_iter().cycle()) {
+                *byte = same;
+            }
+        }
+    }
+
+    /// An endpoint out of so few values that many agree in what they are sorted by.
+    fn endpoint() -> impl Strategy<Value = Endpoint> {
+        let host = select(vec!["a", "b", "c"]);
+        let status = select(vec!["enabled", "disabled"]);
+        (0_i64..4, 0_i64..4, host, status, any::<u64>()).prop_map(
+            |(created, updated, host, status, chance)| {
+                let url = format!("https://{host}.example/");
+                let json = format!(r#"{{"url": "{url}", "enabled_events": ["*"], "status": "{status}"}}"#);
+                let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
+                let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+                let endpoint = new.register(&tenant, Timestamp::from_millis(created), &Same(chance));
+                Endpoint { updated_at: Timestamp::from_millis(updated), ..endpoint }
+            },
+        )
+    }
+
+    fn order() -> impl Strategy<Value = String> {
+        let field = select(vec!["created_at", "updated_at", "url", "status"]);
+        let entry = (field, select(vec!["ASC", "DESC"])).prop_map(|(field, way)| format!("{field}:{way}"));
+        vec(entry, 1..4).prop_map(|entries| entries.join(","))
+    }
+
+    /// The part of the list that is asked for, where nothing changes while it is read.
+    fn page_of(listing: &EndpointListing, endpoints: &[Endpoint]) -> Result<EndpointPage, UnknownCursor> {
+        let mut page = listing.begin(endpoints.iter().map(EndpointOutline::from).collect())?;
+        loop {
+            let wanted = page.wanted();
+            if wanted.is_empty() {
+                return Ok(page.finish());
+            }
+            let wanted = endpoints.iter().filter(|endpoint| wanted.contains(&endpoint.id));
+            page.take(wanted.cloned().collect()).unwrap();
+        }
+    }
+
+    fn listed(endpoints: &[Endpoint]) -> Vec<ListedEndpoint> {
+        endpoints.iter().cloned().map(ListedEndpoint::from).collect()
+    }
+
+    /// The whole list, sorted stably by one key after another, the least important first.
+    fn sorted(endpoints: &[Endpoint], status: Option<EndpointStatus>, order: &str) -> Vec<Endpoint> {
+        let mut sorted = endpoints.to_vec();
+        sorted.retain(|endpoint| status.is_none_or(|status| endpoint.status == status));
+        let (_, last_way) = order.rsplit_once(':').unwrap();
+        for entry in format!("{order},id:{last_way}").rsplit(',') {
+            let (field, way) = entry.split_once(':').unwrap();
+            let key = |endpoint: &Endpoint| match field {
+                "created_at" => endpoint.created_at.to_string(),
+                "updated_at" => endpoint.updated_at.to_string(),
+                "url" => endpoint.url.as_str().to_owned(),
+                "status" => endpoint.status.to_string(),
+                _ => endpoint.id.to_string(),
+            };
+            match way {
+                "ASC" => sorted.sort_by_key(key),
+                // Of two equals, the one that stood before stays before.
+                _ => sorted.sort_by_key(|endpoint| Reverse(key(endpoint))),
+            }
+        }
+        sorted
+    }
+
+    proptest! {
+        #[test]
+        fn pages_one_after_another_are_the_sorted_list(
+            endpoints in vec(endpoint(), 0..30),
+            status in select(vec![None, Some(EndpointStatus::Enabled)]),
+            order in order(),
+            size in 1_usize..12,
+        ) {
+            let expected = sorted(&endpoints, status, &order);
+            let order = parse_order(&order).unwrap();
+            let mut all = Vec::new();
+            for number in 1.. {
+                let listing = EndpointListing { status, order: order.clone(), window: Window::Page { number, size } };
+                let page = page_of(&listing, &endpoints).unwrap();
+                prop_assert_eq!(page.count, expected.len());
+                prop_assert!(page.list.len() == size || all.len() + page.list.len() == expected.len());
+                if page.list.is_empty() {
+                    break;
+                }
+                all.extend(page.list);
+                prop_assert_eq!(page.has_more, all.len() < expected.len());
+            }
+            prop_assert_eq!(all, listed(&expected));
+        }
+
+        #[test]
+        fn a_list_that_is_emptied_while_it_is_read_shows_each_endpoint_once(
+            mut endpoints in vec(endpoint(), 0..30),
+            order in order(),
+            limit in 1_usize..12,
+            backward in any::<bool>(),
+        ) {
+            let expected = listed(&sorted(&endpoints, None, &order));
+            let order = parse_order(&order).unwrap();
+            let mut window = Window::First { limit };
+            if backward && let Some(last) = expected.last() {
+                window = Window::Before { id: last.id().into(), limit };
+            }
+            let mut all = Vec::new();
+            loop {
+                let listing = EndpointListing { status: None, order: order.clone(), window };
+                let page = page_of(&listing, &endpoints).unwrap();
+                endpoints.retain(|endpoint| page.list.iter().all(|listed| listed.id() != endpoint.id));
+                let place = if backward { 0 } else { all.len() };
+                all.splice(place..place, page.list);
+                let Some(next) = page.next_cursor else { break };
+                let id = next.parse().unwrap();
+                window = if backward { Window::Before { id, limit } } else { Window::After { id, limit } };
+            }
+            let expected = if backward { &expected[..expected.len().saturating_sub(1)] } else { &expected[..] };
+            prop_assert_eq!(&all[..], expected);
+        }
+
+        #[test]
+        fn a_cursor_answers_what_stands_next_to_it_in_the_sorted_list(
+            endpoints in vec(endpoint(), 1..30),
+            status in select(vec![None, Some(EndpointStatus::Enabled)]),
+            order in order(),
+            limit in 1_usize..12,
+            cursor in any::<Index>(),
+        ) {
+            let id = cursor.get(&endpoints).id;
+            // The cursor has its place even where it does not match itself.
+            let all = sorted(&endpoints, None, &order);
+            let place = all.iter().position(|endpoint| endpoint.id == id).unwrap();
+            let matching = |part: &[Endpoint]| -> Vec<Endpoint> {
+                part.iter().filter(|endpoint| status.is_none_or(|status| endpoint.status == status)).cloned().collect()
+            };
+            let (before, after) = (matching(&all[..place]), matching(&all[place + 1..]));
+            let order = parse_order(&order).unwrap();
+            let select = |window| {
+                let listing = EndpointListing { status, order: order.clone(), window };
+                page_of(&listing, &endpoints).unwrap()
+            };
+            let page = select(Window::After { id: id.into(), limit });
+            prop_assert_eq!(page.list, listed(&after[..after.len().min(limit)]));
+            let page = select(Window::Before { id: id.into(), limit });
+            prop_assert_eq!(page.list, listed(&before[before.len().saturating_sub(limit)..]));
+        }
+
+        #[test]
+        fn a_cursor_is_what_it_prints(endpoint in endpoint(), order in order()) {
+            let fields = parse_order(&order).unwrap().into_iter().map(|(field, _)| field);
+            let cursor = EndpointCursor::of(&EndpointOutline::from(&endpoint), fields);
+            prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_place_in_the_order_of_registration_and_in_others_while_its_endpoint_exists() {
+        let id = EndpointId::new(Timestamp::from_millis(1), &Same(1));
+        let select = |order: &str| {
+            let window = Window::After { id: id.into(), limit: 1 };
+            page_of(&EndpointListing { status: None, order: parse_order(order).unwrap(), window }, &[])
+        };
+        assert!(select("created_at:DESC").unwrap().list.is_empty());
+        for order in ["url", "updated_at:DESC", "status,created_at", "created_at,url"] {
+            assert_eq!(select(order), Err(UnknownCursor(id)), "{order}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_gone_when_it_is_read_is_left_out() {
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let register = |n: u32| {
+            let json = r#"{"url": "https://a.example/", "enabled_events": ["*"]}"#;
+            let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+            new.register(&tenant, Timestamp::from_millis(i64::from(n)), &Same(u64::from(n)))
+        };
+        let endpoints: Vec<Endpoint> = (0..60).map(register).collect();
+        let outlines = endpoints.iter().map(EndpointOutline::from).collect();
+        let order = parse_order("created_at").unwrap();
+        let listing = EndpointListing { status: None, order, window: Window::First { limit: 50 } };
+        let mut page = listing.begin(outlines).unwrap();
+        assert_eq!(page.wanted().len(), EndpointPageBuilder::AT_ONCE);
+        page.take(Vec::new()).unwrap();
+        page.take(endpoints[25..49].to_vec()).unwrap();
+        assert!(page.wanted().is_empty());
+        let page = page.finish();
+        assert_eq!((page.count, page.list.len(), page.has_more), (60, 24, true));
+        assert_eq!(page.next_cursor.unwrap().parse(), Ok(EndpointCursor::from(endpoints[49].id)));
+    }
+
+    #[test]
+    fn a_cursor_that_nobody_made_is_refused() {
+        let id = EndpointId::new(Timestamp::from_millis(1), &Same(1));
+        for text in [
+            "",
+            "wh_1",
+            &format!("{id}."),
+            &format!("{id}.e30x"),
+            &format!("{id}.!"),
+            &format!("{id}.eyJhIjoxfQ"),
+        ] {
+            assert!(text.parse::<EndpointCursor>().is_err(), "{text}");
+        }
+        assert_eq!(id.to_string().parse(), Ok(EndpointCursor::from(id)));
+    }
+
+    #[test]
+    fn an_order_is_read_field_by_field_or_refused() {
+        use Direction::{Ascending, Descending};
+        let check = |text: &str, order: Option<&[(OrderField, Direction)]>| {
+            assert_eq!(parse_order(text).ok().as_deref(), order, "{text}");
+        };
+        check("created_at:DESC", Some(&[(OrderField::CreatedAt, Descending)]));
+        check("url", Some(&[(OrderField::Url, Ascending)]));
+        check(
+            "status:asc, url:Desc",
+            Some(&[(OrderField::Status, Ascending), (OrderField::Url, Descending)]),
+        );
+        for text in ["", "secret:ASC", "url:UP", "url:ASC,", "url:ASC:DESC"] {
+            check(text, None);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Resending what an endpoint has not acknowledged.
+
+mod message;
+
+pub use self::message::RecoveryMessage;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::account::Mode;
+use crate::delivery::{Delivery, DeliveryStatus};
+use crate::endpoint::Endpoint;
+use crate::event::{EventSpan, EventType};
+use crate::id::{EndpointId, EventId, RecoveryId};
+use crate::invalid::Invalid;
+use crate::json::{Fields, Flag, InvalidField};
+use crate::time::Timestamp;
+
+/// The most attempts that a delivery may have had to be recovered: its record has to fit into a row.
+const MAX_ATTEMPTS: usize = 40;
+/// How long a delivery that has not been tried yet counts as on its way.
+const ON_ITS_WAY: Duration = Duration::from_mins(15);
+
+/// What a client wants recovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryRequest {
+    /// Events accepted at this time or later.
+    pub since: Timestamp,
+    /// Events accepted before this time.
+    pub until: Timestamp,
+    /// Which of them.
+    pub scope: RecoveryScope,
+    /// Whether they are only to be counted.
+    pub dry_run: bool,
+}
+
+/// Which events are recovered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryScope {
+    /// Those that were sent to the endpoint and not acknowledged.
+    #[default]
+    Failed,
+    /// Those of its types that were not sent to it, as it did not exist or was disabled.
+    Missing,
+    /// Both, and those that got lost on their way.
+    All,
+}
+
+/// A recovery and how far it has come. It serializes as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recovery {
+    /// What it is called.
+    pub id: RecoveryId,
+    /// Live or test events.
+    #[serde(rename = "livemode")]
+    pub mode: Mode,
+    /// Whose events are sent again.
+    #[serde(rename = "webhook_endpoint_id")]
+    pub endpoint_id: EndpointId,
+    /// Which of them.
+    pub scope: RecoveryScope,
+    /// Events accepted at this time or later.
+    pub since: Timestamp,
+    /// Events accepted before this time.
+    pub until: Timestamp,
+    /// Where it stands.
+    pub status: RecoveryStatus,
+    /// How many events it has looked at.
+    pub events_examined: u64,
+    /// How many of them it has sent again.
+    pub deliveries_recovered: u64,
+    /// When the last event was accepted that it has looked at.
+    pub reached: Option<Timestamp>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it came as far as this.
+    pub updated_at: Timestamp,
+    /// The last event that it has looked at.
+    #[serde(skip)]
+    pub position: Option<EventId>,
+    /// How many slices of it are done.
+    #[serde(skip)]
+    pub slices: u32,
+    /// How many of them, up to the last one, came no further.
+    #[serde(skip)]
+    pub stalled: u32,
+}
+
+/// Where a recovery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoveryStatus {
+    /// It goes on.
+    Running,
+    /// It has looked at every event.
+    Completed,
+    /// The endpoint was disabled or deleted meanwhile, or the recovery [has done all it may](Recovery::is_spent). What is
+    /// left is for another one, from where this one has come to.
+    Stopped,
+}
+
+impl RecoveryRequest {
+    /// Reads a request's fields: `since` is required, `until` is `now` unless it is given.
+    pub fn read(fields: &mut Fields<'_>, now: Timestamp) -> Result<Self, InvalidField> {
+        let since = fields.required("since")?;
+        let until = fields.optional("until")?.unwrap_or(now);
+        let scope = fields.optional("scope")?.unwrap_or_default();
+        let Flag(dry_run) = fields.optional("dry_run")?.unwrap_or_default();
+        if until <= since {
+            let reason =
+                Invalid::because("must be a time after `since`, and `since` must not be in the future");
+            return Err(InvalidField::Field { param: "until".to_owned(), reason });
+        }
+        Ok(Self { since, until, scope, dry_run })
+    }
+
+    /// The recovery that this asks for.
+    pub fn begin(&self, id: RecoveryId, endpoint: &Endpoint, now: Timestamp) -> Recovery {
+        Recovery {
+            id,
+            mode: endpoint.mode,
+            endpoint_id: endpoint.id,
+            scope: self.scope,
+            since: self.since,
+            until: self.until,
+            status: RecoveryStatus::Running,
+            events_examined: 0,
+            deliveries_recovered: 0,
+            reached: None,
+            created_at: now,
+            updated_at: now,
+            position: None,
+            slices: 0,
+            stalled: 0,
+        }
+    }
+}
+
+impl Recovery {
+    /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or looks at 2,000 events, so it takes
+    /// four months of sending, or two billion events, to come here: no recovery that is worth anything does, and one that
+    /// goes in circles does not go on for ever.
+    pub const MAX_SLICES: u32 = 1_000_000;
+    /// The most slices in a row that come no further: an hour's, as one that did is followed by the next a minute later.
+    pub const MAX_STALLED: u32 = 60;
+
+    /// Whether it has done all the slices that it may. It then stops, however much is left.
+    pub fn is_spent(&self) -> bool {
+        self.slices >= Self::MAX_SLICES || self.stalled >= Self::MAX_STALLED
+    }
+
+    /// The events that it has not looked at yet.
+    pub fn span(&self) -> EventSpan {
+        let span = EventSpan::ALL.since(self.since).until(self.until);
+        self.position.map_or(span, |position| span.after(position))
+    }
+}
+
+impl RecoveryScope {
+    /// Whether events are recovered that were never sent to the endpoint.
+    pub fn takes_missing(self) -> bool {
+        matches!(self, Self::Missing | Self::All)
+    }
+
+    /// Whether a delivery is to be made again.
+    pub fn takes(self, delivery: &Delivery, now: Timestamp) -> bool {
+        let is_open = delivery.status != DeliveryStatus::Succeeded && delivery.attempts.len() < MAX_ATTEMPTS;
+        let is_lost = || delivery.next_attempt_at.is_none_or(|due| now.since(due) > ON_ITS_WAY);
+        match self {
+            Self::Failed => is_open && delivery.has_failed(),
+            Self::Missing => false,
+            Self::All => is_open && (delivery.has_failed() || is_lost()),
+        }
+    }
+
+    /// Whether a delivery may be one that this recovery has put on record and not come to queue.
+    pub fn takes_untried(self, delivery: &Delivery) -> bool {
+        self.takes_missing() && delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty()
+    }
+
+    /// Whether it sends events of this type again: `all` asks nobody what the endpoint wants by now.
+    pub fn sends(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
+        self == Self::All || endpoint.enabled_events.matches(event_type)
+    }
+
+    /// Whether an event is to be sent to an endpoint that it was not sent to.
+    pub fn takes_event(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
+        self.takes_missing() && endpoint.enabled_events.matches(event_type)
+    }
+}
+
+impl FromStr for RecoveryScope {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "failed" => Ok(Self::Failed),
+            "missing" => Ok(Self::Missing),
+            "all" => Ok(Self::All),
+            _ => Err(Invalid::because(format!("must be \"failed\", \"missing\" or \"all\", not {text:?}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::{Attempt, AttemptError};
+
+    const NOW: i64 = 1_795_514_400_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(NOW)
+    }
+
+    #[test]
+    fn a_request_names_its_span_or_is_told_what_is_wrong() {
+        let read = |json: &str| RecoveryRequest::read(&mut Fields::parse(json).unwrap(), now());
+        let request = read(r#"{"since": "2026-11-23T22:00:00Z"}"#).unwrap();
+        assert_eq!((request.until, request.scope, request.dry_run), (now(), RecoveryScope::Failed, false));
+        let check = |json: &str, sentence: &str| {
+            let error = read(json).unwrap_err().to_string();
+            assert!(error.starts_with(sentence), "{error}");
+        };
+        check("{}", "`since` is required");
+        check(r#"{"since": "yesterday"}"#, "`since` must be a time in RFC 3339");
+        check(r#"{"since": "2027-01-01T00:00:00Z"}"#, "`until` must be a time after `since`");
+        check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "some"}"#, "`scope` must be \"failed\"");
+    }
+
+    #[test]
+    fn a_scope_takes_what_has_no_success_and_is_not_on_its_way() {
+        let attempt =
+            |code, error| Attempt { at: now(), duration: Duration::ZERO, code, error, resend: None };
+        let delivery = |status, due: Option<Timestamp>, attempts: &[Attempt]| {
+            let id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
+            let fresh = Delivery::due(id, now());
+            Delivery { status, next_attempt_at: due, attempts: attempts.to_vec(), ..fresh }
+        };
+        let check = |delivery: Delivery, failed, all| {
+            let takes = |scope: RecoveryScope| scope.takes(&delivery, now());
+            let scopes = [RecoveryScope::Failed, RecoveryScope::All, RecoveryScope::Missing];
+            assert_eq!(scopes.map(takes), [failed, all, false], "{delivery:?}");
+        };
+        let (failed, slow) = (attempt(Some(500), None), attempt(None, Some(AttemptError::Slow)));
+        check(delivery(DeliveryStatus::Succeeded, None, &[failed, attempt(Some(200), None)]), false, false);
+        check(delivery(DeliveryStatus::Failed, None, &[failed]), true, true);
+        check(delivery(DeliveryStatus::Canceled, None, &[]), true, true);
+        check(delivery(DeliveryStatus::Pending, Some(now().plus(ON_ITS_WAY)), &[failed]), true, true);
+        check(delivery(DeliveryStatus::Pending, Some(now()), &[]), false, false);
+        check(delivery(DeliveryStatus::Pending, Some(now()), &[slow]), false, false);
+        check(delivery(DeliveryStatus::Pending, Some(now().minus(2 * ON_ITS_WAY)), &[]), false, true);
+        check(delivery(DeliveryStatus::Failed, None, &[failed; MAX_ATTEMPTS]), false, false);
+    }
+}
