@@ -133,7 +133,7 @@ pub(crate) async fn latencies(
     Ok(Latencies::of(latencies))
 }
 
-/// Publishes an event. Answers when.
+/// Publishes an event. Returns when.
 async fn publish(client: &reqwest::Client, http: &str, event: &Value) -> Result<Instant> {
     let at = Instant::now();
     let request = client.post(format!("{http}/api/events"));

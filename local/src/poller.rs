@@ -360,7 +360,7 @@ mod tests {
             sizes
         }
 
-        /// Stops the poller. Answers how many messages it leaves hidden.
+        /// Stops the poller. Returns how many messages it leaves hidden.
         async fn stop(self) -> usize {
             self.stop.cancel();
             timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();

@@ -100,7 +100,7 @@ impl Snapshot {
         Ok(costs)
     }
 
-    /// Puts the endpoints into the table. Answers the last of them.
+    /// Puts the endpoints into the table. Returns the last of them.
     async fn fill(&self, stores: &Stores, store: &EndpointStore) -> Result<EndpointId> {
         let [first] = rig::healthy_endpoints(["https://hooks.example/0".to_owned()])?
             .try_into()

@@ -210,7 +210,7 @@ async fn bare(sqs: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Does something on a thread of its own. Answers how long it took, and the thread's processor time.
+/// Does something on a thread of its own. Returns how long it took, and the thread's processor time.
 async fn on_a_thread(
     work: impl AsyncFnOnce() -> Result<()> + Send + 'static,
 ) -> Result<(Duration, Duration)> {

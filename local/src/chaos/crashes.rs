@@ -58,7 +58,7 @@ pub(super) async fn register(bench: &Bench, stores: &Stores, receiver: &str, end
     functions.stop().await
 }
 
-/// Lets the functions live and kills them, again and again. Answers how many deliveries were under way at the kills,
+/// Lets the functions live and kills them, again and again. Returns how many deliveries were under way at the kills,
 /// and the process that lives on.
 pub(super) async fn kill(
     bench: &Bench,

@@ -102,7 +102,7 @@ impl Descriptors {
         bench.start(command, &Addresses::of(stores))
     }
 
-    /// Publishes, each event when the one before has arrived everywhere. Answers how many deliveries have arrived, and the
+    /// Publishes, each event when the one before has arrived everywhere. Returns how many deliveries have arrived, and the
     /// events.
     async fn publish(&self, stores: &Stores, receiver: &mut Receiver) -> Result<(usize, BTreeSet<EventId>)> {
         let (mut arrived, mut events) = (HashSet::new(), BTreeSet::new());

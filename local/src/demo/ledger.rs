@@ -46,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// Notes an arrival. Answers a line about it.
+    /// Notes an arrival. Returns a line about it.
     pub(super) fn enter(&mut self, arrival: &Arrival, after: Duration) -> String {
         let endpoint = arrival.path.trim_start_matches('/').to_owned();
         let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();

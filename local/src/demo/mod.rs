@@ -60,7 +60,7 @@ pub async fn run(template: &Path) -> Result<bool> {
     Ok(as_expected)
 }
 
-/// Registers the endpoints. Answers their secrets, by name.
+/// Registers the endpoints. Returns their secrets, by name.
 async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, String>> {
     println!("Endpoints:");
     let mut secrets = BTreeMap::new();

@@ -66,7 +66,7 @@ fn said(endpoint: &Value) -> Value {
     fields.iter().map(|field| ((*field).to_owned(), endpoint[field].clone())).collect()
 }
 
-/// Takes an endpoint through all that may happen to it. Answers whether it was accepted at all.
+/// Takes an endpoint through all that may happen to it. Returns whether it was accepted at all.
 async fn live_through(machine: &TimeMachine, ear: &mut Receiver, body: &str) -> bool {
     let (status, endpoint) = machine.call_with("create-endpoint", &[], body).await;
     if status == 400 {

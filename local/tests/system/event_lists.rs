@@ -21,7 +21,7 @@ use crate::time_machine::TimeMachine;
 /// Types of which some lie in the same part of a filter's prefix.
 const TYPES: [&str; 5] = ["order.paid", "order.sent", "order.item.added", "parcel.lost", "ping"];
 
-/// Puts an event on record. Answers its id.
+/// Puts an event on record. Returns its id.
 async fn record(machine: &TimeMachine, event_type: &str, millis: i64, object: u8) -> EventId {
     let event_type: EventType = event_type.parse().unwrap();
     let at = machine.now().plus(Duration::from_millis(u64::try_from(millis).unwrap()));
@@ -39,7 +39,7 @@ async fn record(machine: &TimeMachine, event_type: &str, millis: i64, object: u8
     id
 }
 
-/// A page of the list. Answers its entries' ids and the next cursor.
+/// A page of the list. Returns its entries' ids and the next cursor.
 async fn page(machine: &TimeMachine, query: &[(&str, &str)]) -> (Vec<String>, Option<String>) {
     let (status, page) = machine.list("list-events", query).await;
     assert_eq!(status, 200, "{page}");

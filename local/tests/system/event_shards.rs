@@ -93,7 +93,7 @@ async fn used(machine: &TimeMachine, event_type: &str) -> BTreeSet<char> {
     listed.into_iter().filter_map(|(_, id)| id.partition().to_string().chars().last()).collect()
 }
 
-/// Has everything recovered that the endpoint has not acknowledged. Answers how many deliveries that should be.
+/// Has everything recovered that the endpoint has not acknowledged. Returns how many deliveries that should be.
 async fn recover(machine: &TimeMachine, endpoint: &Endpoint, since: Timestamp, scope: &str) -> Value {
     let id = endpoint.id.to_string();
     let ask = |dry_run: bool| json!({ "since": since, "scope": scope, "dry_run": dry_run });

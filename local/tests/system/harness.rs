@@ -176,7 +176,7 @@ impl TestSystem {
         Self { http: functions.http.clone(), _functions: functions, stores, client: reqwest::Client::new() }
     }
 
-    /// Sends a request. Answers its status and JSON, which have to be as the OpenAPI document says.
+    /// Sends a request. Returns its status and JSON, which have to be as the OpenAPI document says.
     pub(crate) async fn request(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
         self.request_as(None, method, path, body).await
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestSystem, next, text};
 
-/// Publishes an event. Answers the webhook that arrives.
+/// Publishes an event. Returns the webhook that arrives.
 async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
     let event = json!({ "type": "order.paid", "data": {} });
     assert_eq!(system.request("POST", "/api/events", Some(&event)).await.0, 202);

@@ -19,7 +19,7 @@ fn event(key: &str, amount: u32) -> Value {
     })
 }
 
-/// Publishes an event with a key in the header. Answers the status, whether it was replayed, and the body.
+/// Publishes an event with a key in the header. Returns the status, whether it was replayed, and the body.
 async fn publish(system: &TestSystem, key: &str, amount: u32) -> (StatusCode, bool, Value) {
     let mut event = event(key, amount);
     event.as_object_mut().unwrap().remove("request");

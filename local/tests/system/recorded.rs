@@ -338,7 +338,7 @@ async fn receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
     (Receiver::start(0, answering).await.unwrap(), answer)
 }
 
-/// API keys, and endpoints of every kind. Answers the ids of two that want orders: one whose row is sealed and that has
+/// API keys, and endpoints of every kind. Returns the ids of two that want orders: one whose row is sealed and that has
 /// an old secret, and one whose row is not.
 async fn endpoints(machine: &TimeMachine, receiver: &str) -> [String; 2] {
     let keys = machine.stores.runtime("create-endpoint").api_keys().unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{TestSystem, next, text};
 
-/// Publishes an event. Answers the webhook that arrives.
+/// Publishes an event. Returns the webhook that arrives.
 async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
     let event = json!({ "type": "order.paid", "data": { "object": { "id": "1" } } });
     let (status, event) = system.request("POST", "/api/events", Some(&event)).await;
@@ -16,7 +16,7 @@ async fn webhook(system: &TestSystem, receiver: &mut Receiver) -> Arrival {
     arrival
 }
 
-/// Asks for a route of an endpoint's secret. Answers its status and JSON.
+/// Asks for a route of an endpoint's secret. Returns its status and JSON.
 async fn secret(system: &TestSystem, method: &str, endpoint: &Value, body: Option<Value>) -> (u16, Value) {
     let path = format!("/api/webhook-endpoints/{}/secret", text(endpoint, "id"));
     let path = if method == "POST" { format!("{path}/rotate") } else { path };

@@ -223,7 +223,7 @@ impl Frames {
         let _ = self.0.write_all(&frame(kind, flags, stream, payload)).await;
     }
 
-    /// Sends bytes that are frames, again and again, until the client has gone or so many have been sent. Answers how many.
+    /// Sends bytes that are frames, again and again, until the client has gone or so many have been sent. Returns how many.
     pub(crate) async fn pour(&mut self, frames: &[u8], most: usize) -> usize {
         let mut sent = 0;
         while sent < most && self.0.write_all(frames).await.is_ok() {

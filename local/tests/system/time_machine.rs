@@ -169,7 +169,7 @@ impl TimeMachine {
         endpoint
     }
 
-    /// Calls the function of a route, with what its path and its body say. Answers its status and JSON.
+    /// Calls the function of a route, with what its path and its body say. Returns its status and JSON.
     pub(crate) async fn call(
         &self,
         function: &str,
@@ -252,7 +252,7 @@ impl TimeMachine {
         EventMessage::parse(&message).unwrap().into_event(&message_id, self.now(), self.shards).unwrap().1.id
     }
 
-    /// Puts a message on a queue. Answers its id.
+    /// Puts a message on a queue. Returns its id.
     pub(crate) async fn send(&self, queue: &str, body: String) -> String {
         let url = queue_url(&self.stores.stores.sqs, queue);
         let sent = self.sqs.send_message().queue_url(url).message_body(body).send().await.unwrap();
@@ -407,7 +407,7 @@ impl TimeMachine {
         }
     }
 
-    /// Takes everything off a queue that can be received now. Answers the bodies.
+    /// Takes everything off a queue that can be received now. Returns the bodies.
     pub(crate) async fn take(&self, queue: &str) -> Vec<String> {
         let url = queue_url(&self.stores.stores.sqs, queue);
         let mut bodies = Vec::new();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthorn_domain::{AttemptError, Delivery, DeliveryStatus, RetrySchedule, Timestamp};
 
-use crate::sender::Answer;
+use crate::sending::Answer;
 
 /// How long before its record expires a delivery is tried for the last time: the result has to be put on record.
 const BEFORE_EXPIRY: Duration = Duration::from_hours(1);

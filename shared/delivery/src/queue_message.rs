@@ -3,7 +3,8 @@
 use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
 use posthorn_storage::StorageError;
 
-use crate::{Moment, NoSockets};
+use crate::moment::Moment;
+use crate::sending::NoSockets;
 
 /// A message received from a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,10 @@ use posthorn_storage::{
     Treatment, Written,
 };
 
+use crate::decision;
 use crate::postman::next_message;
-use crate::{Metric, QueueMessage, Tally, WorkError, decision};
+use crate::queue_message::{QueueMessage, WorkError};
+use crate::tally::{Metric, Tally};
 
 /// How many seconds' worth of deliveries are recovered in one slice.
 const SLICE_SECONDS: u32 = 10;
@@ -178,7 +180,7 @@ impl Recoverer {
         Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
     }
 
-    /// Puts deliveries on record as due again, and queues them at the recovery's rate. Answers how many there were: one
+    /// Puts deliveries on record as due again, and queues them at the recovery's rate. Returns how many there were: one
     /// that has just gone on by itself is left alone.
     async fn make_again(
         &self,

@@ -118,7 +118,7 @@ mod tests {
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n\
         content-length: 17\r\nconnection: close\r\n\r\n{\"TableNames\":[]}";
 
-    /// A DynamoDB with TLS that has no tables. Answers its port, and its certificate as PEM.
+    /// A DynamoDB with TLS that has no tables. Returns its port, and its certificate as PEM.
     async fn dynamodb() -> (u16, String) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();

@@ -117,7 +117,7 @@ where
     Ok(join_all(work).await)
 }
 
-/// Answers which messages are not done with, once it is arranged when they come again.
+/// Returns which messages are not done with, once it is arranged when they come again.
 async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
     let left = join_all(messages.iter().map(|message| left(inbox, message))).await;
     let mut response = SqsBatchResponse::default();

@@ -40,7 +40,7 @@ impl Sqs {
         while !self.look(queue, 0).await.is_empty() {}
     }
 
-    /// Starts to move the dead letters. Answers the task's handle.
+    /// Starts to move the dead letters. Returns the task's handle.
     async fn move_dead(&self, destination: Option<&str>, rate: Option<i32>) -> String {
         let start = self.client.start_message_move_task().source_arn(arn("dead"));
         let start = start.set_destination_arn(destination.map(arn));

@@ -10,7 +10,7 @@ use crate::harness::{TestSystem, text};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-/// Reads a whole list by cursor. Answers its ids and how many requests it took.
+/// Reads a whole list by cursor. Returns its ids and how many requests it took.
 async fn read_all(system: &TestSystem, path: &str, forward: bool) -> (Vec<String>, usize) {
     let (mut cursor, mut ids, mut requests) = (String::new(), Vec::new(), 0);
     loop {

@@ -32,7 +32,7 @@ impl Known {
         known
     }
 
-    /// Publishes an event, and has it delivered. Answers the paths that it arrives at.
+    /// Publishes an event, and has it delivered. Returns the paths that it arrives at.
     async fn publish(&mut self) -> Vec<String> {
         self.machine.publish("order.paid").await;
         self.arrived().await

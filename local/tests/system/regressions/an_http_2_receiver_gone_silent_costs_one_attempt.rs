@@ -24,7 +24,7 @@ async fn sent_before_silence(machine: &TimeMachine, authority: &Authority) -> Ev
     event
 }
 
-/// Has the event sent again, by the function that sent it before. Answers that attempt.
+/// Has the event sent again, by the function that sent it before. Returns that attempt.
 async fn resent(machine: &TimeMachine, event: EventId) -> Value {
     let made = machine.attempts(&[("event_id", &event.to_string())]).await;
     let (status, answer) =

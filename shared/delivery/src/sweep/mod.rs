@@ -16,7 +16,7 @@ use futures::future::join_all;
 use posthorn_domain::{Clock, Random, Timestamp};
 use posthorn_storage::{DeliveryOutbox, DueRetries, Minute, Places, StorageError, Written};
 
-use crate::{Metric, Tally};
+use crate::tally::{Metric, Tally};
 use shard::{ShardSweep, Swept};
 use time::Time;
 
@@ -38,7 +38,7 @@ pub struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sends what is due until two minutes from now, the oldest of each shard first. Answers how many were sent. Fails when
+    /// Sends what is due until two minutes from now, the oldest of each shard first. Returns how many were sent. Fails when
     /// a shard could not be swept; the others have been.
     ///
     /// What is late, as after an outage, is not sent all at once: each retry is delayed by chance, by at most as much

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::Sweeper;
 use super::time::Time;
-use crate::Metric;
+use crate::tally::Metric;
 use crate::waits::Waits;
 
 /// How much later than the first message of an attempt a copy of it goes: the longest that an attempt may take, and five
@@ -151,7 +151,7 @@ impl<'s> ShardSweep<'s> {
         unsent.map_or(kept, |unsent| Err(unsent.error))
     }
 
-    /// Sends retries until all have gone that can. Answers what became of the rows.
+    /// Sends retries until all have gone that can. Returns what became of the rows.
     async fn send(&mut self, rows: Vec<DueRow>) -> (Vec<Done>, Option<Unsent>) {
         let (mut done, mut unsent) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for (number, DueRow { sort_key, expires, retry }) in rows.into_iter().enumerate() {

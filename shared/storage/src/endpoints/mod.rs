@@ -380,7 +380,7 @@ impl EndpointStore {
         }
     }
 
-    /// Forgets the older half of the changes, if there is no room for another. Answers what was on record.
+    /// Forgets the older half of the changes, if there is no room for another. Returns what was on record.
     async fn forget_changes(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
         let latest = self.latest(tenant).await?;
         if latest.is_full {

@@ -13,10 +13,13 @@ use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use tokio::time::Instant;
 
-use crate::dispatch::{DISPATCH, Dispatched};
-use crate::idempotency::Standing;
-use crate::postman::{Outcome, Queueing, endpoints_of, message};
-use crate::{Metric, Postman, QueueMessage, WorkError};
+use crate::postman::dispatch::{DISPATCH, Dispatched};
+use crate::postman::idempotency::Standing;
+use crate::postman::outcome::Outcome;
+use crate::postman::queueing::{Queueing, message};
+use crate::postman::{Postman, endpoints_of};
+use crate::queue_message::{QueueMessage, WorkError};
+use crate::tally::Metric;
 
 /// The most deliveries in one row of the event log.
 const CHUNK: usize = 50;
@@ -150,7 +153,7 @@ impl Postman {
     }
 
     /// Moves the deliveries of a large event into a row of their own, where any of them goes on: each further attempt is
-    /// paid for with all of its row. Answers the row that has them.
+    /// paid for with all of its row. Returns the row that has them.
     async fn put_aside(
         &self,
         until: Instant,

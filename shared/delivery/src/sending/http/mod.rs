@@ -29,7 +29,7 @@ use self::head::Head;
 use self::http1::Http1;
 use self::http2::Http2;
 use self::pool::Pool;
-use crate::no_sockets::NoSockets;
+use crate::sending::no_sockets::NoSockets;
 
 /// In how many ticks the time is counted that an answer may take.
 const TICKS: u32 = 10;

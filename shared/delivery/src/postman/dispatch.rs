@@ -10,9 +10,9 @@ use posthorn_domain::{AttemptError, Delivery, Endpoint, EventId, Timestamp};
 use posthorn_storage::RecordKey;
 use tracing::warn;
 
-use crate::postman::Outcome;
-use crate::sender::Answer;
-use crate::{NoSockets, Postman};
+use crate::postman::Postman;
+use crate::postman::outcome::Outcome;
+use crate::sending::{Answer, NoSockets};
 
 /// How long first attempts take in all, with those that wait for others before them.
 pub(crate) const DISPATCH: Duration = Duration::from_secs(3);

@@ -226,7 +226,7 @@ mod tests {
     use tokio::io::duplex;
 
     use super::*;
-    use crate::answers::Fixed;
+    use crate::sending::answers::Fixed;
 
     /// A clock that is set by hand, in milliseconds.
     struct Set(AtomicI64);

@@ -19,8 +19,8 @@ use url::{Host, Url};
 
 use super::http1::Http1;
 use super::{Connection, NoReply, http2};
-use crate::no_sockets::NoSockets;
-use crate::resolver::GuardedResolver;
+use crate::sending::no_sockets::NoSockets;
+use crate::sending::resolver::GuardedResolver;
 
 /// How long connecting to one address may take.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);

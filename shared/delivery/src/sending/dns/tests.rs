@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::Instant;
 
 use super::*;
-use crate::answers::Fixed;
+use crate::sending::answers::Fixed;
 
 /// A clock that a test moves.
 struct Moved(AtomicI64);

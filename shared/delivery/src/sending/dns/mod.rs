@@ -21,7 +21,7 @@ use posthorn_domain::{Clock, Random, Timestamp};
 use tokio::time::timeout;
 
 use self::system::System;
-use crate::resolver::{Resolve, Unresolved};
+use crate::sending::resolver::{Resolve, Unresolved};
 
 /// How long a look-up may take, all its questions together.
 const PATIENCE: Duration = Duration::from_secs(3);

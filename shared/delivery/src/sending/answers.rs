@@ -12,8 +12,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::decision;
-use crate::sender::{Answer, Sender};
-use crate::watch::{Finding, Verdict, Watch};
+use crate::endpoints::{Finding, Verdict, Watch};
+use crate::sending::{Answer, Sender};
 
 /// How long an attempt may take here.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
@@ -45,7 +45,7 @@ enum Script {
     Drip(&'static str, &'static [u8]),
 }
 
-/// Serves one connection. Answers its address.
+/// Serves one connection. Returns its address.
 async fn serve(script: Script) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

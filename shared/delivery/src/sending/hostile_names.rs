@@ -10,9 +10,9 @@ use posthorn_domain::{AttemptError, Guard, Networks};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
-use crate::resolver::{GuardedResolver, Resolve, Unresolved};
-use crate::sender::Sender;
+use crate::sending::Sender;
+use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
+use crate::sending::resolver::{GuardedResolver, Resolve, Unresolved};
 
 /// Answers with one list of addresses after the other, and goes on with the last.
 struct Answers(Mutex<Vec<Vec<IpAddr>>>);

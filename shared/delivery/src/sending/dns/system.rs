@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::no_sockets::NoSockets;
+use crate::sending::no_sockets::NoSockets;
 
 /// Who is to be asked (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Found;
 use super::message::{Answer, Kind, Question};
-use crate::no_sockets::NoSockets;
-use crate::resolver::Unresolved;
+use crate::sending::no_sockets::NoSockets;
+use crate::sending::resolver::Unresolved;
 
 /// How long a name server has at first. Each further try has so much more.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -166,7 +166,7 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::answers;
+    use crate::sending::answers;
 
     fn endpoint(state: HealthState) -> Endpoint {
         let health = Health::new(state, Timestamp::from_millis(0));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 use posthorn_domain::{AttemptError, Guard};
 
-use crate::http::NoReply;
-use crate::no_sockets::NoSockets;
+use crate::sending::http::NoReply;
+use crate::sending::no_sockets::NoSockets;
 
 /// Finds a name's addresses.
 pub(crate) trait Resolve: Send + Sync {

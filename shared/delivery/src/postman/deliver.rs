@@ -10,11 +10,14 @@ use posthorn_domain::{
 };
 use posthorn_storage::{Before, Progress, RecordKey, StorageError, Written};
 
-use crate::dispatch::{DISPATCH, Dispatched};
-use crate::http::Pace;
-use crate::postman::{Queueing, endpoints_of, next_message};
-use crate::put_off::FirstAttempt;
-use crate::{Metric, Postman, QueueMessage, WorkError, decision};
+use crate::decision;
+use crate::postman::dispatch::{DISPATCH, Dispatched};
+use crate::postman::put_off::FirstAttempt;
+use crate::postman::queueing::{Queueing, next_message};
+use crate::postman::{Postman, endpoints_of};
+use crate::queue_message::{QueueMessage, WorkError};
+use crate::sending::Pace;
+use crate::tally::Metric;
 
 /// How early an attempt may be made.
 const EARLY: Duration = Duration::from_secs(1);

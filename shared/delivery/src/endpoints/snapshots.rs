@@ -16,7 +16,9 @@ use lru::LruCache;
 use posthorn_domain::{Clock, Endpoint, EndpointId, Tenant, Timestamp};
 use posthorn_storage::{EndpointStore, StorageError, Version};
 
-use crate::{Moment, QueueMessage, Subscriptions};
+use crate::endpoints::subscriptions::Subscriptions;
+use crate::moment::Moment;
+use crate::queue_message::QueueMessage;
 
 /// What a tenant takes in memory beside its endpoints, in bytes.
 const TENANT_BYTES: usize = 2_000;
@@ -133,7 +135,7 @@ impl Snapshots {
     }
 
     /// Reads those of these endpoints again whose health may be another by now, a hundred at most. Each comes with whether
-    /// what was seen of it speaks against the health that is known. Answers those that were read, as they are now.
+    /// what was seen of it speaks against the health that is known. Returns those that were read, as they are now.
     pub(crate) async fn check(
         &self,
         tenant: &Tenant,

@@ -1,4 +1,19 @@
-//! POSTs to strangers, on their best and their worst behaviour.
+//! POSTs to strangers, on their best and their worst behaviour: names, connections, HTTP, signatures.
+//!
+//! What an answer means is decided in [`crate::decision`].
+
+#[cfg(test)]
+pub(crate) mod answers;
+mod dns;
+#[cfg(test)]
+mod hostile_names;
+mod http;
+mod no_sockets;
+mod resolver;
+mod retry_after;
+mod signature;
+#[cfg(test)]
+mod tls_names;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,11 +25,13 @@ use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Ra
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::dns::Names;
-use crate::http::{Client, Dialer, KEPT_BODY_BYTES, NoReply, Pace, Post, Reply};
-use crate::no_sockets::NoSockets;
-use crate::resolver::{GuardedResolver, Resolve};
-use crate::{retry_after, sign};
+use crate::sending::dns::Names;
+use crate::sending::http::{Client, Dialer, KEPT_BODY_BYTES, NoReply, Post, Reply};
+use crate::sending::resolver::{GuardedResolver, Resolve};
+
+pub(crate) use self::http::Pace;
+pub use self::no_sockets::NoSockets;
+pub use self::signature::sign;
 
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -175,7 +192,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
+    use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
 
     /// A server that takes connections and says nothing.
     async fn silent() -> (String, TcpListener) {

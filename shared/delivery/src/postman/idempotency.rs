@@ -3,7 +3,8 @@
 use posthorn_domain::{Event, Tenant};
 use posthorn_storage::{Claim, Claimed};
 
-use crate::{Postman, WorkError};
+use crate::postman::Postman;
+use crate::queue_message::WorkError;
 
 /// What its idempotency key makes of an event.
 #[derive(Clone, Copy, PartialEq, Eq)]

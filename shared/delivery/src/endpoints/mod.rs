@@ -1,0 +1,17 @@
+//! What is known of endpoints: which there are and what they want, how they have been doing, and whether an event may be sent
+//! to one directly.
+//!
+//! Attempts at them are made in [`crate::postman`].
+
+mod direct;
+pub(crate) mod notices;
+mod snapshots;
+mod subscriptions;
+mod verdict;
+mod watch;
+
+pub(crate) use self::direct::Direct;
+pub use self::snapshots::Snapshots;
+pub use self::subscriptions::Subscriptions;
+pub(crate) use self::verdict::{Finding, Verdict};
+pub(crate) use self::watch::Watch;

@@ -1,0 +1,180 @@
+//! What an attempt tells: of its delivery, and of its endpoint, whose health is put on record.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use posthorn_domain::{
+    Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, EventMessage, Tenant, Timestamp,
+};
+use posthorn_storage::{RecordKey, StorageError, Written};
+use tracing::{info, warn};
+
+use crate::decision;
+use crate::endpoints::{Finding, Verdict, notices};
+use crate::postman::Postman;
+use crate::queue_message::WorkError;
+use crate::sending::Answer;
+use crate::tally::Metric;
+
+/// A delivery after an attempt, and what the attempt tells of its endpoint.
+pub(crate) struct Outcome {
+    pub(crate) delivery: Delivery,
+    endpoint: Arc<Endpoint>,
+    /// Nothing where the endpoint is disabled: it starts anew once it is enabled.
+    found: Option<Finding>,
+    verdict: Option<Verdict>,
+}
+
+impl Postman {
+    /// Takes note of an attempt and decides what follows it. `accepted_at` is when the event was accepted, where that
+    /// tells how long a first attempt took to come; `expires_at` is when its record expires, where that may be soon.
+    pub(crate) fn conclude(
+        &self,
+        key: &RecordKey,
+        endpoint: Arc<Endpoint>,
+        delivery: Delivery,
+        answer: Answer,
+        accepted_at: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
+    ) -> Outcome {
+        let attempt = answer.attempt;
+        self.tally.add(Metric::Attempts, 1);
+        self.tally.add(Metric::Failures, u64::from(attempt.failed()));
+        if let Some(accepted_at) = accepted_at.filter(|_| delivery.attempts.is_empty()) {
+            self.tally.note(Metric::FirstAttemptLatency, millis(attempt.at.since(accepted_at)));
+        }
+        let is_enabled = endpoint.status == EndpointStatus::Enabled;
+        let found = is_enabled.then(|| Finding::of(attempt, &delivery));
+        let observe = |found| self.watch.observe(&endpoint, found, &answer, self.clock.now());
+        let verdict = found.as_ref().and_then(observe);
+        let delivery = decision::after(delivery, answer, &self.schedule, expires_at, || self.random.unit());
+        if self.logged.covers(&attempt) {
+            log(key, &delivery, &attempt);
+        }
+        Outcome { delivery, endpoint, found, verdict }
+    }
+
+    /// Acts on what attempts tell of their endpoints, and finds out what others have put on record of those that this process
+    /// sees otherwise, or sends to elsewhere because they are not doing well: the `doubted`. What cannot be put on record now
+    /// will be found out again by a later attempt, so no delivery waits for it.
+    pub(crate) async fn enforce(&self, tenant: &Tenant, outcomes: &[Outcome], doubted: &[EndpointId]) {
+        let decided =
+            |outcome: &Outcome| Some((Arc::clone(&outcome.endpoint), outcome.found?, outcome.verdict?));
+        self.enforce_all(tenant, outcomes.iter().filter_map(decided)).await;
+        let undecided = || outcomes.iter().filter(|outcome| outcome.verdict.is_none());
+        let seen = undecided()
+            .filter_map(|outcome| Some((outcome.endpoint.id, !outcome.found?.attempt.succeeded())));
+        let doubted = doubted.iter().map(|id| (*id, true));
+        let checked = match self.snapshots.check(tenant, doubted.chain(seen)).await {
+            Ok(checked) => checked,
+            Err(cause) => {
+                return warn!(error = &cause as &dyn std::error::Error, "endpoints' health not read again");
+            }
+        };
+        let now = self.clock.now();
+        let judged = undecided().filter_map(|outcome| {
+            let (found, id) = (outcome.found?, outcome.endpoint.id);
+            let fresh = checked.iter().find(|fresh| fresh.id == id)?;
+            Some((Arc::clone(fresh), found, self.watch.judge(fresh, &found, now)?))
+        });
+        self.enforce_all(tenant, judged).await;
+    }
+
+    async fn enforce_all(
+        &self,
+        tenant: &Tenant,
+        verdicts: impl Iterator<Item = (Arc<Endpoint>, Finding, Verdict)>,
+    ) {
+        join_all(verdicts.map(|(endpoint, found, verdict)| async move {
+            if let Err(cause) = self.enforce_one(tenant, &endpoint, found, verdict).await {
+                let cause = &cause as &dyn std::error::Error;
+                warn!(endpoint_id = %endpoint.id, error = cause, "endpoint's health not recorded");
+            }
+        }))
+        .await;
+    }
+
+    /// A note of an endpoint's health is written on what this process knows. Before its owner is told anything, and where
+    /// somebody else has written the endpoint meanwhile, it is read again, and judged as it is then.
+    async fn enforce_one(
+        &self,
+        tenant: &Tenant,
+        attempted: &Endpoint,
+        found: Finding,
+        mut verdict: Verdict,
+    ) -> Result<(), WorkError> {
+        let (mut known, mut is_fresh) = (attempted.clone(), false);
+        for _ in 0..MAX_CONFLICTS {
+            let is_note = matches!(verdict, Verdict::Health(_));
+            if (is_fresh || is_note) && self.act(tenant, &known, verdict).await? == Written::Now {
+                return Ok(());
+            }
+            let fresh = self.snapshots.fresh(tenant, known.id).await?;
+            let is_the_same =
+                |fresh: &Endpoint| fresh.status == EndpointStatus::Enabled && fresh.url == attempted.url;
+            let Some(fresh) = fresh.filter(is_the_same) else { return Ok(()) };
+            let Some(judged) = self.watch.judge(&fresh, &found, self.clock.now()) else { return Ok(()) };
+            (known, verdict, is_fresh) = (fresh, judged, true);
+        }
+        Err(StorageError::Conflict.into())
+    }
+
+    /// What is published is published before the change is made: were it the other way round, and the function ended
+    /// in between, nobody would ever hear of it.
+    async fn act(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        verdict: Verdict,
+    ) -> Result<Written, WorkError> {
+        let (store, now) = (self.snapshots.store(), self.clock.now());
+        let mut changed = Endpoint { revision: endpoint.revision + 1, ..endpoint.clone() };
+        let written = match verdict {
+            Verdict::Health(health) => {
+                changed.health = health;
+                store.set_health(tenant, endpoint, health).await?
+            }
+            Verdict::Warn(health) => {
+                changed.health = health;
+                self.publish(notices::failing(tenant, endpoint, now)?).await?;
+                store.set_health(tenant, endpoint, health).await?
+            }
+            Verdict::Disable(reason) => {
+                changed.status = EndpointStatus::Disabled;
+                self.publish(notices::disabled(tenant, endpoint, reason, now)?).await?;
+                store.disable(tenant, endpoint, reason).await?
+            }
+        };
+        if written == Written::Now {
+            self.snapshots.renew(tenant, changed, now);
+            self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
+            info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
+        }
+        Ok(written)
+    }
+
+    async fn publish(&self, notice: EventMessage) -> Result<(), StorageError> {
+        self.notices.send(&[notice]).await.into_iter().collect()
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Writes the one line there is of an attempt. `delivery` is as it is after it.
+fn log(key: &RecordKey, delivery: &Delivery, attempt: &Attempt) {
+    info!(
+        account = key.tenant.account.as_str(),
+        livemode = bool::from(key.tenant.mode),
+        event_id = %key.event_id,
+        endpoint_id = %delivery.endpoint_id,
+        attempt = delivery.attempts.len(),
+        status = ?delivery.status,
+        code = attempt.code,
+        error = attempt.error.map(posthorn_domain::AttemptError::as_str),
+        duration_ms = millis(attempt.duration),
+        next_attempt_at = delivery.next_attempt_at.map(tracing::field::display),
+        "delivery attempted"
+    );
+}
