@@ -1,6 +1,7 @@
 //! What an attempt tells: of its delivery, and of its endpoint, whose health is put on record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::join_all;
 use posthorn_domain::{
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use crate::decision;
 use crate::endpoints::{Finding, Verdict, notices};
 use crate::postman::Postman;
+use crate::postman::record::MAX_CONFLICTS;
 use crate::queue_message::WorkError;
 use crate::sending::Answer;
 use crate::tally::Metric;

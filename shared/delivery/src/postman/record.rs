@@ -9,7 +9,7 @@ use crate::postman::Postman;
 use crate::postman::queueing::Queueing;
 
 /// How often the record of a delivery is read again because somebody else keeps writing it.
-const MAX_CONFLICTS: usize = 5;
+pub(super) const MAX_CONFLICTS: usize = 5;
 
 impl Postman {
     /// Records the attempts that deliveries of one row have just had, and queues the next ones. Neither is given up as long as

@@ -18,9 +18,9 @@ mod tls_names;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use ::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp};
 use rustls::ClientConfig;
 use tokio::time::Instant;
