@@ -120,7 +120,7 @@ pub enum DeliveryStatus {
     Pending,
     /// The endpoint acknowledged the event.
     Succeeded,
-    /// Every attempt was used up.
+    /// All attempts have failed, or the record expires before the next one could be made.
     Failed,
     /// The endpoint was deleted or disabled before it acknowledged, or no longer wanted the event's type.
     Canceled,
@@ -164,7 +164,7 @@ impl Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AttemptError {
-    /// The host's name has no address.
+    /// The host name has no address, or could not be resolved in time.
     Dns,
     /// The URL, or an address of its host name, is forbidden; no connection was opened.
     Blocked,
