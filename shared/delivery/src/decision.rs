@@ -1,4 +1,4 @@
-//! What follows an attempt.
+//! Decides what follows an attempt.
 
 use std::time::Duration;
 
@@ -6,14 +6,16 @@ use posthorn_domain::{AttemptError, Delivery, DeliveryStatus, RetrySchedule, Tim
 
 use crate::sending::Answer;
 
-/// How long before its record expires a delivery is tried for the last time: the result has to be put on record.
+/// How long before its record expires a delivery's last attempt may be due, because its result has to be recorded.
 const BEFORE_EXPIRY: Duration = Duration::from_hours(1);
 
-/// The delivery after one more attempt at it. A failed attempt is followed by another when the schedule has a
-/// wait left, counted from the end of this one; `chance` draws the wait's jitter, from 0 to 1. The endpoint may ask for a
-/// longer wait, never for a shorter one, nor for one that its record, which goes at `expires_at`, does not live to see: where
-/// the schedule itself asks for that, the delivery has failed. An attempt that fan-out cut short is made again at once, and costs no step of
-/// the schedule. One that was asked for by hand changes nothing about the schedule, unless it succeeds.
+/// Returns the delivery after one more attempt.
+///
+/// After a failed attempt, the next one is due when the schedule's wait has passed since the end of this one; `chance`,
+/// from 0 to 1, gives the wait's jitter. The endpoint may ask for a longer wait, not for a shorter one, and not beyond
+/// the expiry of the record at `expires_at`. If the schedule itself reaches that far, the delivery has failed. An
+/// attempt that was cut short is made again at once, and uses no step of the schedule. A manual retry does not change
+/// the schedule, unless it succeeds.
 pub(crate) fn after(
     mut delivery: Delivery,
     answer: Answer,
@@ -46,8 +48,8 @@ pub(crate) fn after(
     delivery
 }
 
-/// The recorded delivery with the last attempt of ours, which was made while somebody else put another on record. `None`
-/// where ours was the same step of the schedule as theirs.
+/// Returns the recorded delivery with our last attempt added, after another process has recorded an attempt meanwhile.
+/// `None` if both attempts are the same step of the schedule.
 pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
     let attempt = *ours.attempts.last()?;
     if attempt.resend.is_none() && recorded.next_attempt() + 1 != ours.next_attempt() {
@@ -56,7 +58,7 @@ pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
     let mut delivery = recorded;
     delivery.attempts.push(attempt);
     delivery.last_answer.clone_from(&ours.last_answer);
-    // Where it has been recovered meanwhile, its schedule has begun anew, and ours counts no more.
+    // If the delivery was recovered meanwhile, its schedule has restarted, and our attempt no longer counts in it.
     let goes_on = attempt.resend.is_none()
         && delivery.status == DeliveryStatus::Pending
         && delivery.recovered_after == ours.recovered_after;
@@ -66,7 +68,7 @@ pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
     Some(delivery)
 }
 
-/// The delivery of an endpoint that gets nothing more.
+/// Returns the delivery as canceled, because its endpoint gets no more events.
 pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
     delivery.status = DeliveryStatus::Canceled;
     delivery.next_attempt_at = None;
@@ -161,7 +163,7 @@ mod tests {
         let hour = 3_600;
         check(30 * hour, 0, (Pending, Some(36_000)));
         check(30 * hour, 20 * hour, (Pending, Some(72_000)));
-        // It waits as long as it is asked to, and as it can.
+        // The wait is as long as the endpoint asks for, but ends before the record expires.
         check(16 * hour, 20 * hour, (Pending, Some(54_000)));
         check(11 * hour, 0, (Pending, Some(36_000)));
         check(10 * hour, 0, (Failed, None));

@@ -1,6 +1,6 @@
-//! Matching, fanning out, signing and sending events, and deciding what follows an attempt.
+//! Matches, fans out, signs and sends events, and decides what follows an attempt.
 //!
-//! Nothing but [`sending`] opens a connection to a stranger.
+//! Only [`sending`] opens connections to receivers.
 
 mod decision;
 mod endpoints;

@@ -1,4 +1,4 @@
-//! What SQS hands over, and why it may have to take it back.
+//! Messages received from SQS, and why they may go back to it.
 
 use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
 use posthorn_storage::StorageError;
@@ -9,47 +9,47 @@ use crate::sending::NoSockets;
 /// A message received from a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMessage {
-    /// Its id, the same however often it is received.
+    /// Its id, the same for each receipt.
     pub id: String,
-    /// What it says.
+    /// Its body.
     pub body: String,
     /// When it was first sent.
     pub sent_at: Timestamp,
-    /// When the function got it, in the order of this process: the same for all messages of a batch.
+    /// When the function received it, in the order of this process: the same for all messages of a batch.
     pub received: Moment,
-    /// How often it was received, this time included.
+    /// The number of receipts, with this one.
     pub receive_count: u32,
     /// When the function that handles it is ended.
     pub deadline: Timestamp,
 }
 
 impl QueueMessage {
-    /// Whether somebody may have begun to work on this message before.
+    /// Returns whether earlier work on this message may have begun.
     pub(crate) fn is_redelivered(&self) -> bool {
         self.receive_count > 1
     }
 }
 
-/// Why a message is not done with. It stays on its queue, is received again, and ends in the dead-letter queue once it
-/// has been received as often as its queue allows.
+/// Why a message was not handled. It stays on its queue, is received again, and goes to the dead-letter queue after the
+/// number of receipts that its queue allows.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkError {
-    /// No later try can help: the message is not one of ours.
+    /// The message is not a valid one of Posthorn's; no retry can help.
     #[error("the message cannot be understood: {0}")]
     Poison(String),
-    /// The function will be ended before the work could be.
+    /// There is not enough time to finish the work before the function is ended.
     #[error("there is not enough time left")]
     OutOfTime,
-    /// An attempt could not be made, for a reason that is not its endpoint's.
+    /// An attempt could not be made because this process cannot open sockets. The endpoint is not to blame.
     #[error(transparent)]
     NoSockets(#[from] NoSockets),
-    /// A table or a queue did not do its part.
+    /// A call to a table or a queue has failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
 impl WorkError {
-    /// Whether the next try will most likely end in the same way.
+    /// Returns whether the next try will most likely fail in the same way.
     pub fn is_hopeless(&self) -> bool {
         match self {
             Self::Poison(_) => true,

@@ -1,4 +1,4 @@
-//! Sending again what an endpoint has no success for, a slice at a time.
+//! Resends what an endpoint has not acknowledged, one slice at a time.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,37 +19,37 @@ use crate::postman::next_message;
 use crate::queue_message::{QueueMessage, WorkError};
 use crate::tally::{Metric, Tally};
 
-/// How many seconds' worth of deliveries are recovered in one slice.
+/// The size of a slice, in seconds' worth of deliveries at the recovery's rate.
 const SLICE_SECONDS: u32 = 10;
-/// The most events that are looked at in one slice.
+/// The most events examined in one slice.
 const MAX_LOOKED_AT: u64 = 2_000;
-/// How many records are written at the same time.
+/// The number of records written concurrently.
 const AT_ONCE: usize = 16;
-/// What has to be left of an invocation's time to begin a slice, and to go on looking.
+/// The time that an invocation must have left to begin a slice, and to continue searching.
 const RESERVE: Duration = Duration::from_secs(15);
-/// How long the next slice waits after one that came no further, as it does where a table is slow.
+/// The wait before the next slice after one without progress, such as when a table is slow.
 const STALLED_WAIT: Duration = Duration::from_mins(1);
 
-/// Works recoveries off. Each message of one does a slice, and queues the message for the next.
+/// Handles recoveries. Each message does one slice of one, and queues the message for the next.
 pub struct Recoverer {
     /// The endpoints.
     pub endpoints: EndpointStore,
-    /// What became of every event.
+    /// The records of all events.
     pub log: EventLog,
-    /// How far recoveries have come.
+    /// The progress of recoveries.
     pub recoveries: Recoveries,
-    /// Where deliveries go that are to be made again, and the messages that keep recoveries going.
+    /// The deliveries queue, for recovered deliveries and for the messages that continue recoveries.
     pub outbox: DeliveryOutbox,
-    /// How many deliveries each recovery makes again in a second.
+    /// The number of deliveries that each recovery resends per second.
     pub rate: NonZeroU32,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What is counted meanwhile.
+    /// Counts metrics.
     pub tally: Arc<Tally>,
 }
 
-/// What has been done; `None` where a record can never be written, such as one that is too large: the recovery goes on with
-/// the others.
+/// Returns the result of a write; `None` if the record can never be written, for example because it is too large. The
+/// recovery continues with the others.
 fn passed_over<T>(event_id: EventId, done: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
     match done {
         Err(refusal @ (StorageError::Refused { .. } | StorageError::Corrupt { .. })) => {
@@ -61,14 +61,14 @@ fn passed_over<T>(event_id: EventId, done: Result<T, StorageError>) -> Result<Op
     }
 }
 
-/// A delivery that is to be made again, or for the first time.
+/// A delivery to resend, or an event to send for the first time.
 struct Recovered {
     key: RecordKey,
     delivery: Option<Delivery>,
 }
 
 impl Recovered {
-    /// The delivery as it is to be made again.
+    /// Returns the delivery as due at `at`.
     fn due(&self, endpoint_id: EndpointId, at: Timestamp) -> Delivery {
         self.delivery
             .as_ref()
@@ -77,8 +77,8 @@ impl Recovered {
 }
 
 impl Recoverer {
-    /// Does the slice that a message asks for. `Ok` means that the message may go: the slice is done and on record, and
-    /// the next one queued.
+    /// Does the slice that a message asks for. `Ok` means that the message can be deleted: the slice is done and on
+    /// record, and the next one is queued.
     pub async fn recover(&self, message: &QueueMessage, asked: &RecoveryMessage) -> Result<(), WorkError> {
         let RecoveryMessage { tenant, recovery_id, slice } = asked;
         let recovery = self.recoveries.get(tenant, *recovery_id).await?;
@@ -88,7 +88,7 @@ impl Recoverer {
             return Ok(());
         }
         if recovery.slices != *slice {
-            // The slice is done. If this is not the first receipt, an earlier one may have ended before it queued the
+            // The slice is done. If the message was received before, that receipt may have ended before it queued the
             // next slice.
             if message.is_redelivered() {
                 self.go_on(tenant, &recovery, Duration::ZERO).await?;
@@ -100,7 +100,7 @@ impl Recoverer {
         }
         let (recovery, took) = self.slice(tenant, recovery, message).await?;
         let written = self.recoveries.advance(tenant, &recovery, *slice).await?;
-        // A call whose answer was lost is repeated by the SDK, and then finds what it has written itself.
+        // If the answer of a call was lost, the SDK repeats it and then finds its own write.
         let is_ours = written == Written::Now
             || self.recoveries.get(tenant, recovery.id).await?.as_ref() == Some(&recovery);
         if written == Written::Now {
@@ -112,7 +112,7 @@ impl Recoverer {
         Ok(())
     }
 
-    /// Called once for each slice, by whoever has put it on record.
+    /// Called once for each slice, by the process that recorded it.
     fn count_if_spent(&self, recovery: &Recovery) {
         if recovery.status == RecoveryStatus::Stopped && recovery.is_spent() {
             self.tally.add(Metric::ChainsStopped, 1);
@@ -131,7 +131,7 @@ impl Recoverer {
         self.outbox.send_recovery(&message, wait).await
     }
 
-    /// The recovery after its next slice, and how long the deliveries of that slice take at its rate.
+    /// Returns the recovery after its next slice, and how long to wait before the one after it.
     async fn slice(
         &self,
         tenant: &Tenant,
@@ -180,8 +180,8 @@ impl Recoverer {
         Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
     }
 
-    /// Puts deliveries on record as due again, and queues them at the recovery's rate. Returns how many there were: one
-    /// that has just gone on by itself is left alone.
+    /// Records deliveries as due again, and queues them at the recovery's rate. Returns how many there were. A delivery
+    /// that has just progressed by itself is left alone.
     async fn make_again(
         &self,
         endpoint: &Endpoint,
@@ -198,7 +198,7 @@ impl Recoverer {
             }
         });
         let restarts: Vec<_> = restarts.collect();
-        // All of them, whatever becomes of one: what is on record as due again has to be queued.
+        // All run to the end, even if one fails, because each delivery recorded as due has to be queued.
         let restarted: Vec<_> = stream::iter(restarts).buffered(AT_ONCE).collect().await;
         let messages: Vec<_> = restarted.iter().flatten().flatten().cloned().collect();
         self.outbox.send(&messages).await?;
@@ -206,7 +206,8 @@ impl Recoverer {
         Ok(messages.len() as u64)
     }
 
-    /// Ends deliveries that their endpoint does not want any more. One that has just gone on by itself is left alone.
+    /// Cancels deliveries that their endpoint no longer wants. A delivery that has just progressed by itself is left
+    /// alone.
     async fn cancel(&self, unwanted: Vec<(RecordKey, Delivery)>) -> Result<(), StorageError> {
         let cancels = unwanted.into_iter().map(|(key, before)| async move {
             let read = Before::of(&before);
@@ -219,7 +220,7 @@ impl Recoverer {
         canceled.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
     }
 
-    /// Puts one delivery on record as it is to be made again. `None` where somebody else has just written it.
+    /// Records one delivery as due again. Returns `None` if another process has just written it.
     async fn restart(
         &self,
         recovered: Recovered,

@@ -1,39 +1,39 @@
-//! What is counted for those who run Posthorn.
+//! Metrics for operators.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthorn_domain::Random;
 
-/// Something that is counted or measured, of all accounts, endpoints and event types together: what it costs grows with
-/// none of them.
+/// A count or measurement of all accounts, endpoints and event types together, so that its cost does not grow with
+/// their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Metric {
     /// Events fanned out.
     Events,
     /// Attempts made.
     Attempts,
-    /// Attempts that failed. One that fan-out cut short is none of them.
+    /// Attempts that failed, except those that were cut short.
     Failures,
-    /// From an event's acceptance to the beginning of the first attempt at one of its deliveries.
+    /// The time from an event's acceptance to the beginning of the first attempt of one of its deliveries.
     FirstAttemptLatency,
-    /// Endpoints disabled, as they are gone or have failed for days.
+    /// Endpoints disabled because they are gone or have failed for days.
     EndpointsDisabled,
     /// Retries sent from the due table to the deliveries queue.
     RetriesSwept,
-    /// How far the sweep is behind where it should be; 0 when it is not.
+    /// How far the sweep is behind; 0 if it is not.
     SweepLag,
-    /// Retries put into the due table, to wait there.
+    /// Retries put into the due table.
     RetriesPutOff,
-    /// Rows of the due table that cannot be read, or whose message SQS refuses for good. They stay where they are.
+    /// Rows of the due table that cannot be read, or whose message SQS refuses for good. They stay in the table.
     RetriesPassedOver,
-    /// Chains of messages, each sent by the function that received the one before, that were ended by their bound:
+    /// Chains of messages, each sent by the function that received the one before, that were ended by their limit:
     /// recoveries that stopped, and first attempts made although their endpoint still asked to wait.
     ChainsStopped,
 }
 
 impl Metric {
-    /// All of them.
+    /// All metrics.
     pub const ALL: [Self; 10] = [
         Self::Events,
         Self::Attempts,
@@ -47,7 +47,7 @@ impl Metric {
         Self::ChainsStopped,
     ];
 
-    /// Its name.
+    /// Returns the metric's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Events => "Events",
@@ -63,7 +63,7 @@ impl Metric {
         }
     }
 
-    /// What it is measured in, in CloudWatch's words.
+    /// Returns the metric's unit, as CloudWatch names it.
     pub fn unit(self) -> &'static str {
         match self {
             Self::FirstAttemptLatency => "Milliseconds",
@@ -73,17 +73,16 @@ impl Metric {
     }
 }
 
-/// What a metric has come to.
+/// The value of a metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// A count, or the latest value.
     Number(u64),
-    /// Single values, of which a percentile can be told: all that there were, or [`Tally::MOST_VALUES`] of them, drawn
-    /// by chance.
+    /// Single values, for percentiles: all of them, or [`Tally::MOST_VALUES`] drawn at random.
     Values(Vec<u64>),
 }
 
-/// What a function has counted since it was last [taken](Tally::take). Nobody has to take it: it does not grow.
+/// What a function has counted since it was last [taken](Tally::take). It does not grow, so nobody has to take it.
 pub struct Tally {
     counts: Mutex<Counts>,
     random: Arc<dyn Random>,
@@ -95,7 +94,7 @@ struct Counts {
     samples: BTreeMap<Metric, Sample>,
 }
 
-/// Some of the values of a metric, and how many there were in all.
+/// Some of the values of a metric, and the number of all values.
 #[derive(Default)]
 struct Sample {
     values: Vec<u64>,
@@ -103,27 +102,27 @@ struct Sample {
 }
 
 impl Tally {
-    /// The most single values that are kept of a metric: CloudWatch takes no more at a time.
+    /// The most single values kept of a metric: CloudWatch takes no more at a time.
     pub const MOST_VALUES: usize = 100;
 
-    /// A tally of nothing. Where there are too many values, `random` draws those that are kept.
+    /// Returns an empty tally. If there are too many values, `random` draws those that are kept.
     pub fn new(random: Arc<dyn Random>) -> Self {
         Self { counts: Mutex::default(), random }
     }
 
-    /// Counts so many more. None is nothing to tell.
+    /// Adds to a count. Adding zero does not create an entry.
     pub fn add(&self, metric: Metric, more: u64) {
         if more > 0 {
             *self.lock().numbers.entry(metric).or_default() += more;
         }
     }
 
-    /// Notes what is now the case, in place of what was. Zero is something to tell.
+    /// Sets the present value in place of the last one. Zero is reported, too.
     pub fn set(&self, metric: Metric, value: u64) {
         self.lock().numbers.insert(metric, value);
     }
 
-    /// Notes a single value. Whenever there are too many, each has had the same chance to be kept.
+    /// Adds a single value. If there are too many, each has the same chance of being kept.
     pub fn note(&self, metric: Metric, value: u64) {
         let mut counts = self.lock();
         let Sample { values, seen } = counts.samples.entry(metric).or_default();
@@ -138,7 +137,7 @@ impl Tally {
         }
     }
 
-    /// What there is to tell, which is then forgotten here.
+    /// Returns all values, and resets the tally.
     pub fn take(&self) -> BTreeMap<Metric, Reading> {
         let Counts { numbers, samples } = std::mem::take(&mut *self.lock());
         let numbers = numbers.into_iter().map(|(metric, number)| (metric, Reading::Number(number)));
@@ -157,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers all over the place, the same in every run (SplitMix64).
+    /// Well-mixed numbers, the same in every run (SplitMix64).
     struct Seeded(AtomicU64);
 
     impl Random for Seeded {

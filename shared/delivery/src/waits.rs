@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The first one.
+/// The first wait.
 const FIRST: Duration = Duration::from_millis(100);
-/// The longest.
+/// The longest wait.
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// Waits that double, from a tenth of a second to two seconds.
@@ -17,7 +17,7 @@ impl Default for Waits {
 }
 
 impl Waits {
-    /// The next one.
+    /// Returns the next wait.
     pub(crate) fn take(&mut self) -> Duration {
         let wait = self.0;
         self.0 = (2 * wait).min(LONGEST);

@@ -1,7 +1,7 @@
-//! What the words of Posthorn mean: accounts, endpoints, events, deliveries, recoveries, lists.
+//! Posthorn's terms as types: accounts, endpoints, events, deliveries, recoveries, lists.
 //!
-//! Everything here is pure: no I/O, no AWS, no clock, no randomness. A value that exists is valid: it is
-//! parsed once, at the edge, and past the edge nothing is checked twice and nothing is a bare string.
+//! Everything here is pure: no I/O, no AWS, no clock, no randomness. Every value is valid: it is parsed once, at the
+//! edge; after that nothing is checked twice, and nothing is a bare string.
 
 mod account;
 mod delivery;

@@ -1,4 +1,4 @@
-//! Notes that clients keep on an object.
+//! Clients' own notes on an object.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::invalid::Invalid;
 use crate::json::{FromJson, escape_noncharacters, pairs, require_object, require_portable};
 
-/// A client's own key–value notes: at most 50 keys of at most 40 characters, each with a value of at most
-/// 500 characters. A string counts its characters, any other value those of its JSON. Order, number digits and
-/// escapes are kept as they came. What is read from a client is Unicode text and numbers that fit a double, nested at most
-/// 32 levels deep; what an [earlier release](KeptMetadata) took may be otherwise.
+/// A client's own key–value notes: at most 50 keys of at most 40 characters, each with a value of at most 500
+/// characters. A string counts its characters, any other value those of its JSON. Order, number digits and escapes are
+/// kept. Notes read from a client are Unicode text and numbers that fit a double, nested at most 32 levels deep; notes
+/// accepted by an [earlier release](KeptMetadata) may be otherwise.
 #[derive(Debug, Clone)]
 pub struct Metadata(Box<RawValue>);
 
@@ -24,13 +24,13 @@ impl Metadata {
     /// The longest value, in characters.
     pub const MAX_VALUE_LENGTH: usize = 500;
 
-    /// The notes as a JSON object.
+    /// Returns the notes as a JSON object.
     pub fn as_json(&self) -> &str {
         self.0.get()
     }
 
-    /// The notes such that anybody can read them, with no more escapes than JSON asks for. An entry that an earlier
-    /// release took and this one would refuse is left out.
+    /// Returns the notes in a form that every parser reads, with only the escapes that JSON requires. Entries that an
+    /// earlier release accepted and this one would refuse are left out.
     #[must_use]
     pub fn plain(&self) -> Self {
         let entries = pairs(&self.0).unwrap_or_default().into_iter();
@@ -54,7 +54,7 @@ impl Metadata {
         Ok(Self::join(pairs.into_iter().map(|(key, value)| (key, Cow::Borrowed(value.get())))))
     }
 
-    /// An object of these keys and the JSON of their values.
+    /// Returns an object of these keys and the JSON of their values.
     fn join<'a>(entries: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Self {
         let mut json = String::from("{");
         for (key, value) in entries {
@@ -67,7 +67,7 @@ impl Metadata {
     }
 }
 
-/// The text as a JSON string.
+/// Returns the text as a JSON string.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -94,7 +94,7 @@ impl FromJson for Metadata {
     }
 }
 
-/// Notes as they were kept, by whichever release: they are read whatever is refused of clients today.
+/// Notes as stored by any release. They are read even if clients could not send them today.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptMetadata(Metadata);
 

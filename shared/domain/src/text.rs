@@ -1,4 +1,4 @@
-//! Texts with a length.
+//! Texts of limited length.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,11 +15,11 @@ pub struct Text<const MAX: usize>(String);
 /// What an endpoint is for, in its owner's words: at most 1,024 characters.
 pub type Description = Text<1024>;
 
-/// A name or an id given by a publisher: at most 255 characters.
+/// A name or an id given by a client: at most 255 characters.
 pub type ShortText = Text<255>;
 
 impl<const MAX: usize> Text<MAX> {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -46,7 +46,7 @@ impl<const MAX: usize> FromStr for Text<MAX> {
 pub struct ApiVersion(String);
 
 impl ApiVersion {
-    /// The version as text.
+    /// Returns the version as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

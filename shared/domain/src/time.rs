@@ -1,4 +1,4 @@
-//! Points in time, and the clock. It is passed in, so that a test can say "three days later".
+//! Points in time, and the clock. The clock is passed in, so that a test can say "three days later".
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
 
-/// Tells the time.
+/// A source of the present time.
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// Returns the present time.
     fn now(&self) -> Timestamp;
 }
 
@@ -21,38 +21,38 @@ pub trait Clock: Send + Sync {
 pub struct Timestamp(jiff::Timestamp);
 
 impl Timestamp {
-    /// The time `millis` milliseconds after the Unix epoch; what lies outside the years −9999 to 9999 is
-    /// moved to their nearest end.
+    /// Returns the time `millis` milliseconds after the Unix epoch. A time outside the years −9999 to 9999 becomes the
+    /// nearest end of that range.
     pub fn from_millis(millis: i64) -> Self {
         let end = if millis < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(end))
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     pub fn as_millis(self) -> i64 {
         self.0.as_millisecond()
     }
 
-    /// Whole seconds since the Unix epoch, rounded down.
+    /// Returns the whole seconds since the Unix epoch, rounded down.
     pub fn as_seconds(self) -> i64 {
         self.as_millis().div_euclid(1000)
     }
 
-    /// This time and `duration` more.
+    /// Returns the time `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_add(millis))
     }
 
-    /// This time and `duration` less.
+    /// Returns the time `duration` earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         Self::from_millis(self.as_millis().saturating_sub(millis))
     }
 
-    /// How long this time lies after `earlier`; nothing when it does not.
+    /// Returns the time from `earlier` to this time; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         let millis = self.as_millis().saturating_sub(earlier.as_millis());
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))

@@ -1,8 +1,9 @@
-//! Whom an event is sent to directly, as long as it is not known to be slow or failing.
+//! Limits which events are sent to an endpoint directly, while it is not known to be slow or failing.
 //!
-//! An endpoint that nothing is known of gets one event directly; those that follow at once wait for what becomes of it, and
-//! others take the first attempts queue. An endpoint that has answered gets all of them, until one is overdue: it may have
-//! begun to hang, and as many attempts as there are events would each hold a place until the first of them is cut short.
+//! An unproven endpoint gets one event directly. Events that follow at once wait for its result, others take the first
+//! attempts queue. An endpoint that has answered gets all events directly, until an attempt is overdue: the endpoint
+//! may have begun to hang. Otherwise one attempt for each event would hold a place until the first of them is cut
+//! short.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,14 +14,14 @@ use posthorn_domain::{Endpoint, EndpointId, HealthState, Timestamp};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-/// How many endpoints are remembered; the least recently used are forgotten.
+/// The number of endpoints kept in memory; the least recently used are evicted.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// How long an attempt may take before it is overdue, where the endpoint's usual latency says no more.
+/// How long an attempt may take before it is overdue, unless the endpoint's usual latency allows more.
 const OVERDUE: Duration = Duration::from_millis(500);
-/// How many times as long as usual an attempt may take before it is overdue.
+/// How many times its usual latency an attempt may take before it is overdue.
 const TIMES_AS_USUAL: u32 = 4;
-/// How long after the first event to a new endpoint began others wait for what becomes of it. The way through the first
-/// attempts queue takes about as long, and holds no place in fan-out.
+/// How long after the first event to a new endpoint began others wait for its result. The way through the first
+/// attempts queue takes about as long, and does not hold a place in fan-out.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// The direct attempts of this process.
@@ -28,18 +29,18 @@ pub(crate) struct Direct(Mutex<LruCache<EndpointId, Traffic>>);
 
 /// The direct attempts at one endpoint.
 struct Traffic {
-    /// The endpoint as it is changed by its owner: another URL has to prove itself anew.
+    /// When the endpoint was last changed by a client: with another URL, it is unproven again.
     revision: Timestamp,
-    /// Whether one has succeeded.
+    /// Whether a direct attempt has succeeded.
     is_proven: bool,
-    /// When those under way began, the oldest first, each with its number.
+    /// The start times of the attempts under way, oldest first, each with its number.
     under_way: Vec<(u64, Instant)>,
     next_number: u64,
-    /// Tells what becomes of the first one.
+    /// Receives the result of the first attempt, for which others wait until this time.
     trial: Option<(watch::Receiver<Fate>, Instant)>,
 }
 
-/// What has become of an attempt that others wait for.
+/// The result of an attempt that others wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Open,
@@ -50,10 +51,10 @@ enum Fate {
 pub(crate) struct Ticket<'d> {
     direct: &'d Direct,
     endpoint_id: EndpointId,
-    /// What it was attempted at.
+    /// The revision of the endpoint that it was made at.
     revision: Timestamp,
     number: u64,
-    /// Those who wait are told by it; dropped without a word, it tells them that the attempt failed.
+    /// Sends the result to those that wait. Dropped unsent, it means that the attempt failed.
     waited_for: Option<watch::Sender<Fate>>,
 }
 
@@ -70,8 +71,8 @@ impl Default for Direct {
 }
 
 impl Direct {
-    /// Admits an attempt, at once or within 50 ms; `None` where the event is to take the first attempts queue.
-    /// `usual` is how long the endpoint usually takes to answer.
+    /// Admits an attempt, at once or within 50 ms. Returns `None` if the event has to take the first attempts queue.
+    /// `usual` is the endpoint's usual latency.
     pub(crate) async fn admit(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Option<Ticket<'_>> {
         match self.ask(endpoint, usual) {
             Admission::Go(ticket) => Some(ticket),
@@ -92,12 +93,12 @@ impl Direct {
         let mut all = self.lock();
         let traffic = all.get_or_insert_mut(endpoint.id, || Traffic::of(endpoint));
         if traffic.revision != endpoint.updated_at {
-            // The numbers go on, so that attempts at the former URL end nothing here.
+            // The numbers continue, so that the end of an attempt at the former URL removes nothing here.
             *traffic = Traffic { next_number: traffic.next_number, ..Traffic::of(endpoint) };
         }
         let mut waited_for = None;
         if endpoint.health.state == HealthState::Unproven && !traffic.is_proven {
-            // The sender of one that is over is gone.
+            // The sender of a finished attempt is dropped.
             if let Some((trial, until)) =
                 traffic.trial.as_ref().filter(|(trial, _)| trial.has_changed().is_ok())
             {
@@ -139,7 +140,7 @@ impl Traffic {
 }
 
 impl Ticket<'_> {
-    /// The attempt was answered well.
+    /// Notes that the endpoint acknowledged the event.
     pub(crate) fn succeeded(&mut self) {
         if let Some(traffic) = self.direct.lock().peek_mut(&self.endpoint_id) {
             traffic.is_proven |= traffic.revision == self.revision;

@@ -1,5 +1,5 @@
-//! What is known of endpoints: which there are and what they want, how they have been doing, and whether an event may be sent
-//! to one directly.
+//! What this process knows of endpoints: their subscriptions, their health, and whether an event may be sent to one
+//! directly.
 //!
 //! Attempts at them are made in [`crate::postman`].
 

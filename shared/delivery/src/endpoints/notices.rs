@@ -1,4 +1,4 @@
-//! Events about endpoints themselves, which Posthorn publishes to their own accounts.
+//! Notices: events about endpoints, which Posthorn publishes to their own accounts.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use posthorn_domain::{
 };
 use serde::Serialize;
 
-/// Notices of the same kind about the same endpoint within this time are the same event.
+/// Notices of the same kind about the same endpoint within the same period of this length are one event.
 const SAME: Duration = Duration::from_mins(1);
 
-/// What a notice is, as a publisher would say it. It is written field by field, so that what an endpoint holds goes into
-/// it as it stands, whatever that is.
+/// A notice in the form in which a publisher sends an event. It is serialized field by field, so that the endpoint's
+/// values go into it unchanged.
 #[derive(Serialize)]
 struct Notice<'a> {
     r#type: &'a str,
@@ -34,7 +34,7 @@ struct Object {
     failing_since: Option<Timestamp>,
 }
 
-/// `webhook_endpoint.failing`: it has acknowledged nothing for a day.
+/// `webhook_endpoint.failing`: the endpoint has acknowledged nothing for a day.
 pub(crate) fn failing(
     tenant: &Tenant,
     endpoint: &Endpoint,
@@ -44,7 +44,7 @@ pub(crate) fn failing(
     notice("webhook_endpoint.failing", tenant, endpoint.clone(), Some(since), now)
 }
 
-/// `webhook_endpoint.disabled`: Posthorn has disabled it.
+/// `webhook_endpoint.disabled`: Posthorn has disabled the endpoint.
 pub(crate) fn disabled(
     tenant: &Tenant,
     endpoint: &Endpoint,
@@ -56,10 +56,10 @@ pub(crate) fn disabled(
     notice("webhook_endpoint.disabled", tenant, disabled, None, now)
 }
 
-/// An event about an endpoint, whose object is the endpoint. Its id follows from what it says and when, so that several
-/// functions that find out the same publish the same event. Hence it is always in the first shard, which has room for notices:
-/// while `EventShards` is changed, these functions may know different numbers. Metadata that not everybody could read is left
-/// out: an earlier release has taken it, and the endpoints that get the notice may be others.
+/// Returns an event whose object is the endpoint. Its id follows from its content and time, so that several functions
+/// that notice the same publish the same event. Hence it is always in the first shard, which has room for notices:
+/// while `EventShards` is changed, these functions may know different numbers. Metadata that not every parser can read,
+/// accepted by an earlier release, is left out, because other endpoints may get the notice.
 fn notice(
     event_type: &str,
     tenant: &Tenant,

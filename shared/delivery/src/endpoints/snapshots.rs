@@ -1,12 +1,12 @@
-//! Endpoints kept in memory, so that an event does not read them all.
+//! Keeps endpoints in memory, so that an event does not need to read all of them.
 //!
-//! An endpoint counts for an event as it was when the event was accepted, or as it is later: never as it was before. So
-//! what is in memory counts only once its version has been read again, by a read that began after the event's message was
-//! received. That is one small read for each account in each invocation, as the messages of a batch share it. Where the
-//! version has moved, only those endpoints are read that have changed.
+//! An event uses an endpoint as it was when the event was accepted, or later, never as it was before. So a snapshot is
+//! valid for a message only if its version was read again after the message was received. That is one small read per
+//! account and invocation, as the messages of a batch share it. If the version has moved, only the changed endpoints
+//! are read.
 //!
-//! How endpoints are doing is not part of the version. Each process believes what it has read and seen itself, and reads an
-//! endpoint again when what it sees speaks against that.
+//! An endpoint's health is not part of the version. Each process trusts what it has read and seen, and rereads an
+//! endpoint when an attempt contradicts that.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,27 +20,27 @@ use crate::endpoints::subscriptions::Subscriptions;
 use crate::moment::Moment;
 use crate::queue_message::QueueMessage;
 
-/// What a tenant takes in memory beside its endpoints, in bytes.
+/// The memory of a tenant without its endpoints, in bytes.
 const TENANT_BYTES: usize = 2_000;
-/// How far this process's clock may be ahead of the one that SQS stamps messages with. Both are kept right by NTP, to
+/// The most by which this process's clock may be ahead of SQS's clock, which stamps messages. NTP keeps both right to
 /// milliseconds.
 const SKEW: Duration = Duration::from_secs(1);
-/// For how long a read counts for messages that were sent before it began. Each of them was accepted earlier than the
-/// read, however long ago that was; but they may wait in their queue for hours, and an endpoint that its owner disables
-/// meanwhile should not go on getting them.
+/// How long a read is valid for messages that were sent before it began. Each of them was accepted before the read, so
+/// any read after that would do; but messages may wait in their queue for hours, and an endpoint that is disabled
+/// meanwhile should stop getting them.
 const SPARES_OTHERS: Duration = Duration::from_secs(1);
-/// The same while the next read is under way, or fails.
+/// The same while the next read is running or failing.
 const STANDS_IN: Duration = Duration::from_mins(1);
-/// The most endpoints that are read in one call to see how they do.
+/// The most endpoints that are read in one call to check their health.
 const AT_ONCE: usize = 100;
-/// How many of the last changes are read again after all endpoints have been.
+/// The number of the last changes that are read again after all endpoints were read.
 const LAST_CHANGES: usize = 10;
 
-/// The subscriptions of each tenant, read again when their version has moved.
+/// The subscriptions of each tenant, reread when their version has moved.
 pub struct Snapshots {
     store: EndpointStore,
     clock: Arc<dyn Clock>,
-    /// How many bytes the subscriptions of all tenants together may take.
+    /// The most memory that the subscriptions of all tenants may take together, in bytes.
     most_bytes: usize,
     tenants: Mutex<LruCache<Tenant, Arc<Slot>>>,
 }
@@ -52,11 +52,11 @@ struct Slot {
     read: Mutex<Option<Read>>,
     /// The last read that failed.
     failed: Mutex<Option<(Moment, StorageError)>>,
-    /// Held while the snapshot is read again: those who wait meanwhile share the next read.
+    /// Held while the snapshot is reread: those who wait meanwhile share the next read.
     reading: tokio::sync::Mutex<()>,
 }
 
-/// Which version the subscriptions have, and when the read began that found it: in this process, and by its clock.
+/// The version of the subscriptions, and when the read that found it began: in this process's order, and by its clock.
 #[derive(Clone, Copy)]
 struct Read {
     version: Version,
@@ -65,13 +65,13 @@ struct Read {
 }
 
 impl Snapshots {
-    /// Snapshots of this store, which take about so many bytes at most; a single tenant's may take more.
+    /// Returns snapshots of this store, which take at most about `most_bytes`; a single tenant's may take more.
     pub fn new(store: EndpointStore, clock: Arc<dyn Clock>, most_bytes: usize) -> Self {
         Self { store, clock, most_bytes, tenants: Mutex::new(LruCache::unbounded()) }
     }
 
-    /// The tenant's subscriptions, as they were when the message was received, or later. Those of a message that has
-    /// waited in its queue may be older, but not older than the message.
+    /// Returns the tenant's subscriptions as they were when the message was received, or later. If the message has
+    /// waited in its queue, they may be older, but not older than the message.
     pub async fn get(
         &self,
         tenant: &Tenant,
@@ -87,7 +87,7 @@ impl Snapshots {
         Ok(subscriptions)
     }
 
-    /// Brings the subscriptions up to date, and answers their version.
+    /// Brings the subscriptions up to date, and returns their version.
     async fn read(
         &self,
         tenant: &Tenant,
@@ -105,7 +105,7 @@ impl Snapshots {
         Ok(latest.version)
     }
 
-    /// Reads endpoints as their last transaction has left them. Those that are there no more are forgotten.
+    /// Reads endpoints as their last transaction has left them, and drops those that no longer exist.
     async fn read_changed(
         &self,
         tenant: &Tenant,
@@ -134,8 +134,9 @@ impl Snapshots {
         Ok(())
     }
 
-    /// Reads those of these endpoints again whose health may be another by now, a hundred at most. Each comes with whether
-    /// what was seen of it speaks against the health that is known. Returns those that were read, as they are now.
+    /// Rereads those of these endpoints whose health may be outdated, at most a hundred. Each comes with a flag:
+    /// whether an attempt contradicted its known health. Returns those that were reread and are enabled, as they are
+    /// now.
     pub(crate) async fn check(
         &self,
         tenant: &Tenant,
@@ -152,7 +153,7 @@ impl Snapshots {
         Ok(doubtful.into_iter().filter_map(|id| subscriptions.enabled(id)).collect())
     }
 
-    /// The endpoint as it is on record now. Everybody in this process sees it as it is.
+    /// Reads the endpoint as it is on record now, and updates the snapshot with it.
     pub(crate) async fn fresh(
         &self,
         tenant: &Tenant,
@@ -166,14 +167,14 @@ impl Snapshots {
         Ok(found)
     }
 
-    /// Takes an endpoint as it has just been written.
+    /// Updates the snapshot with an endpoint that was just written.
     pub(crate) fn renew(&self, tenant: &Tenant, endpoint: Endpoint, at: Timestamp) {
         if let Some(subscriptions) = self.in_memory(tenant) {
             subscriptions.renew(endpoint, at);
         }
     }
 
-    /// Where endpoints are kept.
+    /// Returns the store that endpoints are read from.
     pub(crate) fn store(&self) -> &EndpointStore {
         &self.store
     }
@@ -182,12 +183,12 @@ impl Snapshots {
         Arc::clone(self.tenants().get_or_insert_ref(tenant, Arc::default))
     }
 
-    /// What is known of the tenant, if it was not forgotten to make room for others.
+    /// Returns the tenant's subscriptions, unless they are not in memory or were evicted.
     fn in_memory(&self, tenant: &Tenant) -> Option<Arc<Subscriptions>> {
         self.tenants().peek(tenant).map(|slot| Arc::clone(&slot.subscriptions))
     }
 
-    /// Forgets the tenants that have had no event for longest, until the others fit. This one stays.
+    /// Evicts the tenants without an event for longest, until the others fit. This tenant stays.
     fn make_room(&self, tenant: &Tenant) {
         let mut tenants = self.tenants();
         tenants.promote(tenant);
@@ -207,8 +208,8 @@ impl Snapshots {
 }
 
 impl Slot {
-    /// What is in memory, if it counts for the message; otherwise what `read` makes of it. There is one read at a time: a caller
-    /// that needs a later one starts it, and all who wait share it, also where it fails.
+    /// Returns the snapshot if it is valid for the message; otherwise reads it again by `read`. There is one read at a
+    /// time: a caller that needs a later one starts it, and all who wait share its result, even a failure.
     async fn get<Reading>(
         &self,
         message: &QueueMessage,
@@ -258,7 +259,7 @@ impl Slot {
         }
     }
 
-    /// Why a read failed that would have counted for the message.
+    /// Returns the error of a failed read that would have been valid for the message.
     fn failed_since(&self, message: &QueueMessage) -> Option<StorageError> {
         let failed = self.failed();
         failed.as_ref().filter(|(began, _)| *began > message.received).map(|(_, failure)| failure.copied())
@@ -274,8 +275,9 @@ impl Slot {
 }
 
 impl Read {
-    /// Whether this was read late enough for the message: after it was received or, where it has waited in its queue, after
-    /// it was sent. The first is certain. The second compares our clock with SQS's, and is given a second for that.
+    /// Returns whether this read is recent enough for the message: it began after the message was received or, if the
+    /// message has waited in its queue, after it was sent. The first is certain. The second compares our clock with
+    /// SQS's, with a second of tolerance.
     fn counts_for(self, message: &QueueMessage, clock: &dyn Clock, for_long: Duration) -> bool {
         let stands = self.began_at..self.began_at.plus(for_long);
         self.began > message.received
@@ -293,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// A tenant's snapshot. A read takes until it is let go, and fails once `let_go` is closed.
+    /// A tenant's snapshot. A read ends when it gets a permit of `let_go`, and fails once that is closed.
     struct Tried {
         slot: Slot,
         now: AtomicI64,
@@ -308,13 +310,13 @@ mod tests {
     }
 
     impl Tried {
-        /// At 12 seconds, with so many reads that end at once.
+        /// Returns one at 12 seconds, with permits for this many reads.
         fn with(let_go: usize) -> Self {
             let (now, reads) = (AtomicI64::new(12_000), AtomicU64::new(0));
             Self { slot: Slot::default(), now, reads, let_go: Semaphore::new(let_go) }
         }
 
-        /// A message that is received now, and was sent at this time.
+        /// Returns a message that is received now and was sent at this time.
         fn message(sent_at: i64) -> QueueMessage {
             QueueMessage {
                 id: "1".to_owned(),
@@ -326,7 +328,7 @@ mod tests {
             }
         }
 
-        /// How many reads there have been once a message has its subscriptions.
+        /// Returns the number of reads so far, once a message has its subscriptions.
         async fn reads_after(&self, message: &QueueMessage) -> u64 {
             self.read_for(message).await.unwrap();
             self.reads.load(Ordering::SeqCst)

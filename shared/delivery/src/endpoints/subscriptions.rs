@@ -1,4 +1,4 @@
-//! Who wants an event.
+//! Which endpoints subscribe to an event.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use posthorn_domain::{Endpoint, EndpointId, EndpointStatus, EventPattern, EventType, Timestamp};
 
-/// What an endpoint takes in memory beside its texts and patterns, in bytes.
+/// The memory of an endpoint without its texts and patterns, in bytes.
 const ENDPOINT_BYTES: usize = size_of::<Endpoint>() + 200;
-/// What a pattern takes beside its text, in bytes: with the endpoint, and in the index.
+/// The memory of a pattern without its text, in bytes: in the endpoint, and in the index.
 const PATTERN_BYTES: usize = size_of::<EventPattern>() + 60;
-/// How long it counts that an endpoint is not healthy. Others may have seen it recover meanwhile.
+/// How long an endpoint counts as unhealthy without being reread. Other processes may have seen it recover meanwhile.
 const DOUBTED_AFTER: Duration = Duration::from_secs(5);
-/// How long it counts that an endpoint is healthy, as long as nothing speaks against it.
+/// How long an endpoint counts as healthy without being reread, unless an attempt contradicts that.
 const CHECKED_AFTER: Duration = Duration::from_hours(1);
 
-/// A tenant's enabled endpoints as an inverted index: finding an event's takes as long as there are matches, however many
-/// endpoints there are. What is read anew takes its place in it, and everybody sees the endpoint as it is now.
+/// A tenant's enabled endpoints as an inverted index: finding an event's endpoints takes time by the number of matches,
+/// not of endpoints. An endpoint that is reread is replaced for everybody.
 #[derive(Debug, Default)]
 pub struct Subscriptions(RwLock<Index>);
 
@@ -34,7 +34,7 @@ struct Index {
 #[derive(Debug)]
 struct Known {
     endpoint: Arc<Endpoint>,
-    /// When it was read last.
+    /// When it was last read.
     read_at: Timestamp,
 }
 
@@ -43,14 +43,15 @@ struct Known {
 struct Subscribers(Vec<Arc<Endpoint>>);
 
 impl Subscriptions {
-    /// Takes an endpoint that was read at this time, in place of what was known of it before. Whoever reads a version of them
-    /// all says so.
+    /// Replaces what is known of an endpoint by what was read at `read_at`. Only for reads that bring all endpoints to a
+    /// version; others call `renew`.
     pub fn put(&self, endpoint: Endpoint, read_at: Timestamp) {
         self.write().put(endpoint, read_at);
     }
 
-    /// Takes a later revision of an endpoint that is known. One that is not may have been disabled or deleted meanwhile: it
-    /// stays unknown.
+    /// Takes a later revision of a known endpoint. An unknown one stays unknown, because it may have been disabled or
+    /// deleted
+    /// meanwhile.
     pub(crate) fn renew(&self, endpoint: Endpoint, read_at: Timestamp) {
         let mut index = self.write();
         let Some(known) = index.endpoints.get_mut(&endpoint.id) else { return };
@@ -60,12 +61,12 @@ impl Subscriptions {
         }
     }
 
-    /// Forgets an endpoint.
+    /// Removes an endpoint.
     pub(crate) fn remove(&self, id: EndpointId) {
         self.write().remove(id);
     }
 
-    /// Forgets all endpoints but these.
+    /// Removes all endpoints except these.
     pub(crate) fn retain(&self, ids: &HashSet<EndpointId>) {
         let mut index = self.write();
         let gone: Vec<_> = index.endpoints.keys().filter(|id| !ids.contains(id)).copied().collect();
@@ -74,7 +75,7 @@ impl Subscriptions {
         }
     }
 
-    /// The endpoints that want events of this type, each once, in the order of their ids.
+    /// Returns the endpoints that subscribe to events of this type, each once, in the order of their ids.
     pub fn matching(&self, event_type: &EventType) -> Vec<Arc<Endpoint>> {
         let index = self.read();
         let exact = index.by_type.get(event_type).into_iter();
@@ -86,13 +87,13 @@ impl Subscriptions {
         matching
     }
 
-    /// The endpoint with this id, if it is enabled.
+    /// Returns the endpoint with this id, if it is enabled.
     pub fn enabled(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
         self.read().endpoints.get(&id).map(|known| Arc::clone(&known.endpoint))
     }
 
-    /// Those of these endpoints whose health may be another by now, at most so many. `contradicted` says that what was seen of
-    /// them does not go with the health that is known. They count as read: nobody else gets them for a while.
+    /// Returns those of these endpoints whose health may be outdated, at most `most`. The flag says whether an attempt
+    /// contradicted the known health. They count as read, so that no other caller rereads them for a while.
     pub(crate) fn doubtful(
         &self,
         ids: impl IntoIterator<Item = (EndpointId, bool)>,
@@ -112,7 +113,7 @@ impl Subscriptions {
         ids.into_iter().filter(is_doubtful).map(|(id, _)| id).take(most).collect()
     }
 
-    /// About how many bytes all of it takes.
+    /// Returns about how many bytes all of it takes.
     pub(crate) fn weight(&self) -> usize {
         self.read().weight
     }
@@ -127,7 +128,7 @@ impl Subscriptions {
 }
 
 impl Index {
-    /// Takes an endpoint in place of what was known of it; one that is disabled is forgotten.
+    /// Replaces what is known of an endpoint; a disabled one is removed.
     fn put(&mut self, endpoint: Endpoint, read_at: Timestamp) {
         self.remove(endpoint.id);
         if endpoint.status == EndpointStatus::Enabled {
@@ -161,7 +162,7 @@ impl Index {
     }
 }
 
-/// Removes an endpoint from those with a pattern, and the pattern with the last of them.
+/// Removes an endpoint from a pattern's subscribers, and the pattern if it was the last one.
 fn remove<Pattern: Eq + Hash>(index: &mut HashMap<Pattern, Subscribers>, pattern: &Pattern, id: EndpointId) {
     if let Some(subscribers) = index.get_mut(pattern) {
         subscribers.remove(id);
@@ -198,7 +199,7 @@ impl Subscribers {
     }
 }
 
-/// About how many bytes an endpoint takes in memory.
+/// Returns about how many bytes an endpoint takes in memory.
 fn weight(endpoint: &Endpoint) -> usize {
     let patterns =
         endpoint.enabled_events.iter().chain(&endpoint.reach.former).map(|pattern| match pattern {
@@ -245,7 +246,7 @@ mod tests {
         new.register(&tenant, Timestamp::from_millis(0), &Same(chance))
     }
 
-    /// The index of endpoints that were read at 0.
+    /// Returns the index of endpoints that were read at 0.
     fn index(endpoints: impl IntoIterator<Item = Endpoint>) -> Subscriptions {
         let index = Subscriptions::default();
         endpoints.into_iter().for_each(|endpoint| index.put(endpoint, Timestamp::from_millis(0)));

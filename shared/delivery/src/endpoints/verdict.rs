@@ -1,4 +1,4 @@
-//! What an attempt tells of its endpoint, and what follows for the endpoint's health.
+//! What an attempt tells about its endpoint, and how the endpoint's health changes.
 
 use std::time::Duration;
 
@@ -8,43 +8,43 @@ use crate::endpoints::watch::Recent;
 
 /// Failures in a row after which an endpoint counts as failing.
 const FAILURES_IN_A_ROW: u32 = 5;
-/// The attempt at one delivery whose failure makes an endpoint count as failing: by then it has failed for minutes.
+/// The attempt of one delivery whose failure makes its endpoint failing: by then it has failed for minutes.
 const TELLING_ATTEMPT: u32 = 3;
-/// What an endpoint that gets its events from fan-out has to answer within, usually.
+/// The usual latency from which on an endpoint is slow, and gets no events from fan-out.
 const SLOW: Duration = Duration::from_secs(1);
-/// What a slow endpoint has to answer within, usually, to count as healthy again.
+/// The usual latency below which a slow endpoint is healthy again.
 const QUICK: Duration = Duration::from_millis(500);
-/// Answers from which on a mean says something.
+/// The number of answers from which on their mean counts.
 const SAMPLES: u32 = 3;
-/// How long an endpoint has to have been failing for one success to end that. One that fails by turns would change from one
-/// to the other with every few events.
+/// How long an endpoint has to have been failing until one success ends that. Otherwise an endpoint that alternates
+/// between success and failure would change its state every few events.
 const STABLE: Duration = Duration::from_secs(10);
-/// After how long of nothing but failures an endpoint's owner is told.
+/// After how long without a success an endpoint's owner is notified.
 const WARN_AFTER: Duration = Duration::from_hours(24);
-/// After how long of nothing but failures, on some of its days, an endpoint is disabled.
+/// After how long without a success, with failures on enough days, an endpoint is disabled.
 const DISABLE_AFTER: Duration = Duration::from_hours(5 * 24);
 
-/// What an attempt tells of its endpoint.
+/// What an attempt tells about its endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) attempt: Attempt,
-    /// How many attempts at the same delivery had failed before it.
+    /// The number of failed attempts of the same delivery before it.
     pub(super) failures: u32,
 }
 
-/// What is to become of an endpoint after an attempt.
+/// What to do with an endpoint after an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Its health is something else than what is on record.
+    /// Write its health, which differs from the one on record.
     Health(Health),
-    /// Its owner is to be told that it has failed for a day.
+    /// Notify its owner that it has failed for a day.
     Warn(Health),
-    /// It is to be disabled, and its owner told.
+    /// Disable it, and notify its owner.
     Disable(DisabledReason),
 }
 
 impl Recent {
-    /// What follows from what was seen, the attempt included, for an endpoint of this health.
+    /// Returns what follows for an endpoint of this health from what was seen, with this attempt.
     pub(super) fn verdict(&self, health: &Health, found: &Finding, now: Timestamp) -> Option<Verdict> {
         let attempt = &found.attempt;
         let becomes = |state| Some(Verdict::Health(Health::new(state, attempt.at)));
@@ -78,14 +78,14 @@ impl Recent {
 }
 
 impl Finding {
-    /// `delivery` is as it was before the attempt.
+    /// `delivery` is the one before the attempt.
     pub(crate) fn of(attempt: Attempt, delivery: &Delivery) -> Self {
         Self { attempt, failures: delivery.failures() }
     }
 }
 
-/// What becomes of a failing endpoint that has failed again at `at`. Five days without a success say nothing of an
-/// endpoint that hardly anybody has tried meanwhile.
+/// Returns what follows for a failing endpoint that has failed again at `at`. Five days without a success mean nothing
+/// if there were hardly any attempts in them.
 fn still_failing(health: Health, at: Timestamp, now: Timestamp) -> Option<Verdict> {
     let failed = health.failed_again(at);
     match now.since(failed.since) {
@@ -100,7 +100,7 @@ fn still_failing(health: Health, at: Timestamp, now: Timestamp) -> Option<Verdic
 }
 
 impl Verdict {
-    /// Whether two verdicts ask for the same.
+    /// Returns whether two verdicts ask for the same change.
     pub(super) fn is_like(self, other: Self) -> bool {
         match (self, other) {
             (Self::Health(one), Self::Health(other)) => one.state == other.state,

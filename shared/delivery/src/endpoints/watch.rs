@@ -1,4 +1,4 @@
-//! How endpoints have been doing lately, as far as this process has seen.
+//! Recent attempts at endpoints, as far as this process has seen them.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,26 +10,26 @@ use posthorn_domain::{AttemptError, Endpoint, EndpointId, Timestamp};
 use crate::endpoints::verdict::{Finding, Verdict};
 use crate::sending::Answer;
 
-/// How many endpoints are remembered; the least recently used are forgotten.
+/// The number of endpoints kept in memory; the least recently used are evicted.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// How long a first attempt may take where nothing is known of its endpoint, and at most: others wait for its place.
+/// The time limit of a first attempt at an unknown endpoint, and the longest of all, because others wait for its place.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long it may take at least, however quick the endpoint has been.
+/// The shortest time limit of a first attempt, however quick the endpoint has been.
 const LEAST_PATIENCE: Duration = Duration::from_millis(200);
-/// How many times as long as any attempt before it.
+/// The time limit as a multiple of the longest recent answer.
 const TIMES_THE_LONGEST: u32 = 4;
-/// Answers from which on the longest of them says something.
+/// The number of answers from which on the longest of them counts.
 const TELLING_SAMPLES: u32 = 50;
-/// How long the longest answer is remembered at least, and at most twice as long.
+/// How long the longest answer is remembered at least; at most it is twice as long.
 const MEMORY: Duration = Duration::from_hours(1);
-/// How long fan-out keeps away from an endpoint that was too slow or overloaded.
+/// How long fan-out avoids an endpoint that was too slow or overloaded.
 const AVOIDANCE: Duration = Duration::from_secs(30);
-/// The longest that fan-out keeps away because of `Retry-After`.
+/// The longest that fan-out avoids an endpoint because of `Retry-After`.
 const LONGEST_AVOIDANCE: Duration = Duration::from_mins(15);
-/// How long a change of health is not asked for again: attempts that end meanwhile began before it was made.
+/// How long the same change of health is not asked for again: attempts that end meanwhile began before it was written.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// What this process has seen of each endpoint lately.
+/// What this process has recently seen of each endpoint.
 pub(crate) struct Watch(Mutex<LruCache<EndpointId, Recent>>);
 
 /// One endpoint's recent history.
@@ -38,18 +38,18 @@ pub(super) struct Recent {
     /// Failures in a row.
     pub(super) failures: u32,
     pub(super) samples: u32,
-    /// A moving mean of how long answers took, each new one counting for a quarter.
+    /// The moving average of answer times; each new one counts for a quarter.
     pub(super) latency: Duration,
     longest: Option<Longest>,
     avoid_until: Option<Timestamp>,
-    /// Until when its first attempts are made elsewhere, as one was cut short here.
+    /// Until when first attempts are made elsewhere, because one was cut short here.
     detour_until: Option<Timestamp>,
     wait_until: Option<Timestamp>,
-    /// The last verdict, and when it was given.
+    /// The last verdict, and when it was returned.
     last: Option<(Verdict, Timestamp)>,
 }
 
-/// The longest that an answer took, in this hour and in the one before.
+/// The longest answer time, in this hour and in the one before.
 #[derive(Debug, Clone, Copy)]
 struct Longest {
     /// When this hour began.
@@ -59,12 +59,12 @@ struct Longest {
 }
 
 impl Longest {
-    /// That of an answer with none lately before it.
+    /// Starts with an answer that has no recent ones before it.
     fn first(needed: Duration, at: Timestamp) -> Self {
         Self { since: at, now: needed, before: Duration::ZERO }
     }
 
-    /// With one more answer, which took this long.
+    /// Adds an answer that took this long.
     fn and(self, needed: Duration, at: Timestamp) -> Self {
         match at.since(self.since) {
             age if age < MEMORY => Self { now: self.now.max(needed), ..self },
@@ -81,19 +81,21 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Whether an attempt at the endpoint may be made that is cut short after a second: nothing speaks against it.
+    /// Returns whether a first attempt with its short time limit is worth making: the endpoint is healthy or unproven,
+    /// and not
+    /// avoided.
     pub(crate) fn is_worth_a_second(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
         endpoint.health.state.is_well() && !self.is_avoided(endpoint.id, now)
     }
 
-    /// How long the endpoint usually takes to answer; `None` where this process does not know.
+    /// Returns the endpoint's usual latency; `None` if this process has seen no answer.
     pub(crate) fn usual_latency(&self, id: EndpointId) -> Option<Duration> {
         self.lock().get(&id).filter(|recent| recent.samples > 0).map(|recent| recent.latency)
     }
 
-    /// How long a first attempt may take before it is cut short: four times as long as any answer of the last hour, between
-    /// 200 ms and a second. So the place of one at an endpoint that begins to hang is free again soon. An endpoint that only
-    /// paused has its event twice, once: what was cut short is remembered as having taken a second.
+    /// Returns the time limit of a first attempt: four times the longest answer of the last hour, between 200 ms and a
+    /// second. So an attempt at an endpoint that begins to hang soon frees its place. An endpoint that only paused gets
+    /// one event twice, and only once: an attempt that was cut short is remembered as an answer after a second.
     pub(crate) fn patience(&self, id: EndpointId) -> Duration {
         let all = self.lock();
         let known = all.peek(&id).filter(|recent| recent.samples >= TELLING_SAMPLES);
@@ -103,8 +105,8 @@ impl Watch {
         })
     }
 
-    /// Whether a first attempt at the endpoint was cut short by this process lately. It may have been this process that
-    /// was slow, so its next ones are for the first attempts queue, not for that of the slow.
+    /// Returns whether this process has recently cut a first attempt at the endpoint short. The process itself may have
+    /// been slow, so the next ones go to the first attempts queue, not to the deliveries queue.
     pub(crate) fn was_cut_short(&self, id: EndpointId, now: Timestamp) -> bool {
         self.lock().peek(&id).and_then(|recent| recent.detour_until).is_some_and(|until| until > now)
     }
@@ -113,12 +115,12 @@ impl Watch {
         self.lock().get(&id).and_then(|recent| recent.avoid_until).is_some_and(|until| until > now)
     }
 
-    /// Until when the endpoint has asked to be left alone, at most 15 minutes ahead; `None` when it has not.
+    /// Returns until when the endpoint has asked to wait, at most 15 minutes ahead; `None` if it has not.
     pub(crate) fn asked_to_wait_until(&self, id: EndpointId, now: Timestamp) -> Option<Timestamp> {
         self.lock().get(&id).and_then(|recent| recent.wait_until).filter(|until| *until > now)
     }
 
-    /// Takes note of an attempt, and says what follows from it for an endpoint of this health.
+    /// Notes an attempt, and returns what follows from it for an endpoint of this health.
     pub(crate) fn observe(
         &self,
         endpoint: &Endpoint,
@@ -138,8 +140,8 @@ impl Watch {
         Some(verdict)
     }
 
-    /// What follows from an attempt that was noted before, where the endpoint's health turns out to be this. Nothing does if
-    /// that is of later than the attempt.
+    /// Returns what follows from an attempt that was noted before, if the endpoint's health turns out to be this one.
+    /// Returns `None` if that health is more recent than the attempt.
     pub(crate) fn judge(&self, endpoint: &Endpoint, found: &Finding, now: Timestamp) -> Option<Verdict> {
         let is_later = endpoint.health.since > found.attempt.at;
         self.lock().get(&endpoint.id).filter(|_| !is_later)?.verdict(&endpoint.health, found, now)
@@ -156,7 +158,7 @@ impl Recent {
         let answered = attempt.code.is_some();
         let timed_out = matches!(attempt.error, Some(AttemptError::Timeout | AttemptError::Slow));
         if answered || timed_out {
-            // A body that does not end makes no endpoint slow: it has acknowledged by then.
+            // A body that does not end does not make an endpoint slow: it has acknowledged by then.
             let latency = answer.latency.unwrap_or(attempt.duration);
             self.latency = if self.samples == 0 { latency } else { (self.latency * 3 + latency) / 4 };
             self.samples = self.samples.saturating_add(1);
@@ -164,7 +166,7 @@ impl Recent {
             let with_this = |longest: Longest| longest.and(needed, now);
             self.longest = Some(self.longest.map_or_else(|| Longest::first(needed, now), with_this));
         }
-        // An attempt that was cut short is no failure: the next one may well succeed.
+        // An attempt that was cut short is not a failure: the next one may well succeed.
         match attempt.error {
             Some(AttemptError::Slow) => {}
             _ if attempt.succeeded() => self.failures = 0,
@@ -208,7 +210,7 @@ mod tests {
         answer(at, 10, Some(500), None)
     }
 
-    /// What one more attempt of a delivery with this many failures leads to.
+    /// Returns what follows from one more attempt of a delivery with this many failures.
     fn observe(watch: &Watch, endpoint: &Endpoint, failures: usize, answer: &Answer) -> Option<Verdict> {
         let mut delivery = Delivery::due(endpoint.id, endpoint.created_at);
         delivery.attempts = vec![failed(0).attempt; failures];
@@ -353,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_day_of_failures_warns_once_and_five_days_with_failures_on_three_of_them_disable() {
-        // What follows a failure at an hour, where there was one on each of so many days, the last one so many hours ago.
+        // Checks what follows a failure at an hour, after failures on `days` days, the last one `ago` hours earlier.
         let check = |hours: i64, days: u32, ago: i64, warned: bool, verdict: Option<&str>| {
             let mut failing = endpoint(HealthState::Failing, 0, warned);
             failing.health.failed_on = FailedOn { days, last: (hours - ago) / 24 };

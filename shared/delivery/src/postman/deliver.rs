@@ -1,4 +1,4 @@
-//! What the queues of deliveries ask for: one more attempt at one endpoint, or the first attempts of a chunk.
+//! Handles the messages of both queues of deliveries: one attempt at one endpoint, or the first attempts of a chunk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,25 +19,25 @@ use crate::queue_message::{QueueMessage, WorkError};
 use crate::sending::Pace;
 use crate::tally::Metric;
 
-/// How early an attempt may be made.
+/// How long before it is due an attempt may be made.
 const EARLY: Duration = Duration::from_secs(1);
-/// How long after its event's acceptance a delivery may become due for the first time: one that does so later was added
-/// by a recovery, and nobody waited for it.
+/// How long after its event's acceptance a new delivery may be due. One that is due later was added by a recovery, so
+/// nobody waited for it.
 const USUALLY_DUE: Duration = Duration::from_hours(1);
 
 /// The number of a first attempt.
 const FIRST: u32 = 1;
 
 impl Postman {
-    /// Does what a message of the first attempts queue or the deliveries queue asks for. `Ok` means that the message may go:
-    /// what it asked for is done and on record, and whatever follows is queued.
+    /// Handles a message of the first attempts queue or the deliveries queue. `Ok` means that the message can be
+    /// deleted: its work is done and on record, and whatever follows is queued.
     pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let asked = DeliveryMessage::parse(&message.body)?;
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
         if let DeliveryWork::First { endpoint_id } = asked.work
             && self.is_for_the_slow(message, &key.tenant, endpoint_id).await?
         {
-            // Nothing of its record is needed for that.
+            // The record is not needed for that.
             let due = Delivery::due(endpoint_id, self.clock.now());
             self.queue(&key, [&due], Queueing::AmongSlow).await?;
             self.enforce(&key.tenant, &[], &[endpoint_id]).await;
@@ -81,8 +81,9 @@ impl Postman {
             return Ok(());
         }
         if delivery.next_attempt() != attempt {
-            // The attempt is on record. If this is not the first receipt, an earlier one may have ended before it
-            // queued the next attempt.
+            // The attempt is on record. If the message was received before, that receipt may have ended before it
+            // queued the next
+            // attempt.
             let unfinished = message.is_redelivered().then_some(&delivery);
             return Ok(self.queue(key, unfinished, Queueing::Again).await?);
         }
@@ -98,7 +99,8 @@ impl Postman {
             return Ok(self.outbox.send(&[(next_message(key, &delivery), wait)]).await?);
         }
         if message.is_redelivered() && self.log.confirm(key, &delivery).await? == Written::Before {
-            // A twin has made it meanwhile, and may have ended before it queued the next one.
+            // A duplicate of the message has led to this attempt meanwhile, and may have ended before it queued the
+            // next one.
             let recorded = self.log.delivery(key, delivery.endpoint_id).await?;
             return Ok(self.queue(key, &recorded, Queueing::Again).await?);
         }
@@ -114,7 +116,7 @@ impl Postman {
         Ok(())
     }
 
-    /// Whether the endpoint is enabled, and a first attempt at it is not likely to be over within a second.
+    /// Returns whether the endpoint is enabled, but a first attempt at it is not likely to end within a second.
     async fn is_for_the_slow(
         &self,
         message: &QueueMessage,
@@ -125,15 +127,15 @@ impl Postman {
         Ok(known.is_some_and(|endpoint| !self.may_be_brief(&endpoint)))
     }
 
-    /// Whether a first attempt at the endpoint is likely to be over within a second.
+    /// Returns whether a first attempt at the endpoint is likely to end within a second.
     fn may_be_brief(&self, endpoint: &Endpoint) -> bool {
         let now = self.clock.now();
         self.watch.is_worth_a_second(endpoint, now) && !self.watch.was_cut_short(endpoint.id, now)
     }
 
-    /// The endpoint of a delivery that is due, if it still is to get the event: it is enabled, and wants the event's type.
-    /// A test event goes to whatever endpoint it was asked for, once even to one that is disabled: whoever has fixed
-    /// their endpoint tries it before they enable it.
+    /// Returns the endpoint of a due delivery, if it is still to get the event: it is enabled, and subscribes to the
+    /// event's type. A test event is sent to its endpoint whatever that subscribes to, and the first time even if it is
+    /// disabled: its owner may want to test a fix before enabling it.
     async fn recipient(
         &self,
         message: &QueueMessage,
@@ -152,8 +154,8 @@ impl Postman {
         Ok(endpoint.filter(|endpoint| is_wanted(endpoint)))
     }
 
-    /// The endpoint, if it is enabled. One that is not known may be one that could not be read: then it is an error, and
-    /// nothing is given up.
+    /// Returns the endpoint, if it is enabled. If it is not in memory, it is read, because it may have been left out as
+    /// unreadable. Then this is an error, and the delivery is not canceled.
     async fn enabled(
         &self,
         message: &QueueMessage,
@@ -167,7 +169,7 @@ impl Postman {
         Ok(found.filter(|endpoint| endpoint.status == EndpointStatus::Enabled).map(Arc::new))
     }
 
-    /// Makes the attempt that somebody asked for, unless it is on record: then this is a message received twice.
+    /// Makes the attempt of a manual retry, unless it is on record: then the message was received twice.
     async fn resend(
         &self,
         message: &QueueMessage,
@@ -193,8 +195,8 @@ impl Postman {
         Ok(())
     }
 
-    /// How long a first attempt, or the first one of a recovery, waits because its endpoint is overloaded; a retry keeps to its
-    /// schedule.
+    /// Returns how long a first attempt, or the first one after a recovery, waits because its endpoint is overloaded. A
+    /// retry keeps to its schedule.
     fn may_wait(
         &self,
         message: &QueueMessage,
@@ -221,7 +223,7 @@ impl Postman {
         deliveries: Vec<Delivery>,
     ) -> Result<(), WorkError> {
         if message.is_redelivered() {
-            // Whatever an earlier receipt has begun goes on singly.
+            // Work that an earlier receipt has begun continues with a message for each delivery.
             return Ok(self.queue(key, &deliveries, Queueing::Again).await?);
         }
         let subscriptions = self.snapshots.get(&key.tenant, message).await?;
@@ -237,7 +239,8 @@ impl Postman {
                 {
                     prompt.push((endpoint, delivery));
                 }
-                // On its own, one that is disabled or gone, or does not want the event any more, is canceled.
+                // Handled alone, a delivery is canceled if its endpoint is disabled, deleted, or no longer wants the
+                // event.
                 _ => slow.push(delivery),
             }
         }
@@ -252,7 +255,7 @@ impl Postman {
         Ok(())
     }
 
-    /// Ends a delivery whose endpoint is disabled or gone, or does not want the event any more.
+    /// Cancels a delivery whose endpoint is disabled, deleted, or no longer wants the event.
     async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
         let before = Before::of(&delivery);
         let delivery = decision::canceled(delivery);
@@ -265,7 +268,7 @@ impl Postman {
         Ok(())
     }
 
-    /// The event, and the deliveries in the row of this key.
+    /// Returns the event, and the deliveries in the row of this key.
     async fn recorded(&self, key: &RecordKey) -> Result<(SentEvent, Vec<Delivery>), WorkError> {
         let unknown = || WorkError::Poison(format!("{} is not on record", key.event_id));
         let record = self.log.get(&key.tenant, key.event_id).await?.ok_or_else(unknown)?;
@@ -283,10 +286,10 @@ impl Postman {
     }
 }
 
-/// An event that is on record.
+/// An event on record.
 struct SentEvent {
     event_type: EventType,
-    /// Whether it is for one endpoint alone, which its owner tries with it.
+    /// Whether it is a test event, for one endpoint only.
     is_test: bool,
     /// When its record expires.
     expires_at: Option<Timestamp>,
@@ -294,7 +297,7 @@ struct SentEvent {
     body: Bytes,
 }
 
-/// When the event of a delivery was accepted; `None` where a recovery added the delivery later.
+/// Returns when the event of a delivery was accepted; `None` if a recovery added the delivery later.
 fn accepted_at(key: &RecordKey, delivery: &Delivery) -> Option<Timestamp> {
     let accepted_at = key.event_id.at();
     delivery.next_attempt_at.is_some_and(|due| due.since(accepted_at) < USUALLY_DUE).then_some(accepted_at)

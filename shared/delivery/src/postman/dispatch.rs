@@ -1,4 +1,4 @@
-//! First attempts at many endpoints at once.
+//! Makes first attempts at many endpoints at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use crate::postman::Postman;
 use crate::postman::outcome::Outcome;
 use crate::sending::{Answer, NoSockets};
 
-/// How long first attempts take in all, with those that wait for others before them.
+/// The time that first attempts may take in all, with their wait for others before them.
 pub(crate) const DISPATCH: Duration = Duration::from_secs(3);
 
-/// What has become of first attempts.
+/// The results of first attempts.
 #[derive(Default)]
 pub(crate) struct Dispatched {
-    /// Those made.
+    /// The attempts that were made.
     pub(crate) outcomes: Vec<Outcome>,
-    /// The deliveries of those that were not: they are for the first attempts queue.
+    /// The deliveries without an attempt, for the first attempts queue.
     pub(crate) postponed: Vec<Delivery>,
 }
 
 enum Fate {
     Made(Outcome),
     Postponed(Delivery),
-    /// This process has no sockets left.
+    /// This process cannot open more sockets.
     Unsent(Delivery),
 }
 
 impl Postman {
-    /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was accepted,
-    /// `expires_at` when its record expires, where that may be soon.
-    /// What could not be sent from here stays as it was.
+    /// Makes the first attempt at each endpoint that may be sent to directly. `accepted_at` is when the event was
+    /// accepted; `expires_at` is when its record expires, or `None` if that is not soon. Deliveries without an attempt
+    /// stay unchanged.
     pub(crate) async fn dispatch(
         &self,
         key: &RecordKey,
@@ -58,7 +58,7 @@ impl Postman {
             }
             Fate::Made(self.conclude(key, endpoint, delivery, answer, Some(accepted_at), expires_at))
         });
-        // Polls those that wake, where `join_all` polls all of them if they are few.
+        // Polls only the futures that wake; `join_all` polls all of them if they are few.
         let mut fates = attempts.collect::<FuturesOrdered<_>>();
         let (mut dispatched, mut unsent) = (Dispatched::default(), 0);
         while let Some(fate) = fates.next().await {
@@ -78,8 +78,8 @@ impl Postman {
         dispatched
     }
 
-    /// An attempt that is cut short after a second, or less where its endpoint has always been quick. It is then made again,
-    /// among the slow ones.
+    /// Makes an attempt that is cut short after a second, or sooner if the endpoint has always been quick. It is then
+    /// made again from the deliveries queue.
     pub(crate) async fn post_briefly(
         &self,
         endpoint: &Endpoint,

@@ -1,4 +1,4 @@
-//! One event to all endpoints that want it.
+//! Sends one event to all endpoints that subscribe to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +23,20 @@ use crate::tally::Metric;
 
 /// The most deliveries in one row of the event log.
 const CHUNK: usize = 50;
-/// From how many bytes on an event is large. Deflated, most are a third of it: writing the row for each further attempt costs
-/// five units then, and one without the event.
+/// The size in bytes from which on an event is large. Compressed, most events are a third of it: then each further
+/// attempt costs five write units with the event in the row, and one without.
 const LARGE: usize = 16 * 1024;
-/// The bits of a chunk's number that count; those above are chance.
+/// The bits of a chunk's number that are its index; the others are random.
 const CHUNK_INDEX_BITS: u32 = 12;
 
-/// How old an event may be before it is looked up first: its message may be a duplicate of one that was handled, or
-/// its producer may have sent it twice.
+/// The age from which on an event is looked up first, because its message may be a duplicate of a handled one, or its
+/// producer may have sent it twice.
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
 
 impl Postman {
-    /// Carries the event in a message of the events queue to every endpoint that wants it, or to the one that the
-    /// message names. `Ok` means that the message may go: every one of them has answered well, or its next attempt is
-    /// queued, and it is all on record.
+    /// Sends the event in a message of the events queue to every endpoint that subscribes to it, or to the one that the
+    /// message names. `Ok` means that the message can be deleted: each endpoint has acknowledged the event, or its next
+    /// attempt is queued, and all of it is on record.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
         let sent = EventMessage::parse(&message.body)?;
         let (only, claimed, names_id) = (sent.endpoint_id, sent.claimed, sent.id.is_some());
@@ -47,7 +47,7 @@ impl Postman {
         }
         let mut standing = Standing::New;
         if !claimed && event.draft.request.idempotency_key.is_some() {
-            // Boxed, as hardly any message needs it, and each would make room for it.
+            // Boxed, as hardly any message needs it, but all would reserve memory for it.
             standing = Box::pin(self.claim(&tenant, &mut event)).await?;
             if standing == Standing::Twin {
                 body = event.to_json();
@@ -66,7 +66,7 @@ impl Postman {
             }
         }
         if standing == Standing::Twin && is_fresh {
-            // The one published before is on its way. When this message comes again, it is on record, or it is lost.
+            // The earlier event is on its way. When this message comes again, that event is on record, or lost.
             return Err(StorageError::Conflict.into());
         }
         let event_type = &event.draft.event_type;
@@ -75,13 +75,13 @@ impl Postman {
         if endpoints.len() > CHUNK {
             Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
         } else {
-            // Only now: what has been read since may have taken long.
+            // Checked only now, because the reads since may have taken long.
             self.require_time(message, DISPATCH)?;
             Ok(self.fan_out_at_once(message, &key, event_type, record, endpoints).await?)
         }
     }
 
-    /// What is on record of the event under an id that its message gave it when there was another number of shards.
+    /// Returns the event's record under an id that its message gave it when there was another number of shards.
     async fn in_another_shard(
         &self,
         key: &RecordKey,
@@ -94,7 +94,8 @@ impl Postman {
         Ok(records?.into_iter().flatten().next())
     }
 
-    /// The endpoints that want the event, or the only one that it is for: that is tried even where it is disabled.
+    /// Returns the endpoints that subscribe to the event, or only the one that a test event names, even if that is
+    /// disabled.
     async fn recipients(
         &self,
         tenant: &Tenant,
@@ -108,8 +109,8 @@ impl Postman {
         }
     }
 
-    /// Sends to the endpoints that nothing speaks against; the others get the event from a queue, where they hold up nobody.
-    /// An event is accepted when its queue has it: that is when its publisher gets a 202.
+    /// Sends to the endpoints that are neither slow nor failing; the others get the event from a queue, where they
+    /// delay nobody. An event counts as accepted when it is on the queue, because its publisher then gets a 202.
     async fn fan_out_at_once(
         &self,
         message: &QueueMessage,
@@ -129,15 +130,15 @@ impl Postman {
         });
         let [slow, detour] = [slow, detour]
             .map(|deliveries| deliveries.into_iter().map(|(_, delivery)| delivery).collect::<Vec<_>>());
-        // Of a message that was received before, the POSTs may have been made, and what they brought could not be written. Now
-        // the record comes first, so that they are not made again each time.
+        // If the message was received before, the POSTs may have been made, but their results could not be written. Now
+        // the record comes first, so that they are not repeated each time.
         let body = Bytes::from(record.body.clone());
         let Dispatched { outcomes, mut postponed } =
             self.dispatch(key, prompt, &body, message.sent_at, None).await;
         postponed.extend(detour);
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
-        // Where nothing was POSTed, the message comes again in seconds, and its place is free for others meanwhile.
+        // If nothing was POSTed, the message may come again in seconds, and frees its place for others meanwhile.
         let until = if outcomes.is_empty() { Instant::now() } else { self.last_write(message) };
         let row = self.put_aside(until, key, &mut record, now).await?;
         match self.persist(until, || self.log.create(key, event_type, &record, now)).await? {
@@ -152,8 +153,8 @@ impl Postman {
         Ok(())
     }
 
-    /// Moves the deliveries of a large event into a row of their own, where any of them goes on: each further attempt is
-    /// paid for with all of its row. Returns the row that has them.
+    /// Moves the deliveries of a large event into a row of their own if any of them is pending, because each further
+    /// attempt costs a write of the whole row. Returns the key of the row that has them.
     async fn put_aside(
         &self,
         until: Instant,
@@ -174,9 +175,9 @@ impl Postman {
         Ok(row)
     }
 
-    /// Adds to the record that a twin of the message has made, or an earlier try of ours: what it has no result for
-    /// yet, our attempts serve as well. Whatever is then pending is queued; that may be for the second time, of which
-    /// the later one finds nothing left to do.
+    /// Adds our attempts to a record written by a duplicate of the message, or by our own earlier try: they count for
+    /// deliveries that have no result yet. Whatever is pending then is queued, perhaps for the second time. The later
+    /// message finds its attempt on record, and does nothing.
     async fn join_record(
         &self,
         until: Instant,
@@ -195,7 +196,7 @@ impl Postman {
         Ok(())
     }
 
-    /// The first of a run of numbers for chunks, which nobody else is likely to use for this event.
+    /// Returns the first of a range of chunk numbers that nobody else is likely to use for this event.
     #[expect(clippy::cast_possible_truncation, reason = "some random bits are as good as others")]
     fn chunk_numbers(&self) -> u32 {
         self.random.bits() as u32 >> CHUNK_INDEX_BITS << CHUNK_INDEX_BITS
@@ -221,7 +222,7 @@ impl Postman {
         match self.log.create(key, event_type, &record, now).await? {
             Written::Now => self.tally.add(Metric::Events, 1),
             Written::Before => {
-                // The chunks on record count: a twin's, or ours where the answer to an earlier try was lost.
+                // The chunks on record count: those of a duplicate, or ours if the answer to an earlier try was lost.
                 let recorded = self.log.get(&key.tenant, key.event_id).await?;
                 record.chunks = recorded.map_or(Vec::new(), |record| record.chunks);
             }
@@ -229,7 +230,7 @@ impl Postman {
         self.queue_chunks(key, &record.chunks, Duration::ZERO).await
     }
 
-    /// Finishes what an earlier receipt of the message began: whatever has no result yet gets its next attempt.
+    /// Finishes what an earlier receipt of the message began: each delivery without a result gets its next attempt.
     async fn resume(&self, key: &RecordKey, record: &EventRecord) -> Result<(), StorageError> {
         self.queue(key, &record.deliveries, Queueing::Again).await?;
         self.queue_chunks(key, &record.chunks, self.copy_comes_later()).await

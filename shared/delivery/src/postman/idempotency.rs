@@ -1,4 +1,4 @@
-//! Events that producers put on the queue under an idempotency key.
+//! Idempotency keys of events that producers put on the queue.
 
 use posthorn_domain::{Event, Tenant};
 use posthorn_storage::{Claim, Claimed};
@@ -6,23 +6,24 @@ use posthorn_storage::{Claim, Claimed};
 use crate::postman::Postman;
 use crate::queue_message::WorkError;
 
-/// What its idempotency key makes of an event.
+/// Whether an event is new under its idempotency key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// It has no key, or is the first under it.
+    /// It has no key, or is the first event with it.
     New,
-    /// It may be on record already: this message was received before.
+    /// It may be on record already, because this message was received before.
     Known,
-    /// The same event was published before under its key, and has that one's id now. It is on record, or on its way there,
-    /// unless whoever published it died or its message is a dead letter.
+    /// The same event was published before with this key, and its id is now used for this one. It is on record or on
+    /// its way, unless its publisher crashed or its message is a dead letter.
     Twin,
 }
 
 impl Postman {
-    /// Lets the event's key, if it has one, stand for it for 24 hours. A key that stands for the same event said before
-    /// stands for that one; one that stands for another event makes the message one that nobody can handle.
+    /// Claims the event's key, if it has one, for 24 hours. If the key is claimed for the same event published before,
+    /// that event's id is used. If it is claimed for a different event, the message can never be handled.
     ///
-    /// The claim says that the event is on its queue, which is so: this message is there until it has been dealt with.
+    /// The claim says that the event is on its queue. That is true, because this message stays there until it is
+    /// handled.
     pub(crate) async fn claim(&self, tenant: &Tenant, event: &mut Event) -> Result<Standing, WorkError> {
         let Some(key) = event.draft.request.idempotency_key.clone() else { return Ok(Standing::New) };
         let now = self.clock.now();

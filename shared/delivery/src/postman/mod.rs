@@ -1,5 +1,5 @@
-//! Carrying events to endpoints: fan-out makes an event's first attempts, `deliver` those that come later. What they have in
-//! common is here.
+//! Delivers events to endpoints: fan-out makes an event's first attempts, `deliver` makes later ones. This module has
+//! what they share.
 
 mod deliver;
 mod dispatch;
@@ -25,13 +25,14 @@ use crate::sending::Sender;
 use crate::tally::Tally;
 use crate::waits::Waits;
 
-/// What is left of an invocation's time for recording and queueing, after its last POST, and after the last write that is
-/// tried again. It is longer than the slowest call to AWS with all its repetitions.
+/// The time reserved at the end of an invocation for recording and queueing, after its last POST and after the last
+/// write that is repeated. It is longer than the slowest call to AWS with all its retries.
 const RESERVE: Duration = Duration::from_secs(10);
-/// How much later than an attempt may end its copy comes: it then finds the attempt on record.
+/// The delay of a message's copy after the longest possible end of the attempt. The copy then finds the attempt on
+/// record.
 const COPY_COMES_LATER: Duration = Duration::from_secs(5);
 
-/// Carries events to endpoints and keeps the record.
+/// Delivers events to endpoints, and records the results.
 pub struct Postman {
     pub(crate) snapshots: Snapshots,
     pub(crate) log: EventLog,
@@ -51,44 +52,45 @@ pub struct Postman {
     pub(crate) direct: Direct,
 }
 
-/// What a [`Postman`] is made of.
+/// The parts of a [`Postman`].
 pub struct PostmanParts {
-    /// Where endpoints are looked up, and their health is kept.
+    /// Reads endpoints, and keeps their health.
     pub snapshots: Snapshots,
-    /// Where results are recorded.
+    /// Records results.
     pub log: EventLog,
-    /// Where first attempts wait, which are over within a second.
+    /// The first attempts queue, for attempts that end within a second.
     pub first_attempts: DeliveryOutbox,
-    /// Where other attempts wait that are due within 15 minutes.
+    /// The deliveries queue, for other attempts due within 15 minutes.
     pub outbox: DeliveryOutbox,
-    /// Where later ones wait.
+    /// The due table, for later attempts.
     pub due: DueRetries,
-    /// Where events about endpoints themselves go.
+    /// The events queue, for notices about endpoints.
     pub notices: EventOutbox,
-    /// What events' idempotency keys stand for.
+    /// The claims of idempotency keys.
     pub idempotency: IdempotencyKeys,
-    /// What makes the POSTs.
+    /// Makes the POSTs.
     pub sender: Sender,
-    /// When failed deliveries are tried again.
+    /// The retry schedule.
     pub schedule: RetrySchedule,
-    /// Over how many partitions events without an id are spread.
+    /// The number of partitions over which one type's events without an id are spread.
     pub shards: EventShards,
     /// Which attempts are written to the log.
     pub logged: LoggedAttempts,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// Where jitter comes from.
+    /// The source of jitter.
     pub random: Arc<dyn Random>,
-    /// What is counted meanwhile.
+    /// Counts metrics.
     pub tally: Arc<Tally>,
 }
 
-/// Which attempts are written to the log. All are on record in any case, and counted.
+/// Which attempts are written to the log. All attempts are on record and counted in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoggedAttempts {
-    /// Those that did not succeed: a line for each of the others would cost more than its queue and its function.
+    /// Those that did not succeed. A log line for each of the others would cost more than the queue and the function
+    /// together.
     Failed,
-    /// All of them.
+    /// All attempts.
     All,
 }
 
@@ -111,7 +113,7 @@ impl FromStr for LoggedAttempts {
 }
 
 impl Postman {
-    /// A postman of these parts.
+    /// Returns a postman of these parts.
     pub fn new(parts: PostmanParts) -> Self {
         let PostmanParts {
             snapshots,
@@ -150,24 +152,24 @@ impl Postman {
         }
     }
 
-    /// Refuses to begin what may not be finished before the function is ended.
+    /// Errors if `post` may not finish before the function is ended.
     pub(crate) fn require_time(&self, message: &QueueMessage, post: Duration) -> Result<(), WorkError> {
         let left = message.deadline.since(self.clock.now());
         if left < post + RESERVE { Err(WorkError::OutOfTime) } else { Ok(()) }
     }
 
-    /// How much later the copy of a message comes.
+    /// Returns how much later than its message a copy comes.
     pub(crate) fn copy_comes_later(&self) -> Duration {
         self.sender.timeout() + COPY_COMES_LATER
     }
 
-    /// Until when what must not be given up is tried again.
+    /// Returns until when a write that must not be given up is repeated.
     pub(crate) fn last_write(&self, message: &QueueMessage) -> Instant {
         Instant::now() + message.deadline.since(self.clock.now()).saturating_sub(RESERVE)
     }
 
-    /// Does what must not be given up: once, and where AWS refuses it, again and again until then. What is done twice this way
-    /// must come to the same.
+    /// Does work that must not be given up: once, and, while AWS refuses it, again until `until`. The work must be
+    /// idempotent.
     pub(crate) async fn persist<T, Work>(
         &self,
         until: Instant,
@@ -190,14 +192,14 @@ impl Postman {
         }
     }
 
-    /// How long it is until the delivery's next attempt; nothing when it is due.
+    /// Returns the time until the delivery's next attempt; zero if it is due.
     pub(crate) fn until_due(&self, delivery: &Delivery) -> Duration {
         let now = self.clock.now();
         delivery.next_attempt_at.map_or(Duration::ZERO, |at| at.since(now))
     }
 }
 
-/// The endpoints of these deliveries.
+/// Returns the endpoints of these deliveries.
 pub(crate) fn endpoints_of(deliveries: &[Delivery]) -> Vec<EndpointId> {
     deliveries.iter().map(|delivery| delivery.endpoint_id).collect()
 }

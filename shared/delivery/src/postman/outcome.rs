@@ -1,4 +1,4 @@
-//! What an attempt tells: of its delivery, and of its endpoint, whose health is put on record.
+//! What an attempt means for its delivery and for its endpoint, whose health is recorded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::queue_message::WorkError;
 use crate::sending::Answer;
 use crate::tally::Metric;
 
-/// A delivery after an attempt, and what the attempt tells of its endpoint.
+/// A delivery after an attempt, and what the attempt tells about its endpoint.
 pub(crate) struct Outcome {
     pub(crate) delivery: Delivery,
     endpoint: Arc<Endpoint>,
-    /// Nothing where the endpoint is disabled: it starts anew once it is enabled.
+    /// `None` if the endpoint is disabled: its health is reset when it is enabled.
     found: Option<Finding>,
     verdict: Option<Verdict>,
 }
 
 impl Postman {
-    /// Takes note of an attempt and decides what follows it. `accepted_at` is when the event was accepted, where that
-    /// tells how long a first attempt took to come; `expires_at` is when its record expires, where that may be soon.
+    /// Notes an attempt and decides what follows it. `accepted_at` is when the event was accepted, if the latency of a
+    /// first attempt is to be measured; `expires_at` is when its record expires, if that may be soon.
     pub(crate) fn conclude(
         &self,
         key: &RecordKey,
@@ -56,9 +56,9 @@ impl Postman {
         Outcome { delivery, endpoint, found, verdict }
     }
 
-    /// Acts on what attempts tell of their endpoints, and finds out what others have put on record of those that this process
-    /// sees otherwise, or sends to elsewhere because they are not doing well: the `doubted`. What cannot be put on record now
-    /// will be found out again by a later attempt, so no delivery waits for it.
+    /// Acts on what attempts tell about their endpoints. Also rereads the health of endpoints whose attempts contradict
+    /// it, and of those that are not sent to directly because they are slow or failing: the `doubted`. If a change
+    /// cannot be recorded now, a later attempt will notice it again, so no delivery waits for it.
     pub(crate) async fn enforce(&self, tenant: &Tenant, outcomes: &[Outcome], doubted: &[EndpointId]) {
         let decided =
             |outcome: &Outcome| Some((Arc::clone(&outcome.endpoint), outcome.found?, outcome.verdict?));
@@ -96,8 +96,8 @@ impl Postman {
         .await;
     }
 
-    /// A note of an endpoint's health is written on what this process knows. Before its owner is told anything, and where
-    /// somebody else has written the endpoint meanwhile, it is read again, and judged as it is then.
+    /// Records an endpoint's health from what this process knows. Before its owner is notified, and if another process
+    /// has written the endpoint meanwhile, it is read and judged again.
     async fn enforce_one(
         &self,
         tenant: &Tenant,
@@ -121,8 +121,8 @@ impl Postman {
         Err(StorageError::Conflict.into())
     }
 
-    /// What is published is published before the change is made: were it the other way round, and the function ended
-    /// in between, nobody would ever hear of it.
+    /// A notice is published before the change is written. In the other order, if the function ended in between, it
+    /// would never be published.
     async fn act(
         &self,
         tenant: &Tenant,
@@ -164,7 +164,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Writes the one line there is of an attempt. `delivery` is as it is after it.
+/// Writes the only log line of an attempt. `delivery` is the one after it.
 fn log(key: &RecordKey, delivery: &Delivery, attempt: &Attempt) {
     info!(
         account = key.tenant.account.as_str(),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use posthorn_domain::Timestamp;
 
-/// How long after it was due a first attempt may be put off once more. An endpoint that has asked to wait for longer gets
-/// it all the same: its answer is then on record, and the retry schedule takes over, which also does as it asks.
+/// How long after it was due a first attempt may be put off once more. After that it is made even if the endpoint still
+/// asks to wait: its answer is then on record, and the retry schedule takes over, which also respects `Retry-After`.
 const LONGEST: Duration = Duration::from_hours(3);
-/// Each wait is at least a quarter of the time that the attempt has been put off for already: waits that are short at
-/// first grow, and about fifty of them are three hours. So the bound in time is one on the number of messages, too, and
-/// none of them has to carry a count.
+/// Each wait is at least a quarter of the time that the attempt has been put off already. So waits that are short at
+/// first grow, and about fifty of them take three hours. The limit in time thus limits the number of messages, too, and
+/// no message needs a count.
 const SHARE: u32 = 4;
 
 /// A first attempt that is about to be made.
@@ -17,14 +17,14 @@ const SHARE: u32 = 4;
 pub(crate) struct FirstAttempt {
     /// When it was due.
     pub(crate) due: Timestamp,
-    /// When the message was sent that asks for it now. Time that the message then has waited in its queue counts for
-    /// nothing: nobody has put the attempt off meanwhile.
+    /// When the message that now asks for it was sent. The time that this message has waited in its queue does not
+    /// count, because nobody has put the attempt off meanwhile.
     pub(crate) sent_at: Timestamp,
 }
 
 impl FirstAttempt {
-    /// How long it waits from `now`, as its endpoint asks to be left alone until `until`; `None` where it has been put
-    /// off for long enough. Those that wait are spread by `chance`, from 0 to 1, so that they don't all come when the
+    /// Returns how long to wait from `now`, as the endpoint asks to wait until `until`; `None` if the attempt has been
+    /// put off for long enough. `chance`, from 0 to 1, spreads the waits, so that not all attempts come when the
     /// endpoint has just recovered.
     pub(crate) fn put_off(self, until: Timestamp, now: Timestamp, chance: f64) -> Option<Duration> {
         if self.sent_at.since(self.due) >= LONGEST {
@@ -43,12 +43,12 @@ mod tests {
 
     const MAX_DELAY: Duration = Duration::from_mins(15);
 
-    /// The time that SQS lets pass: whole seconds, at most 15 minutes.
+    /// Returns the delay that SQS allows: whole seconds, at most 15 minutes.
     fn delay(wait: Duration) -> Duration {
         Duration::from_secs(u64::try_from(wait.as_millis().div_ceil(1_000)).unwrap()).min(MAX_DELAY)
     }
 
-    /// How many messages it takes until the attempt is made, and how long, at an endpoint that always asks to wait.
+    /// Returns the number of messages and the time until the attempt is made, at an endpoint that always asks to wait.
     fn put_off(asks: impl Iterator<Item = Duration>, chance: f64) -> (usize, Duration) {
         let due = Timestamp::from_millis(1_795_514_400_000);
         let (mut sent_at, mut now) = (due, due);

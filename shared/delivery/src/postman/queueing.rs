@@ -1,4 +1,4 @@
-//! Queueing next attempts.
+//! Queues next attempts.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,16 +14,16 @@ use crate::tally::Metric;
 /// How next attempts are queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Queueing {
-    /// By whoever has just put on record what comes before them.
+    /// For the first time, by the caller that has just recorded what precedes them.
     Once,
-    /// Where an earlier receipt of the message, or a twin of it, may have queued the same. Two messages that came at the same
-    /// moment would both make the attempt, so these come later.
+    /// An earlier receipt of the message, or a duplicate of it, may have queued the same. Two messages handled at the
+    /// same moment would both make the attempt, so these are delayed.
     Again,
-    /// Where the endpoints are known to be slow or failing: their first attempts are not cut short.
+    /// The endpoints are known to be slow or failing, so their first attempts are not cut short.
     AmongSlow,
 }
 
-/// Messages for next attempts, with their delays, and those that are too late for one, with their times.
+/// Messages for next attempts, with their delays, and those due too late for a queue, with their times.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Outgoing {
     brief: Vec<(DeliveryMessage, Duration)>,
@@ -32,7 +32,7 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// These and those.
+    /// Returns the messages of both.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.brief.extend(other.brief);
         self.patient.extend(other.patient);
@@ -41,7 +41,7 @@ impl Outgoing {
     }
 }
 
-/// Those of the messages that were refused.
+/// Returns those of the messages that were refused.
 fn refused<When>(
     messages: Vec<(DeliveryMessage, When)>,
     results: &[Result<(), StorageError>],
@@ -54,7 +54,7 @@ fn refused<When>(
 }
 
 impl Postman {
-    /// Queues the next attempt of each delivery that is pending, for when it is due.
+    /// Queues the next attempt of each pending delivery, for when it is due.
     pub(crate) async fn queue<'a>(
         &self,
         key: &RecordKey,
@@ -64,7 +64,7 @@ impl Postman {
         self.send(Instant::now(), self.packed(key, deliveries, queueing)).await
     }
 
-    /// The messages for the next attempt of each delivery that is pending.
+    /// Returns the messages for the next attempt of each pending delivery.
     pub(crate) fn packed<'a>(
         &self,
         key: &RecordKey,
@@ -89,8 +89,8 @@ impl Postman {
         outgoing
     }
 
-    /// Sends messages. What is refused is sent again as long as there is time, and nothing else is: two messages for one
-    /// attempt that come at the same moment would both make it.
+    /// Sends messages. Only refused ones are sent again, while there is time: two messages for one attempt, handled at
+    /// the same moment, would both make it.
     pub(crate) async fn send(&self, until: Instant, outgoing: Outgoing) -> Result<(), StorageError> {
         let left = Mutex::new(outgoing);
         self.persist(until, || async {
@@ -114,7 +114,7 @@ impl Postman {
         .await
     }
 
-    /// How long the first attempt at an endpoint waits that has asked to be left alone.
+    /// Returns how long the first attempt waits at an endpoint that has asked to wait.
     fn asked_to_wait(&self, delivery: &Delivery, queueing: Queueing) -> Duration {
         let now = self.clock.now();
         let is_first = queueing == Queueing::AmongSlow && delivery.attempts.is_empty();
@@ -127,13 +127,13 @@ impl Postman {
     }
 }
 
-/// The message for the next attempt, which has all the time that an endpoint may take.
+/// Returns the message for the next attempt, with the full timeout.
 pub(crate) fn next_message(key: &RecordKey, delivery: &Delivery) -> DeliveryMessage {
     let (endpoint_id, attempt) = (delivery.endpoint_id, delivery.next_attempt());
     message(key, DeliveryWork::Attempt { endpoint_id, attempt })
 }
 
-/// A message that asks for some work on a row of the event log.
+/// Returns a message that asks for work on a row of the event log.
 pub(crate) fn message(key: &RecordKey, work: DeliveryWork) -> DeliveryMessage {
     DeliveryMessage { tenant: key.tenant.clone(), event_id: key.event_id, chunk: key.chunk, work }
 }

@@ -1,4 +1,4 @@
-//! Putting attempts on record.
+//! Records attempts.
 
 use posthorn_domain::{Attempt, Delivery, DeliveryStatus};
 use posthorn_storage::{Before, Progress, RecordKey, StorageError, Written};
@@ -8,12 +8,13 @@ use crate::decision;
 use crate::postman::Postman;
 use crate::postman::queueing::Queueing;
 
-/// How often the record of a delivery is read again because somebody else keeps writing it.
+/// How often a delivery's record is read again because other processes keep writing it.
 pub(super) const MAX_CONFLICTS: usize = 5;
 
 impl Postman {
-    /// Records the attempts that deliveries of one row have just had, and queues the next ones. Neither is given up as long as
-    /// there is time.
+    /// Records the attempts just made for deliveries of one row, and queues the next ones. Both are repeated while
+    /// there is
+    /// time.
     pub(crate) async fn settle<'a>(
         &self,
         until: Instant,
@@ -25,8 +26,8 @@ impl Postman {
         self.send(until, self.packed(key, &ours, Queueing::Once)).await
     }
 
-    /// Records attempts. Returns the deliveries whose next attempt is to be queued: one that somebody else has taken as far is
-    /// left to them.
+    /// Records attempts. Returns the deliveries whose next attempt is to be queued. If another process has recorded the
+    /// same step of a delivery, it queues the next.
     pub(crate) async fn record(
         &self,
         key: &RecordKey,
@@ -44,8 +45,8 @@ impl Postman {
         Ok(ours)
     }
 
-    /// Records the last attempt of a delivery beside what others have put on record since, and answers the delivery as it
-    /// then is. `None` where it is theirs: somebody else has made the same step of the schedule.
+    /// Adds the last attempt of a delivery to what others have recorded since. Returns the delivery as it is then;
+    /// `None` if another process has recorded the same step of the schedule.
     pub(crate) async fn settle_one(
         &self,
         key: &RecordKey,
@@ -56,7 +57,7 @@ impl Postman {
         for _ in 0..MAX_CONFLICTS {
             let Some(recorded) = self.log.delivery(key, ours.endpoint_id).await? else { return Ok(None) };
             if recorded.attempts.iter().any(is_made) {
-                // An earlier try to write it was made, and only its answer was lost.
+                // An earlier try to write it has succeeded, and only its answer was lost.
                 return Ok(Some(recorded));
             }
             let before = Before::of(&recorded);
@@ -70,14 +71,14 @@ impl Postman {
     }
 }
 
-/// A pending delivery, after one more attempt.
+/// Returns the step from a pending delivery to this one, which has one more attempt.
 fn one_attempt_more(delivery: &Delivery) -> Progress<'_> {
     let now = Before::of(delivery);
     let before = Before { status: DeliveryStatus::Pending, attempts: now.attempts - 1, ..now };
     Progress { delivery, before }
 }
 
-/// Whether it is the very same attempt; a record keeps whole milliseconds.
+/// Returns whether these are the same attempt. A record keeps whole milliseconds, so the duration is not compared.
 fn is_same(one: &Attempt, other: &Attempt) -> bool {
     one.at == other.at && one.resend == other.resend && one.code == other.code
 }

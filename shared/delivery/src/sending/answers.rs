@@ -15,7 +15,7 @@ use crate::decision;
 use crate::endpoints::{Finding, Verdict, Watch};
 use crate::sending::{Answer, Sender};
 
-/// How long an attempt may take here.
+/// The timeout of attempts in these tests.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
 
 pub(crate) struct Fixed;
@@ -39,9 +39,9 @@ enum Script {
     Say(&'static str),
     /// Sends these bytes and then nothing more.
     Hang(&'static str),
-    /// Sends these bytes, and then the others again and again.
+    /// Sends the first bytes, then repeats the others without end.
     Pour(&'static str, &'static [u8]),
-    /// Sends these bytes, and then the others again and again, with pauses.
+    /// Sends the first bytes, then repeats the others without end, with pauses.
     Drip(&'static str, &'static [u8]),
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn endpoint(url: &str) -> Endpoint {
     NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap().register(&tenant, Fixed.now(), &Fixed)
 }
 
-/// Lets through any port, and these networks besides public ones.
+/// Returns a guard that admits any port, and these networks in addition to public ones.
 pub(crate) fn guard(allowed_networks: &str) -> Guard {
     Guard {
         schemes: "http, https".parse().unwrap(),
@@ -91,7 +91,7 @@ pub(crate) fn guard(allowed_networks: &str) -> Guard {
     }
 }
 
-/// TLS that trusts nobody.
+/// Returns a TLS configuration that trusts no certificate.
 pub(crate) fn tls() -> ClientConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
@@ -107,8 +107,8 @@ async fn post(url: &str) -> Answer {
     answer
 }
 
-/// What is expected: the recorded status code and error, and in how many seconds the next attempt is due, where the
-/// schedule says in 5.
+/// The expected result: the recorded status code and error, and the seconds until the next attempt, for which the
+/// schedule says 5.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Expected(Option<u16>, Option<&'static str>, Option<i64>);
 

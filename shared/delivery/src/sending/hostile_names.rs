@@ -1,4 +1,4 @@
-//! Names whose addresses lead where their owner cannot go: no connection is made.
+//! Names whose addresses their owner cannot reach: no connection is made.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,11 +14,11 @@ use crate::sending::Sender;
 use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
 use crate::sending::resolver::{GuardedResolver, Resolve, Unresolved};
 
-/// Answers with one list of addresses after the other, and goes on with the last.
+/// Returns one list of addresses per call, and repeats the last one.
 struct Answers(Mutex<Vec<Vec<IpAddr>>>);
 
 impl Answers {
-    /// The lists, each between spaces.
+    /// Parses the lists, each separated by spaces.
     fn of(lists: &[&str]) -> Arc<Self> {
         let address = |text: &str| text.parse().unwrap();
         let lists = lists.iter().rev().map(|list| list.split(' ').map(address).collect());
@@ -61,19 +61,19 @@ impl Inside {
     }
 }
 
-/// Lets through any port, and public addresses only.
+/// Returns a guard that admits any port, and only public addresses.
 fn public() -> Guard {
     Guard { allowed_networks: Networks::default(), ..guard("127.0.0.0/8") }
 }
 
-/// What went wrong with an attempt at this URL, where names have these addresses.
+/// Returns the error of an attempt at this URL, if names have these addresses.
 async fn post(guard: &Guard, url: &str, names: Arc<Answers>) -> Option<AttemptError> {
     let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard.clone(), &tls(), names);
     let id = "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
     sender.post(&endpoint(url), id, &"{}".into()).await.unwrap().attempt.error
 }
 
-/// Each line is what a name's addresses are.
+/// Each line is a name's list of addresses.
 const HOSTILE: &str = "\
 127.0.0.1
 127.0.0.2
@@ -178,7 +178,7 @@ async fn a_url_that_is_older_than_the_guard_gets_no_connection() {
 #[tokio::test]
 async fn a_name_that_changes_its_mind_is_judged_by_what_is_dialled() {
     let inside = Inside::start().await;
-    // 127.0.0.1 stands for a public address. The others reach the same server, and stand for what is inside.
+    // 127.0.0.1 stands for a public address. The others reach the same server, and stand for internal addresses.
     let guard = guard("127.0.0.1/32");
     let names = Answers::of(&["127.0.0.1", "::ffff:127.0.0.1", "0.0.0.0", "127.0.0.1 0.0.0.0", "::1"]);
     let sender = Sender::resolving(Arc::new(Fixed), TIMEOUT, guard, &tls(), names);

@@ -1,6 +1,6 @@
-//! POSTs to strangers, on their best and their worst behaviour: names, connections, HTTP, signatures.
+//! Sends POSTs to receivers, which may be malicious: names, connections, HTTP, signatures.
 //!
-//! What an answer means is decided in [`crate::decision`].
+//! What follows an answer is decided in [`crate::decision`].
 
 #[cfg(test)]
 pub(crate) mod answers;
@@ -37,15 +37,15 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// How many attempts are under way at a time that are cut short early, and how many that are not. A process on Lambda may have
-/// 1,024 files open, and each attempt has one: a connection, or a socket to ask for a name.
+/// The most attempts under way with a short time limit, and the most with the full timeout. A process on Lambda may
+/// have 1,024 files open, and each attempt uses one: a connection, or a socket for a name server.
 const MAX_ATTEMPTS: usize = 300;
 
-/// How many headers most requests have, with those that the HTTP client adds.
+/// The number of headers of most requests, with those that the HTTP client adds.
 const COMMON_HEADERS: usize = 8;
 
-/// Sends signed events over pooled connections, to where the guard lets it. Redirects are not followed, and no proxy is
-/// used.
+/// Sends signed events over pooled connections, to addresses that the guard admits. It follows no redirects, and uses
+/// no proxy.
 pub struct Sender {
     client: Client,
     guard: Arc<Guard>,
@@ -53,21 +53,21 @@ pub struct Sender {
     timeout: Duration,
 }
 
-/// What an attempt brought back.
+/// The result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) attempt: Attempt,
-    /// The beginning of the body, a kilobyte at most.
+    /// The beginning of the body, at most 1 KiB.
     pub(crate) body: String,
-    /// How long it took to the end of the headers; `None` where there was no answer.
+    /// The time to the end of the headers; `None` if there was no answer.
     pub(crate) latency: Option<Duration>,
-    /// How long the endpoint asks to be left alone.
+    /// How long the endpoint asks to wait.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Sender {
-    /// A sender that gives each attempt `timeout`, from name resolution to the end of the answer's headers.
-    /// `tls` says whom it trusts; `random` makes questions for names hard to guess.
+    /// Returns a sender whose attempts have this `timeout`, from name resolution to the end of the answer's headers.
+    /// `tls` has the trusted certificates; `random` makes DNS queries hard to guess.
     pub fn new(
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -79,7 +79,7 @@ impl Sender {
         Self::resolving(clock, timeout, guard, tls, Arc::new(names))
     }
 
-    /// A sender that has names resolved by `names`.
+    /// Returns a sender that resolves names by `names`.
     pub(crate) fn resolving(
         clock: Arc<dyn Clock>,
         timeout: Duration,
@@ -93,8 +93,8 @@ impl Sender {
         Self { client, guard, clock, timeout }
     }
 
-    /// POSTs an event to an endpoint. What goes wrong is part of the answer, but for what is wrong here: then there was no
-    /// attempt.
+    /// POSTs an event to an endpoint. An endpoint's failures are part of the answer. Errors if this process cannot open
+    /// sockets: then there was no attempt.
     pub(crate) async fn post(
         &self,
         endpoint: &Endpoint,
@@ -104,9 +104,9 @@ impl Sender {
         self.post_within(self.timeout, endpoint, event_id, body).await
     }
 
-    /// The same, where the answer's status and headers have to arrive within `time`. It begins when the attempt does: only so
-    /// many are under way at once, and waiting for that is not the endpoint's slowness. Nor is it where this process is busy
-    /// with something else for longer than a tenth of it.
+    /// The same, with `time` as the limit until the answer's status and headers have arrived. It starts with the
+    /// attempt, not with the wait for a permit, which is not the endpoint's fault. Nor is a time in which this process
+    /// is busy: each tenth of the limit counts once, however long it takes.
     pub(crate) async fn post_within(
         &self,
         time: Duration,
@@ -124,7 +124,7 @@ impl Sender {
             latency: None,
             retry_after: None,
         };
-        // The endpoint may be older than what is allowed now, and the address in a URL never gets to the resolver.
+        // The endpoint may be older than today's guard, and an address in a URL never gets to the resolver.
         let Ok(url) = self.guard.admit(&endpoint.url) else {
             answer.attempt.error = Some(AttemptError::Blocked);
             return Ok(answer);
@@ -150,14 +150,14 @@ impl Sender {
         answer.body = text(&reply.body);
     }
 
-    /// The time that an attempt may take.
+    /// Returns the full timeout of an attempt.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 }
 
-/// What an attempt says of itself, and the headers that the endpoint's owner wants. The values of these may be secret, so
-/// HTTP/2 keeps none in its tables.
+/// Returns the headers of an attempt, with those that the endpoint's owner added. Their values may be secret, so HTTP/2
+/// keeps none in its tables.
 fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) -> HeaderMap {
     let value = |text: String| HeaderValue::try_from(text).expect("it is visible ASCII");
     let mut headers = HeaderMap::with_capacity(COMMON_HEADERS);
@@ -176,8 +176,8 @@ fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) 
     headers
 }
 
-/// The bytes as text, of which a kilobyte is kept. A character cut in two at the end is dropped; other bytes that are no UTF-8
-/// become U+FFFD, which takes three.
+/// Returns the bytes as text, at most 1 KiB. A character cut in two at the end is dropped; other bytes that are not
+/// UTF-8 become U+FFFD, which takes three bytes.
 fn text(bytes: &[u8]) -> String {
     let text = match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => String::from_utf8_lossy(&bytes[..error.valid_up_to()]),
@@ -194,13 +194,13 @@ mod tests {
     use super::*;
     use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
 
-    /// A server that takes connections and says nothing.
+    /// A server that accepts connections and sends nothing.
     async fn silent() -> (String, TcpListener) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         (format!("http://{}/", listener.local_addr().unwrap()), listener)
     }
 
-    /// A sender that makes two attempts of each pace at a time.
+    /// Returns a sender that makes two attempts of each pace at a time.
     fn sender() -> Sender {
         let guard = guard("127.0.0.0/8");
         let sender = Sender::new(Arc::new(Fixed), Arc::new(Fixed), TIMEOUT, guard.clone(), &tls());
@@ -215,8 +215,8 @@ mod tests {
         "evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap()
     }
 
-    /// A burst's first attempts began together, each with a second of patience. On a cold start, the processor was busy with
-    /// their handshakes for longer, and endpoints that answer at once were recorded as slow.
+    /// A burst's first attempts began together, each with a limit of a second. On a cold start, the processor was busy
+    /// with their handshakes for longer, and endpoints that answer at once were recorded as slow.
     #[tokio::test]
     async fn the_time_of_an_attempt_begins_with_its_turn() {
         let (sender, (url, _listener)) = (sender(), silent().await);
@@ -231,7 +231,7 @@ mod tests {
         }
     }
 
-    /// While this process had no time to look at its sockets, patience ran out for endpoints that answer at once.
+    /// While this process had no time to look at its sockets, time ran out for endpoints that answer at once.
     #[tokio::test]
     #[expect(clippy::disallowed_methods, reason = "a process that is busy blocks its executor")]
     async fn the_time_that_this_process_is_busy_with_something_else_is_not_the_endpoints() {
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
     }
 
-    /// A kilobyte of Shift-JIS became three, and the record of fifty such answers no longer fitted into a row.
+    /// 1 KiB of Shift-JIS became three, and the record of fifty such answers no longer fitted into a row.
     #[test]
     fn a_kept_kilobyte_is_one_after_it_has_become_text() {
         let check = |bytes: &[u8], kept: usize| assert_eq!(text(bytes).len(), kept);

@@ -1,15 +1,15 @@
-//! The one failure that is neither an endpoint's nor AWS's.
+//! The only failure that neither an endpoint nor AWS causes.
 
 use std::io;
 
-/// This process can open no more sockets: it or its machine has as many files open as it may, or no memory for another. No
-/// attempt was made, and no endpoint is to blame.
+/// This process cannot open more sockets: it or its machine has reached the limit of open files, or has no memory for
+/// another one. No attempt was made, and no endpoint is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this process can open no more sockets")]
 pub struct NoSockets;
 
 impl NoSockets {
-    /// Whether that is why something could not be opened.
+    /// Returns whether this is the reason why something could not be opened.
     pub(crate) fn caused(error: &io::Error) -> bool {
         let code = error.raw_os_error();
         code.is_some_and(|code| [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].contains(&code))

@@ -1,4 +1,4 @@
-//! Finds the addresses that are dialled, and lets nobody be dialled who may not be.
+//! Resolves names, and blocks forbidden addresses.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use posthorn_domain::{AttemptError, Guard};
 use crate::sending::http::NoReply;
 use crate::sending::no_sockets::NoSockets;
 
-/// Finds a name's addresses.
+/// Resolves a name.
 pub(crate) trait Resolve: Send + Sync {
-    /// The addresses, in the order in which they are to be tried.
+    /// Returns the addresses, in the order in which to try them.
     fn resolve<'n>(&'n self, name: &'n str) -> BoxFuture<'n, Result<Vec<IpAddr>, Unresolved>>;
 }
 
 /// Why a name's addresses were not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unresolved {
-    /// It has none, or nobody told them in time.
+    /// It has none, or no name server answered in time.
     Failed,
-    /// Nobody could be asked.
+    /// No name server could be queried.
     NoSockets(NoSockets),
 }
 
@@ -39,16 +39,15 @@ impl From<Unresolved> for NoReply {
     }
 }
 
-/// Resolves names as another resolver does, and refuses those of which an address may not be sent to. The connection
-/// goes to one of the very addresses looked at here, so a name cannot change its mind in between. Addresses that were
-/// remembered are looked at anew each time.
+/// Resolves names by another resolver, and blocks names with a forbidden address. The connection goes to one of the
+/// addresses checked here, so a name cannot change in between. Cached addresses are checked again each time.
 pub(crate) struct GuardedResolver {
     pub(crate) guard: Arc<Guard>,
     pub(crate) names: Arc<dyn Resolve>,
 }
 
 impl GuardedResolver {
-    /// The name's addresses, one at least.
+    /// Returns the name's addresses, at least one.
     pub(crate) async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, NoReply> {
         let addresses = self.names.resolve(name).await?;
         if addresses.iter().any(|address| self.guard.check_address(*address).is_err()) {

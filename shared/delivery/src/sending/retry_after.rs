@@ -1,4 +1,4 @@
-//! When an endpoint asks to be tried again: the header `Retry-After` (RFC 9110 §10.2.3).
+//! The header `Retry-After`, by which an endpoint asks to wait (RFC 9110 §10.2.3).
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use posthorn_domain::Timestamp;
 /// The longest that an endpoint can postpone an attempt: 24 hours.
 const MAX: Duration = Duration::from_hours(24);
 
-/// How long a header asks to wait, counted from `now`, at most 24 hours: whole seconds, seconds with a fraction (which
-/// some servers send), or an HTTP date. `None` where it says nothing that makes sense.
+/// Returns how long a header asks to wait, counted from `now`, at most 24 hours: whole seconds, seconds with a fraction
+/// (which some servers send), or an HTTP date. `None` if the header is malformed.
 pub(crate) fn parse(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if header.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {

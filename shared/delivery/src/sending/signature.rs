@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use posthorn_domain::{EventId, Secret, Timestamp};
 use sha2::Sha256;
 
-/// The value of `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of `{id}.{timestamp}.{body}`, once
-/// per secret, separated by spaces. The timestamp counts in whole seconds.
+/// Returns the value of `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of `{id}.{timestamp}.{body}`, once
+/// per secret, separated by spaces. The timestamp is in whole seconds.
 pub fn sign<'a>(
     secrets: impl IntoIterator<Item = &'a Secret>,
     id: EventId,

@@ -1,10 +1,11 @@
-//! A host is registered if, and only if, a TLS handshake can name it: held against the library that makes handshakes.
+//! A host can be registered if, and only if, a TLS handshake can name it: compared with the library that does
+//! handshakes.
 
 use posthorn_domain::{Guard, WebhookUrl};
 use proptest::prelude::*;
 use rustls::pki_types::ServerName;
 
-/// A guard that refuses no host for where it is.
+/// Returns a guard that admits hosts at any address.
 fn guard() -> Guard {
     Guard {
         schemes: "https".parse().unwrap(),
@@ -13,7 +14,7 @@ fn guard() -> Guard {
     }
 }
 
-/// The host as it would be dialled, and whether it is admitted; `None` where the URL has no name for a host.
+/// Returns the host as it would be dialled, and whether it is admitted; `None` if the URL has no host name.
 fn judged(host: &str) -> Option<(String, bool)> {
     let url: WebhookUrl = format!("https://{host}/").parse().ok()?;
     let dialled = url::Url::parse(url.as_str()).ok()?;

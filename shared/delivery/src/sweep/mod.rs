@@ -1,10 +1,10 @@
-//! Retries whose time has nearly come: from the due table to the deliveries queue.
+//! Moves retries that are nearly due from the due table to the deliveries queue.
 //!
-//! Each shard of the table is swept by itself, and has a place of its own that says how far it is. A place is written
-//! after each page, so it stands before what is not known to have been sent: whatever ends a sweep, the next one goes on
-//! there, and at most a page of each shard is sent twice. Those copies go late, so that they find their attempts on record.
-//! A place also says until when its sweep may go on: another sweep leaves the shard alone until then. Sweeps begin a minute
-//! apart and end before the next, so that delays nothing.
+//! Each shard of the table is swept separately, from its own place. A place is written after each page, so it never
+//! passes a row that may not have been sent. Whatever ends a sweep, the next one continues there, and at most one page
+//! of each shard is sent twice. Such copies are delayed, so that they find their attempts on record. A place also says
+//! until when its sweep may go on; another sweep skips the shard until then. Sweeps begin a minute apart and end before
+//! the next, so that delays nothing.
 
 mod shard;
 mod time;
@@ -20,29 +20,29 @@ use crate::tally::{Metric, Tally};
 use shard::{ShardSweep, Swept};
 use time::Time;
 
-/// How far ahead a sweep looks: it runs every minute, and one of them may be missed.
+/// How far ahead a sweep reads: it runs every minute, and one run may be missed.
 const AHEAD: Duration = Duration::from_mins(2);
 
-/// Sends retries shortly before they are due, each with the delay that is left.
+/// Sends retries shortly before they are due, each with the remaining delay.
 pub struct Sweeper {
-    /// Where they wait.
+    /// The due table.
     pub due: DueRetries,
-    /// Where they go.
+    /// The deliveries queue.
     pub outbox: DeliveryOutbox,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// What spreads late ones, and marks places.
+    /// Spreads late retries, and makes marks for places.
     pub random: Arc<dyn Random>,
-    /// What is counted meanwhile.
+    /// Counts metrics.
     pub tally: Arc<Tally>,
 }
 
 impl Sweeper {
-    /// Sends what is due until two minutes from now, the oldest of each shard first. Returns how many were sent. Fails when
-    /// a shard could not be swept; the others have been.
+    /// Sends the retries due within two minutes from now, the oldest of each shard first. Returns how many were sent.
+    /// Errors if a shard could not be swept; the others have been.
     ///
-    /// What is late, as after an outage, is not sent all at once: each retry is delayed by chance, by at most as much
-    /// as it is late and at most 15 minutes.
+    /// Late retries, such as after an outage, are not sent all at once: each gets a random delay, at most as long as it
+    /// is late, and at most 15 minutes.
     pub async fn sweep(&self, deadline: Timestamp) -> Result<usize, StorageError> {
         let horizon = Minute::of(self.clock.now().plus(AHEAD));
         let time = Time::until(deadline, &self.clock);
@@ -54,7 +54,7 @@ impl Sweeper {
         let shards: Vec<_> = (0..DueRetries::SHARDS)
             .map(|shard| ShardSweep::new(self, shard, places.start_of(shard, first), horizon, &time))
             .collect();
-        // Noted at the beginning as well: a sweep that panics then tells how late it was.
+        // Noted at the beginning as well, so that a sweep that panics has reported how late it was.
         self.note_lag(shards.iter().map(ShardSweep::minute), horizon);
         let swept = join_all(shards.into_iter().map(ShardSweep::run)).await;
         self.note_lag(swept.iter().map(|swept| swept.minute), horizon);
@@ -66,8 +66,8 @@ impl Sweeper {
         Ok(sent)
     }
 
-    /// Where the first sweep of all begins: a new stack has nothing that waits. Otherwise something may have waited for as
-    /// long as rows are kept.
+    /// Returns the minute at which the first sweep of all begins: the horizon if the stack is new, as nothing waits.
+    /// Otherwise retries may have waited for as long as rows are kept.
     async fn first(&self, places: &Places, horizon: Minute, time: &Time) -> Result<Minute, StorageError> {
         if places.floor.is_some() || time.insist(|| self.due.is_empty()).await? {
             return Ok(horizon);
@@ -75,7 +75,8 @@ impl Sweeper {
         Ok(Minute::of(self.clock.now().minus(DueRetries::LIFETIME)))
     }
 
-    /// Notes the minute before which all shards have been sent. That spares each shard the write where it had nothing to send.
+    /// Notes the minute before which all shards have been sent. So a shard that had nothing to send needs no write of
+    /// its own.
     async fn raise_floor(
         &self,
         places: &Places,
@@ -87,12 +88,12 @@ impl Sweeper {
             return Ok(());
         }
         match time.insist(|| self.due.raise_floor(reached)).await? {
-            // Another sweep has come further.
+            // Another sweep has got further.
             Written::Now | Written::Before => Ok(()),
         }
     }
 
-    /// The sweep is as late as its last shard.
+    /// Notes the lag: that of the shard that is furthest behind.
     fn note_lag(&self, minutes: impl Iterator<Item = Minute>, horizon: Minute) {
         let behind = minutes.map(|minute| horizon.0 - minute.0).max().unwrap_or(0);
         self.tally.set(Metric::SweepLag, u64::try_from(behind).unwrap_or(0) * 60);

@@ -1,4 +1,4 @@
-//! The sweep of one shard.
+//! Sweeps one shard.
 
 use std::time::Duration;
 
@@ -13,49 +13,49 @@ use super::time::Time;
 use crate::tally::Metric;
 use crate::waits::Waits;
 
-/// How much later than the first message of an attempt a copy of it goes: the longest that an attempt may take, and five
-/// seconds. By then the first is on record; where it was lost, the retry is late by so much.
+/// How much later than an attempt's first message a copy of it is due: the longest time that an attempt may take, and
+/// five seconds. By then the first attempt is on record. If the first message was lost, the retry is late by this much.
 const COPIES_LATER: Duration = Duration::from_secs(25 + 5);
 
-/// One shard, while it is swept.
+/// One shard while it is swept.
 pub(super) struct ShardSweep<'s> {
     sweeper: &'s Sweeper,
     time: &'s Time,
     shard: u32,
     horizon: Minute,
-    /// Everything before it has been sent.
+    /// Everything before this place has been sent.
     place: Place,
-    /// What the shard's row was last known to be marked with.
+    /// The last known mark of the shard's row.
     mark: Option<Mark>,
-    /// Whether we have written the shard's row.
+    /// Whether this sweep has written the shard's row.
     is_ours: bool,
     /// Whether another sweep may have sent the next rows.
     again: bool,
     sent: usize,
 }
 
-/// What became of a shard.
+/// The result of sweeping a shard.
 pub(super) struct Swept {
-    /// How many retries were sent.
+    /// The number of retries sent.
     pub(super) sent: usize,
-    /// The first minute that has not been sent as a whole.
+    /// The first minute that is not completely sent.
     pub(super) minute: Minute,
-    /// Why it could not be swept further, where it was not for lack of time.
+    /// Errors if the shard could not be swept further, for another reason than lack of time.
     pub(super) outcome: Result<(), StorageError>,
 }
 
-/// A row that is dealt with.
+/// A row that is handled.
 struct Done {
     sort_key: String,
     /// Whether it has to be deleted: it was sent, and does not expire.
     goes: bool,
 }
 
-/// What could not be sent of a page.
+/// The part of a page that could not be sent.
 struct Unsent {
-    /// The number of its first row that was not sent.
+    /// The index of its first unsent row.
     first: usize,
-    /// Why.
+    /// The reason.
     error: StorageError,
 }
 
@@ -72,12 +72,13 @@ impl<'s> ShardSweep<'s> {
         Self { sweeper, time, shard, horizon, place, mark, is_ours: false, again, sent: 0 }
     }
 
-    /// The minute that it is at.
+    /// Returns the minute that it has reached.
     pub(super) fn minute(&self) -> Minute {
         self.place.minute
     }
 
-    /// Sends page after page until the horizon, or until there is no time left. Does nothing while another sweep is at it.
+    /// Sends page after page until the horizon, or until there is no time left. Does nothing while another sweep is
+    /// working on the shard.
     pub(super) async fn run(mut self) -> Swept {
         let outcome = if self.place.sending.is_some_and(|until| until > self.sweeper.clock.now()) {
             tracing::info!(shard = self.shard, "another sweep is under way");
@@ -107,7 +108,8 @@ impl<'s> ShardSweep<'s> {
                 self.place = Place { sending, ..Place::start(self.place.minute.next()) };
                 continue;
             }
-            // Whoever sends says so first: another sweep at the same place then stops before it has sent anything.
+            // A sweep writes the row before it sends: of two sweeps at the same place, one then stops before it has
+            // sent anything.
             if !self.is_ours && self.keep_place(Some(self.time.deadline)).await? == Written::Before {
                 return Ok(());
             }
@@ -117,7 +119,7 @@ impl<'s> ShardSweep<'s> {
             self.again = false;
             may_be_sending = self.place.sending.is_some();
         }
-        // Minutes without rows came last.
+        // The last minutes had no rows.
         if may_be_sending { self.keep_place(None).await.map(|_| ()) } else { Ok(()) }
     }
 
@@ -125,7 +127,7 @@ impl<'s> ShardSweep<'s> {
         self.place.minute < self.horizon && self.time.is_left()
     }
 
-    /// Sends a page and moves the place behind it, or behind what could be sent of it.
+    /// Sends a page and moves the place past it, or past the part that was sent.
     async fn send_page(&mut self, page: DuePage) -> Result<Written, StorageError> {
         let DuePage { rows, is_last } = page;
         let (before, minute) = (self.place.clone(), self.place.minute);
@@ -137,13 +139,13 @@ impl<'s> ShardSweep<'s> {
             self.place.after = Some(last.sort_key.clone());
         }
         let sending = match unsent {
-            // Nothing more is sent, and some of what follows has been.
+            // Nothing more is sent, and some of the rows that follow have been.
             Some(_) => Some(self.sweeper.clock.now()),
             None => self.goes_on().then_some(self.time.deadline),
         };
         let kept = self.keep_place(sending).await;
         if !matches!(kept, Ok(Written::Now)) {
-            // Others send it again, so it is not behind us.
+            // Others may send it again, so the place does not pass it.
             self.place = before;
             return kept;
         }
@@ -151,7 +153,7 @@ impl<'s> ShardSweep<'s> {
         unsent.map_or(kept, |unsent| Err(unsent.error))
     }
 
-    /// Sends retries until all have gone that can. Returns what became of the rows.
+    /// Sends retries until all that can be sent are. Returns what became of the rows.
     async fn send(&mut self, rows: Vec<DueRow>) -> (Vec<Done>, Option<Unsent>) {
         let (mut done, mut unsent) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
         for (number, DueRow { sort_key, expires, retry }) in rows.into_iter().enumerate() {
@@ -188,13 +190,13 @@ impl<'s> ShardSweep<'s> {
             if !self.time.is_left() {
                 return (done, Some(Unsent { first, error }));
             }
-            // A call that failed may have been made.
+            // A failed call may still have been carried out.
             (unsent, is_repeated) = (left, true);
             sleep(waits.take()).await;
         }
     }
 
-    /// A row that nobody can send holds up no other. It stays where it is.
+    /// Skips a row that cannot be sent, so that it does not delay others. It stays in the table.
     fn pass_over(&self, sort_key: &str, cause: &StorageError) {
         self.sweeper.tally.add(Metric::RetriesPassedOver, 1);
         let (minute, cause) = (self.place.minute.0, cause as &dyn std::error::Error);
@@ -209,7 +211,8 @@ impl<'s> ShardSweep<'s> {
         if is_repeated { delay + COPIES_LATER } else { delay }
     }
 
-    /// Writes how far the shard is, and until when we may be sending more of it. Fails once there is no time left.
+    /// Writes how far the shard is swept, and until when this sweep may be sending more. Errors if there is no time
+    /// left.
     async fn keep_place(&mut self, sending: Option<Timestamp>) -> Result<Written, StorageError> {
         self.place.sending = sending;
         let new = Mark::of(self.sweeper.random.bits());
@@ -226,7 +229,7 @@ impl<'s> ShardSweep<'s> {
         Ok(written)
     }
 
-    /// Deletes rows of 0.1.0, which don't expire. Nothing sends them again, so a sweep does not fail for them.
+    /// Deletes rows of 0.1.0, which don't expire. No sweep sends them again, so a failure here does not fail the sweep.
     async fn forget(&self, minute: Minute, done: &[Done]) {
         let old: Vec<_> = done.iter().filter(|row| row.goes).map(|row| row.sort_key.clone()).collect();
         if let Err(cause) = self.sweeper.due.remove(minute, self.shard, &old).await {

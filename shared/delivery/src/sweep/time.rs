@@ -1,4 +1,4 @@
-//! The time that a sweep has.
+//! The time limit of a sweep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use tokio::time::sleep;
 
 use crate::waits::Waits;
 
-/// What a sweep leaves of its time: enough for the calls that it has begun.
+/// The time reserved at the end of a sweep, enough for the calls that it has begun.
 const RESERVE: Duration = Duration::from_secs(15);
 
-/// The time in which a sweep may begin something.
+/// The time in which a sweep may begin new work.
 pub(super) struct Time {
     clock: Arc<dyn Clock>,
     /// When the sweep is ended.
@@ -20,17 +20,17 @@ pub(super) struct Time {
 }
 
 impl Time {
-    /// The time until then.
+    /// Returns the time until `deadline`.
     pub(super) fn until(deadline: Timestamp, clock: &Arc<dyn Clock>) -> Self {
         Self { clock: Arc::clone(clock), deadline }
     }
 
-    /// Whether there is time left.
+    /// Returns whether there is time left.
     pub(super) fn is_left(&self) -> bool {
         self.clock.now().plus(RESERVE) < self.deadline
     }
 
-    /// Makes a call, and again while it fails for what may pass and there is time. It is made once in any case.
+    /// Makes a call, and repeats it while it fails with a temporary error and there is time. It is made at least once.
     pub(super) async fn insist<T, Call>(&self, call: impl Fn() -> Call) -> Result<T, StorageError>
     where
         Call: Future<Output = Result<T, StorageError>>,

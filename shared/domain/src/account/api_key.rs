@@ -1,4 +1,4 @@
-//! API keys: who may call, and what for.
+//! API keys: who may call the API, and with which scopes.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,13 +15,13 @@ use crate::random::Random;
 use crate::text::ShortText;
 use crate::time::Timestamp;
 
-/// An API key: `sk_live_` or `sk_test_` and 256 random bits in base64 (URL alphabet). It is shown once, when it is made;
-/// Posthorn keeps its SHA-256 only. It prints as its beginning.
+/// An API key: `sk_live_` or `sk_test_` and 256 random bits in base64 (URL alphabet). It is shown once, when it is
+/// created; Posthorn stores only its SHA-256. `Debug` prints `sk_…`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// A new key for this mode.
+    /// Returns a new key for this mode.
     pub fn new(mode: Mode, random: &dyn Random) -> Self {
         let mut bytes = [0; 32];
         random.fill(&mut bytes);
@@ -32,7 +32,7 @@ impl ApiKey {
         Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
-    /// The key as text, for its owner alone.
+    /// Returns the key as text. Show it to its owner only.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -44,24 +44,24 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Something that an API key may be for.
+/// A permission that an API key may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Scope {
-    /// Reading endpoints, and how recoveries come along.
+    /// Read endpoints and the progress of recoveries.
     EndpointsRead,
-    /// Registering, changing, deleting, testing and recovering endpoints, and retrying attempts.
+    /// Register, change, delete, test and recover endpoints, and retry attempts.
     EndpointsWrite,
-    /// Reading events and attempts.
+    /// Read events and attempts.
     EventsRead,
-    /// Publishing events.
+    /// Publish events.
     EventsPublish,
-    /// Reading endpoints' signing secrets.
+    /// Read endpoints' signing secrets.
     SecretsRead,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 5] =
         [Self::EndpointsRead, Self::EndpointsWrite, Self::EventsRead, Self::EventsPublish, Self::SecretsRead];
 
@@ -108,36 +108,36 @@ impl From<Scope> for String {
     }
 }
 
-/// What is known of an API key.
+/// What Posthorn stores about an API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyGrant {
-    /// What the key is called, where it must not be named itself.
+    /// The key's id, which is safe to show.
     pub id: KeyId,
-    /// Whom it acts for.
+    /// The account it acts for.
     pub account: AccountId,
     /// Live or test data.
     pub mode: Mode,
-    /// What it may be used for.
+    /// Its permissions.
     pub scopes: BTreeSet<Scope>,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: ShortText,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends by itself.
+    /// When it expires; `None` if never.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// When it was revoked; `None` if it was not.
     pub revoked_at: Option<Timestamp>,
-    /// The day on which it was used last, at its beginning.
+    /// The start of the day (UTC) on which it was last used.
     pub last_used_on: Option<Timestamp>,
 }
 
 impl KeyGrant {
-    /// Whether the key opens anything at this time.
+    /// Returns whether the key is neither revoked nor expired at this time.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 
-    /// Whose data it opens.
+    /// Returns the tenant whose data the key opens.
     pub fn tenant(&self) -> Tenant {
         Tenant { account: self.account.clone(), mode: self.mode }
     }

@@ -1,6 +1,6 @@
-//! Whose data it is, and who may act for them: accounts, modes, API keys.
+//! Accounts, modes and API keys.
 //!
-//! What an account owns has rooms of its own.
+//! What an account owns is in other modules.
 
 mod api_key;
 
@@ -71,7 +71,7 @@ impl fmt::Display for AccountId {
 pub enum Mode {
     /// Real data, `livemode: true`.
     Live,
-    /// Data for trying things out, `livemode: false`.
+    /// Test data, `livemode: false`.
     Test,
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for Mode {
 pub struct Tenant {
     /// The account.
     pub account: AccountId,
-    /// Its live or its test side.
+    /// Live or test.
     pub mode: Mode,
 }
 

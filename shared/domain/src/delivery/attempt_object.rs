@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 /// `duration_ms` and `error` after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AttemptObject {
-    /// What it is called.
+    /// The attempt's id.
     pub id: AttemptId,
     livemode: Mode,
     event_id: EventId,
@@ -23,30 +23,30 @@ pub struct AttemptObject {
     response_status: Option<u16>,
     response_body: Option<String>,
     retry_count: u16,
-    /// When it began.
+    /// When the attempt began.
     pub created_at: Timestamp,
     updated_at: Timestamp,
     duration_ms: u64,
     error: Option<&'static str>,
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptStatus {
     /// The endpoint acknowledged the event.
     Succeeded,
-    /// It did not.
+    /// The endpoint did not acknowledge the event.
     Failed,
-    /// Nobody knows: Posthorn ended the attempt after the second that a first attempt has, and makes it again with all
-    /// the time that an endpoint may take.
+    /// Unknown: Posthorn ended the attempt at the short time limit of first attempts, at most a second, and makes it
+    /// again with the full timeout.
     CutShort,
 }
 
 impl AttemptStatus {
     const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::CutShort];
 
-    /// The status as one word.
+    /// Returns the status as one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -69,7 +69,7 @@ impl From<&Attempt> for AttemptStatus {
 }
 
 impl AttemptObject {
-    /// The attempts at a delivery, the first first. Only the last answer's body is kept.
+    /// Returns a delivery's attempts, first to last. Only the last one has its answer's body.
     pub fn of(mode: Mode, event_id: EventId, delivery: &Delivery) -> Vec<Self> {
         let last = delivery.attempts.len();
         let numbered = (1_u16..).zip(&delivery.attempts);
@@ -92,7 +92,7 @@ impl AttemptObject {
             .collect()
     }
 
-    /// How many bytes it takes in an answer.
+    /// Returns the number of bytes that it takes in an answer.
     pub fn bytes_in_answer(&self) -> usize {
         bytes_in_answer(&serde_json::to_string(self).expect("an attempt holds nothing that JSON cannot"))
     }

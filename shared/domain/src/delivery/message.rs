@@ -1,4 +1,4 @@
-//! What waits on the two queues of deliveries.
+//! The messages on the first attempts queue and the deliveries queue.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,10 +6,12 @@ use crate::account::{AccountId, Mode, Tenant};
 use crate::id::{EndpointId, EventId};
 use crate::json::without_byte_order_mark;
 
-/// A message on the first attempts queue or the deliveries queue. It carries ids alone; the event and its state are in the event log.
+/// A message on the first attempts queue or the deliveries queue. It contains only ids; the event and its state are in
+/// the
+/// event log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryMessage {
-    /// Whose event it is.
+    /// The tenant that the event belongs to.
     pub tenant: Tenant,
     /// The event.
     pub event_id: EventId,
@@ -22,25 +24,24 @@ pub struct DeliveryMessage {
 /// What a delivery message asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryWork {
-    /// The first attempt at one endpoint, which is cut short after a second. Once an attempt is recorded, the message has
-    /// nothing left to do.
+    /// The first attempt at one endpoint, which is cut short after at most a second. Does nothing if an attempt is on
+    /// record.
     First {
         /// The endpoint.
         endpoint_id: EndpointId,
     },
-    /// One attempt at one endpoint, which has all the time that an endpoint may take.
+    /// One attempt at one endpoint, with the full timeout.
     Attempt {
         /// The endpoint.
         endpoint_id: EndpointId,
-        /// The attempt's number, 1 for the first. Once it is recorded, the message has nothing left to do.
+        /// The attempt's number, 1 for the first. If it is on record, the message does nothing.
         attempt: u32,
     },
-    /// One attempt that somebody asked for, whatever the schedule says.
+    /// A manual retry: one attempt outside the retry schedule.
     Resend {
         /// The endpoint.
         endpoint_id: EndpointId,
-        /// What tells this request from others like it. Once an attempt with it is recorded, the message has nothing
-        /// left to do.
+        /// A token that identifies the request. If an attempt with it is on record, the message does nothing.
         resend: u32,
     },
     /// The first attempts at all endpoints of the chunk.
@@ -48,7 +49,7 @@ pub enum DeliveryWork {
 }
 
 impl DeliveryWork {
-    /// Whether all that the message asks for is over within seconds, whatever its endpoints do.
+    /// Returns whether the work ends within seconds, however slow its endpoints are.
     pub fn is_quick(self) -> bool {
         match self {
             Self::First { .. } | Self::Chunk => true,
@@ -76,10 +77,10 @@ struct Wire {
     resend: Option<u32>,
 }
 
-/// Why a message body is no delivery message.
+/// Why a message body is not a delivery message.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidDeliveryMessage {
-    /// It is not the JSON of one.
+    /// It is not the JSON of a delivery message.
     #[error("not a delivery message: {0}")]
     Json(#[from] serde_json::Error),
     /// It has some fields of an attempt, some of a chunk.
@@ -90,7 +91,7 @@ pub enum InvalidDeliveryMessage {
 }
 
 impl DeliveryMessage {
-    /// Reads a message body.
+    /// Parses a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
         let wire: Wire = serde_json::from_str(without_byte_order_mark(body))?;
         let work = match (wire.endpoint_id, wire.first, wire.attempt, wire.resend) {
@@ -106,7 +107,7 @@ impl DeliveryMessage {
         Ok(Self { tenant, event_id: wire.event_id, chunk: wire.chunk, work })
     }
 
-    /// The message's body.
+    /// Returns the message's body.
     pub fn to_json(&self) -> String {
         let (endpoint_id, first, attempt, resend) = match self.work {
             DeliveryWork::First { endpoint_id } => (Some(endpoint_id), true, None, None),

@@ -1,6 +1,6 @@
-//! One event on its way to one endpoint: its attempts, when the next one is due, and the messages that ask for it.
+//! The delivery of one event to one endpoint: its attempts, its retry schedule, and its queue messages.
 //!
-//! Deciding what follows an attempt is for the crate that makes attempts.
+//! The crate that makes attempts decides what follows one.
 
 mod attempt_object;
 mod message;
@@ -20,27 +20,28 @@ use crate::id::EndpointId;
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
 
-/// One event on its way to one endpoint, with every attempt made so far.
+/// The delivery of one event to one endpoint, with every attempt made so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The endpoint.
     pub endpoint_id: EndpointId,
-    /// Where it stands.
+    /// The delivery's status.
     pub status: DeliveryStatus,
     /// When the next attempt is due; `None` when there will be none.
     pub next_attempt_at: Option<Timestamp>,
     /// The attempts, first to last.
     pub attempts: Vec<Attempt>,
-    /// How many attempts there were when it was last recovered: since then the retry schedule counts anew.
+    /// The number of attempts before the last recovery. The retry schedule counts only those after it.
     pub recovered_after: usize,
-    /// Whether it was recovered whatever its endpoint wants: then nobody asks whether that still wants the event's type.
+    /// Whether it was recovered even if the endpoint does not want the event's type. Then its retries do not check
+    /// that.
     pub insisted: bool,
-    /// The beginning of the last answer's body, at most 1 KiB; empty when there was none.
+    /// The beginning of the last answer's body, at most 1 KiB; empty if there was none.
     pub last_answer: String,
 }
 
 impl Delivery {
-    /// A delivery of which nothing has been tried, due at once.
+    /// Returns a delivery without attempts, due now.
     pub fn due(endpoint_id: EndpointId, now: Timestamp) -> Self {
         Self {
             endpoint_id,
@@ -53,40 +54,39 @@ impl Delivery {
         }
     }
 
-    /// How many attempts have failed that count as steps of the retry schedule.
+    /// Returns the number of failed attempts that count as steps of the retry schedule.
     pub fn failures(&self) -> u32 {
         let since_recovery = self.attempts.iter().skip(self.recovered_after);
         count(since_recovery.filter(|attempt| attempt.is_scheduled() && attempt.failed()))
     }
 
-    /// The number of the attempt of the schedule that comes next: 1 for the first. Attempts asked for by hand do not
-    /// count.
+    /// Returns the number of the next attempt of the retry schedule, 1 for the first. Manual retries do not count.
     pub fn next_attempt(&self) -> u32 {
         count(self.attempts.iter().filter(|attempt| attempt.is_scheduled())).saturating_add(1)
     }
 
-    /// How many attempts were asked for by hand.
+    /// Returns the number of manual retries.
     pub fn resends(&self) -> u32 {
         count(self.attempts.iter().filter(|attempt| !attempt.is_scheduled()))
     }
 
-    /// Whether the endpoint has had all its time for it once, at least.
+    /// Returns whether at least one attempt had the full timeout or got an answer.
     pub fn was_tried(&self) -> bool {
         self.attempts.iter().any(|attempt| attempt.error != Some(AttemptError::Slow))
     }
 
-    /// Whether an attempt has been made since it was first due, or since it was recovered.
+    /// Returns whether an attempt was made since the delivery was created, or since it was last recovered.
     pub fn has_begun(&self) -> bool {
         self.attempts.len() > self.recovered_after
     }
 
-    /// Whether any attempt has failed, or it ended without one.
+    /// Returns whether an attempt has failed, or the delivery was canceled.
     pub fn has_failed(&self) -> bool {
         self.status == DeliveryStatus::Canceled || self.attempts.iter().any(Attempt::failed)
     }
 
-    /// Whether what happened to it last is the first thing that went wrong: an attempt that was not acknowledged, or the
-    /// end without one.
+    /// Returns whether the last step is the first that went wrong: an attempt that was not acknowledged, or the
+    /// cancellation.
     pub fn has_just_gone_wrong(&self) -> bool {
         let went_wrong = |attempt: &Attempt| !attempt.succeeded();
         match self.attempts.split_last() {
@@ -96,7 +96,7 @@ impl Delivery {
         }
     }
 
-    /// The delivery as it goes on from when it is recovered: due at `at`, with the whole schedule before it.
+    /// Returns the delivery as it is after a recovery: due at `at`, with the whole retry schedule ahead.
     #[must_use]
     pub fn recovered(&self, at: Timestamp) -> Self {
         Self {
@@ -112,7 +112,7 @@ fn count<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> u32 {
     u32::try_from(attempts.count()).unwrap_or(u32::MAX)
 }
 
-/// Where a delivery stands.
+/// The status of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
@@ -120,7 +120,7 @@ pub enum DeliveryStatus {
     Pending,
     /// The endpoint acknowledged the event.
     Succeeded,
-    /// Every attempt was used up.
+    /// All attempts have failed, or the record expires before the next one could be made.
     Failed,
     /// The endpoint was deleted or disabled before it acknowledged, or no longer wanted the event's type.
     Canceled,
@@ -131,61 +131,62 @@ pub enum DeliveryStatus {
 pub struct Attempt {
     /// When it began.
     pub at: Timestamp,
-    /// How long it took, to the end of what was read of the answer's body.
+    /// How long it took, until the last byte that was read of the answer's body.
     pub duration: Duration,
     /// The answer's status code, if there was an answer.
     pub code: Option<u16>,
-    /// What went wrong besides the status code.
+    /// What went wrong, apart from the status code.
     pub error: Option<AttemptError>,
-    /// The number of the request that asked for it by hand; `None` for an attempt of the retry schedule.
+    /// The token of the request for a manual retry; `None` for an attempt of the retry schedule.
     pub resend: Option<u32>,
 }
 
 impl Attempt {
-    /// Whether the endpoint acknowledged the event: an answer with a 2xx status, whatever became of its body.
+    /// Returns whether the endpoint acknowledged the event: it answered with a 2xx status, even if the body was
+    /// incomplete.
     pub fn succeeded(&self) -> bool {
         let is_answered = matches!(self.error, None | Some(AttemptError::BodyIncomplete));
         is_answered && self.code.is_some_and(|code| (200..300).contains(&code))
     }
 
-    /// Whether the endpoint had all its time and did not acknowledge the event.
+    /// Returns whether the attempt failed: it was not acknowledged, and not just cut short.
     pub fn failed(&self) -> bool {
         !self.succeeded() && self.error != Some(AttemptError::Slow)
     }
 
-    /// Whether it is an attempt of the retry schedule, not one asked for by hand.
+    /// Returns whether it is an attempt of the retry schedule, not a manual retry.
     fn is_scheduled(&self) -> bool {
         self.resend.is_none()
     }
 }
 
-/// What went wrong with an attempt besides its status code.
+/// What went wrong with an attempt, apart from its status code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum AttemptError {
-    /// The host's name has no address.
+    /// The host name has no address, or could not be resolved in time.
     Dns,
-    /// The URL, or an address of its host's name, is none that may be sent to; no connection was opened.
+    /// The URL, or an address of its host name, is forbidden; no connection was opened.
     Blocked,
     /// No connection could be opened.
     Connection,
-    /// The TLS handshake broke off.
+    /// The TLS handshake failed.
     Tls,
-    /// The certificate has expired, is for another name, or is from nobody who is trusted.
+    /// The certificate has expired, is for another name, or is from an untrusted issuer.
     TlsCertificate,
-    /// The server refused the handshake, most often because there is no TLS version, cipher, or type of key that both sides
-    /// have. Certificates may have RSA keys of 2,048 to 8,192 bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; those on
+    /// The server refused the handshake, most often because the two sides share no TLS version, cipher, or key type.
+    /// Certificates may have RSA keys of 2,048 to 8,192 bits, ECDSA keys on P-256 or P-384, or Ed25519 keys; keys on
     /// P-521 cannot be verified.
     TlsUnsupported,
     /// The answer's status line and headers did not arrive in time.
     Timeout,
-    /// The connection broke, what came was not HTTP, or its headers were too large; or a receiver that vouched that it had
-    /// done nothing with the request did so again.
+    /// The connection broke, the answer was not HTTP, or its headers were too large; or the receiver said twice that it
+    /// had not processed the request.
     Protocol,
-    /// The answer's body ended early, made no sense, or did not end in time. Its status counts all the same.
+    /// The answer's body ended early, was malformed, or did not end in time. The status code counts all the same.
     BodyIncomplete,
-    /// There was no answer within the second that fan-out has; the attempt is made again at once, with all the time
-    /// that an endpoint may take. It does not count as a step of the retry schedule.
+    /// No answer came within the short time limit of first attempts, at most a second. The attempt is made again from
+    /// the deliveries queue, with the full timeout. It does not count as a step of the retry schedule.
     Slow,
 }
 
@@ -203,7 +204,7 @@ impl AttemptError {
         Self::Slow,
     ];
 
-    /// The error as one word, for records and answers.
+    /// Returns the error as one word, for records and answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",

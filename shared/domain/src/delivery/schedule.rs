@@ -1,4 +1,4 @@
-//! When a failed delivery is tried again.
+//! When a failed delivery is retried.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,25 +7,26 @@ use jiff::SignedDuration;
 
 use crate::invalid::Invalid;
 
-/// The waits between the attempts of one delivery. There is one attempt more than there are waits.
+/// The waits between the attempts of one delivery. There is one more attempt than there are waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrySchedule(Vec<Duration>);
 
 impl RetrySchedule {
-    /// The most waits: the attempts at an event's endpoints have to fit into a row, recovered and made by hand as well.
+    /// The most waits: all attempts at an event's endpoints, with recoveries and manual retries, have to fit into one
+    /// row.
     pub const MAX_WAITS: usize = 30;
-    /// How far a wait may be moved either way, so that many failures at once do not come back at once.
+    /// The fraction by which a wait is lengthened or shortened, so that many failures at once are not retried at once.
     pub const JITTER: f64 = 0.2;
 
-    /// The wait after the failed attempt with this number (1 for the first), with `chance` from 0 to 1 moving
-    /// it by up to [`RetrySchedule::JITTER`] either way; `None` when that was the last attempt.
+    /// Returns the wait after the failed attempt with this number (1 for the first), or `None` after the last attempt.
+    /// `chance`, from 0 to 1, changes it by up to [`RetrySchedule::JITTER`] either way.
     pub fn wait_after(&self, attempt: u32, chance: f64) -> Option<Duration> {
         let index = usize::try_from(attempt.checked_sub(1)?).ok()?;
         let wait = self.0.get(index)?;
         Some(wait.mul_f64(1.0 - Self::JITTER + 2.0 * Self::JITTER * chance.clamp(0.0, 1.0)))
     }
 
-    /// The longest time that all waits may take together.
+    /// Returns the longest total of all waits.
     pub fn longest(&self) -> Duration {
         self.0.iter().map(|wait| wait.mul_f64(1.0 + Self::JITTER)).sum()
     }
@@ -39,7 +40,8 @@ impl Default for RetrySchedule {
     }
 }
 
-/// Reads waits between commas: `5s, 5m, 2h`. Each is at most 24 h, and there are [`RetrySchedule::MAX_WAITS`] at most.
+/// Parses waits separated by commas: `5s, 5m, 2h`. Each is at most 24 h, and there are at most
+/// [`RetrySchedule::MAX_WAITS`].
 impl FromStr for RetrySchedule {
     type Err = Invalid;
 

@@ -15,7 +15,7 @@ use crate::metadata::{KeptMetadata, Metadata};
 use crate::text::{ApiVersion, Description};
 use crate::time::Timestamp;
 
-/// What a client wants changed on an endpoint; a field that is not given stays as it is.
+/// A request to change an endpoint. A field that is not given stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointEdit {
     url: Option<WebhookUrl>,
@@ -28,7 +28,8 @@ pub struct EndpointEdit {
     secret: Option<SecretSentBack>,
 }
 
-/// The `metadata` in an edit. What an earlier release took and this one refuses may be sent back as it is.
+/// The `metadata` in an edit. Metadata that an earlier release accepted and this one refuses may be sent back
+/// unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct MetadataSentBack {
     metadata: Metadata,
@@ -42,7 +43,7 @@ impl FromJson for MetadataSentBack {
     }
 }
 
-/// The `secret` in an edit, which may only be the one that the endpoint has. `None` where it is nobody's.
+/// The `secret` in an edit, which must be the endpoint's own. `None` if it is not a valid secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct SecretSentBack(Option<Secret>);
 
@@ -53,8 +54,8 @@ impl FromJson for SecretSentBack {
 }
 
 impl EndpointEdit {
-    /// Reads a request's fields, all optional; `null` empties `description`, `metadata` and `headers`, and leaves the
-    /// others as they are.
+    /// Reads a request's fields, all optional. `null` empties `description`, `metadata` and `headers`; for the others
+    /// it means "not given".
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
         Ok(Self {
@@ -69,26 +70,26 @@ impl EndpointEdit {
         })
     }
 
-    /// Whether it asks for another secret than the endpoint has. That is for
-    /// [`SecretRotation`](crate::SecretRotation) alone, which lets the old one sign for a while.
+    /// Returns whether it asks for a different secret. Only [`SecretRotation`](crate::SecretRotation) may change the
+    /// secret, because it lets the old one sign for a while.
     pub fn asks_for_another_secret(&self, endpoint: &Endpoint) -> bool {
         self.secret.as_ref().is_some_and(|SecretSentBack(secret)| secret.as_ref() != Some(&endpoint.secret))
     }
 
-    /// Why it cannot be made of this endpoint: it asks for metadata that not every reader could take.
+    /// Returns an error if the edit would store metadata that not every parser can read.
     pub fn refusal(&self, endpoint: &Endpoint) -> Option<InvalidField> {
         let sent = self.metadata.as_ref().filter(|sent| sent.metadata != endpoint.metadata)?;
         let reason = sent.refusal.clone()?;
         Some(InvalidField::Field { param: "metadata".to_owned(), reason })
     }
 
-    /// Where it wants the endpoint's events POSTed to from now on.
+    /// Returns the new URL, if the edit has one.
     pub fn url(&self) -> Option<&WebhookUrl> {
         self.url.as_ref()
     }
 
-    /// The endpoint as it is after this edit, made `now`. One that is enabled again, or has another URL, starts
-    /// with a clean slate. An edit that says of it what holds already changes nothing.
+    /// Returns the endpoint after this edit, made `now`. If it is enabled again or gets another URL, its health is
+    /// reset. An edit that changes nothing leaves `updated_at` as it is.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {
         fn set<T: Clone>(field: &mut T, edit: Option<&T>) {
             if let Some(value) = edit {

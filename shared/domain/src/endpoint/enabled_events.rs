@@ -23,7 +23,7 @@ pub enum EventPattern {
 }
 
 impl EventPattern {
-    /// Whether an event of this type is wanted.
+    /// Returns whether the pattern matches events of this type.
     pub fn matches(&self, event_type: &EventType) -> bool {
         match self {
             Self::All => true,
@@ -81,7 +81,7 @@ impl EnabledEvents {
     /// The most patterns that one endpoint may have.
     pub const MAX: usize = 500;
 
-    /// Takes patterns, dropping repeated ones.
+    /// Parses patterns and drops duplicates.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, Invalid> {
         let mut seen = HashSet::new();
         let mut kept = Vec::new();
@@ -104,17 +104,17 @@ impl EnabledEvents {
         Ok(Self(kept))
     }
 
-    /// Whether an event of this type is wanted.
+    /// Returns whether a pattern matches events of this type.
     pub fn matches(&self, event_type: &EventType) -> bool {
         self.0.iter().any(|pattern| pattern.matches(event_type))
     }
 
-    /// Whether this is one of the patterns, or `*` is.
+    /// Returns whether this is one of the patterns, or `*` is.
     pub fn covers(&self, pattern: &EventPattern) -> bool {
         self.iter().any(|own| own == pattern || *own == EventPattern::All)
     }
 
-    /// The patterns, in the order given.
+    /// Returns the patterns, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = &EventPattern> {
         self.0.iter()
     }
@@ -135,11 +135,11 @@ mod tests {
 
     use super::*;
 
-    /// Event types over so few names that patterns often match them.
+    /// Event types of so few names that patterns often match them.
     const EVENT_TYPE: &str = "[ab]{1,2}(\\.[ab]{1,2}){0,3}";
     const PATTERN: &str = "\\*|[ab]{1,2}(\\.[ab]{1,2}){0,3}(\\.\\*)?";
 
-    /// What the guide says of patterns, name by name: a closing `*` stands for one or more names.
+    /// The guide's rule for patterns, name by name: a final `*` stands for one or more names.
     fn matches_by_name(pattern: &str, event_type: &str) -> bool {
         let names: Vec<&str> = event_type.split('.').collect();
         let wanted: Vec<&str> = pattern.split('.').collect();

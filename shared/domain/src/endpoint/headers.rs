@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 use crate::invalid::Invalid;
 use crate::json::{FromJson, pairs};
 
-/// An endpoint's own headers, such as the `Authorization` that its gateway asks for: at most 20. Names are HTTP tokens
-/// of at most 64 characters ([RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)), each once,
-/// whatever its case, and none that Posthorn or HTTP itself sets. Values are 1 to 1,000 characters of visible ASCII,
-/// with spaces between them. The order is kept. As values may be secret, its `Debug` shows the names only.
+/// An endpoint's own headers, such as the `Authorization` that its gateway requires: at most 20. Names are HTTP tokens
+/// of at most 64 characters ([RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)), unique
+/// regardless of case, and none that Posthorn or HTTP itself sets. Values are 1 to 1,000 characters of visible ASCII,
+/// with spaces between them. The order is kept. As values may be secret, `Debug` shows only the names.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct CustomHeaders(Vec<(String, String)>);
 
-/// Names that are taken, in lower case.
+/// Reserved names, in lower case.
 const RESERVED: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -28,7 +28,7 @@ const RESERVED: &[&str] = &[
     "upgrade",
     "user-agent",
 ];
-/// What names begin with that are taken, in lower case.
+/// Prefixes of reserved names, in lower case.
 const RESERVED_PREFIXES: &[&str] = &["content-", "proxy-", "webhook-"];
 
 impl CustomHeaders {
@@ -39,17 +39,17 @@ impl CustomHeaders {
     /// The longest value, in characters.
     pub const MAX_VALUE_LENGTH: usize = 1000;
 
-    /// The names and values, in the order given.
+    /// Returns the names and values, in the order given.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The names, in the order given.
+    /// Returns the names, in the order given.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.iter().map(|(name, _)| name)
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! How an endpoint has been doing.
+//! Endpoint health.
 
 use std::str::FromStr;
 
@@ -7,63 +7,64 @@ use serde::{Serialize, Serializer};
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
 
-/// The milliseconds of a day.
+/// A day in milliseconds.
 const DAY: i64 = 24 * 3_600_000;
-/// After how many days without an attempt a failure is another story than those before.
+/// The most days between two failures. After a longer gap, earlier failures count less or not at all.
 const SILENCE: i64 = 5;
-/// On how many days an endpoint has failed that no silence makes up for.
+/// The number of days with failures from which on a long gap does not erase them.
 const TELLING_DAYS: u32 = 3;
 
-/// How an endpoint has been doing. It is written only when it changes, and once a day while it fails: a healthy system
+/// An endpoint's health. It is written only when it changes, and once a day while the endpoint fails: a healthy system
 /// writes nothing. It serializes as the API shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// How it does.
+    /// The present state.
     pub state: HealthState,
-    /// Since when.
+    /// When the endpoint entered this state.
     pub since: Timestamp,
-    /// Whether its owner has been told that it fails.
+    /// Whether its owner has been notified that it fails.
     pub warned: bool,
-    /// The days on which it has failed, where it is failing.
+    /// The days with failures, while it is failing.
     pub failed_on: FailedOn,
 }
 
-/// On which days (UTC) an endpoint has failed since it began to. Only the last one is kept, and how many there were: what
-/// an attempt on another day adds follows from these, whichever process makes it.
+/// The days (UTC) with failures since the endpoint began to fail. Only their number and the last one are kept. That is
+/// enough to count an attempt on another day, in whichever process it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailedOn {
-    /// How many days there were.
+    /// The number of days.
     pub days: u32,
     /// The last of them, in days since the Unix epoch.
     pub last: i64,
 }
 
-/// How an endpoint does.
+/// The state of an endpoint's health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HealthState {
-    /// It is new, or its URL is, or it was enabled again, and has acknowledged nothing yet.
+    /// It is new, has a new URL, or was enabled again, and has not acknowledged anything since.
     Unproven,
-    /// It answers, and within a second.
+    /// It usually answers within a second.
     Healthy,
-    /// It acknowledges events, but takes more than a second.
+    /// It acknowledges events, but usually takes a second or more.
     Slow,
-    /// It has acknowledged nothing since then.
+    /// It has acknowledged nothing since it entered this state.
     Failing,
 }
 
 impl Health {
-    /// The health of an endpoint that has been in this state since then.
+    /// Returns the health of an endpoint that has been in this state since `since`.
     pub fn new(state: HealthState, since: Timestamp) -> Self {
         Self { state, since, warned: false, failed_on: FailedOn::first(since) }
     }
 
-    /// The health of an endpoint of which nothing is known.
+    /// Returns the health of an endpoint of which nothing is known yet.
     pub fn unproven(since: Timestamp) -> Self {
         Self::new(HealthState::Unproven, since)
     }
 
-    /// That of a failing endpoint after an attempt at it that failed at `at`. What it failed on fewer than three days
-    /// counts no more once nobody has tried it for five: it is failing since `at`.
+    /// Returns the health of a failing endpoint after another attempt failed at `at`. If the last failure was more than
+    /// five days ago, and there were fewer than three days with failures, these are forgotten: the endpoint is failing
+    /// since `at`.
     #[must_use]
     pub fn failed_again(self, at: Timestamp) -> Self {
         let FailedOn { days, last } = self.failed_on;
@@ -74,25 +75,26 @@ impl Health {
         let days = match days {
             _ if today - last <= SILENCE => days,
             0..TELLING_DAYS => return Self::new(HealthState::Failing, at),
-            // It may have been fixed meanwhile: one more day of failures has to follow this one.
+            // It may have been fixed meanwhile, so one more day of failures has to follow this one.
             TELLING_DAYS.. => TELLING_DAYS - 2,
         };
         Self { failed_on: FailedOn { days: days.saturating_add(1), last: today }, ..self }
     }
 
-    /// Whether it has failed on as many days as tell that it is down, not that it hiccuped.
+    /// Returns whether it has failed on enough days to count as down, not just as briefly disturbed.
     pub fn has_failed_on_telling_days(&self) -> bool {
         self.failed_on.days >= TELLING_DAYS
     }
 }
 
 impl FailedOn {
-    /// What is on record of an endpoint in this state `since`. A release that knows no days may have moved that since.
+    /// Returns the days as they are on record for an endpoint in this state since `since`. A release that does not know
+    /// these days may have moved `since` past them; then they start again.
     pub fn on_record(days: u32, last: i64, since: Timestamp) -> Self {
         if last < day(since) { Self::first(since) } else { Self { days, last } }
     }
 
-    /// The day of the first failure. It also stands for what earlier releases have put on record, which name no days.
+    /// Returns the day of the first failure alone. It also replaces the days that records of earlier releases lack.
     pub fn first(at: Timestamp) -> Self {
         Self { days: 1, last: day(at) }
     }
@@ -116,12 +118,12 @@ impl Serialize for Health {
 impl HealthState {
     const ALL: [Self; 4] = [Self::Unproven, Self::Healthy, Self::Slow, Self::Failing];
 
-    /// Whether nothing speaks against an answer within a second.
+    /// Returns whether the endpoint is expected to answer within a second: nothing is known to the contrary.
     pub fn is_well(self) -> bool {
         matches!(self, Self::Unproven | Self::Healthy)
     }
 
-    /// The state as one word, for records and logs.
+    /// Returns the state as one word, for records and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unproven => "unproven",
@@ -147,12 +149,12 @@ impl FromStr for HealthState {
 pub enum DisabledReason {
     /// It answered 410 Gone.
     Gone,
-    /// It failed for days on end.
+    /// It has failed for days.
     Failing,
 }
 
 impl DisabledReason {
-    /// The reason as one word.
+    /// Returns the reason as one word.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
@@ -179,7 +181,7 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
-    /// How many days count, and since which hour it is failing, after failures at these hours.
+    /// Returns the number of days with failures, and the hour since which it is failing, after failures at these hours.
     fn after(hours: &[i64]) -> (u32, i64) {
         let at = |hour: i64| Timestamp::from_millis(hour * HOUR);
         let (first, later) = hours.split_first().unwrap();

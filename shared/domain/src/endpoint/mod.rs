@@ -1,7 +1,6 @@
-//! Where an account wants its events: an endpoint and everything that it consists of.
+//! Endpoints: where an account receives its events.
 //!
-//! Which of its deliveries failed, and when they are tried again, is in [`crate::delivery`]; lists of endpoints are in
-//! [`crate::listing`].
+//! Their failed deliveries and retries are in [`crate::delivery`], lists of endpoints in [`crate::listing`].
 
 mod edit;
 mod enabled_events;
@@ -42,52 +41,53 @@ use crate::time::Timestamp;
 /// [`WholeEndpoint`](crate::WholeEndpoint) and [`ListedEndpoint`](crate::ListedEndpoint).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Endpoint {
-    /// What the endpoint is called.
+    /// The endpoint's id.
     pub id: EndpointId,
     /// Whether it gets live or test events.
     #[serde(rename = "livemode")]
     pub mode: Mode,
-    /// The version of the event shapes that it expects.
+    /// The API version whose event shapes it expects.
     pub api_version: ApiVersion,
-    /// Where its events are POSTed to.
+    /// The URL that its events are POSTed to.
     pub url: WebhookUrl,
-    /// What it is for; empty when nobody said.
+    /// Its purpose; may be empty.
     pub description: Description,
     /// The events that it wants.
     pub enabled_events: EnabledEvents,
-    /// Its owner's notes.
+    /// The client's own notes.
     pub metadata: Metadata,
-    /// Whether it gets events at all.
+    /// Whether it gets events.
     pub status: EndpointStatus,
     /// When it was registered.
     pub created_at: Timestamp,
     /// How it was registered.
     pub created_via: CreatedVia,
-    /// When its owner last changed it.
+    /// When a client last changed it.
     pub updated_at: Timestamp,
-    /// Why Posthorn disabled it; `None` where it is enabled, or its owner disabled it.
+    /// Why Posthorn disabled it; `None` if it is enabled, or a client disabled it.
     pub disabled_reason: Option<DisabledReason>,
-    /// How it has been doing.
+    /// Its health.
     pub health: Health,
-    /// What its owner wants in the headers of each delivery.
+    /// Headers that are added to each of its deliveries.
     #[serde(skip)]
     pub headers: CustomHeaders,
-    /// What its deliveries are signed with.
+    /// The secret that signs its deliveries.
     #[serde(skip)]
     pub secret: Secret,
-    /// The secrets before that one, the oldest first; some may have expired.
+    /// The former secrets, oldest first; some may have expired.
     #[serde(skip)]
     pub retired_secrets: Vec<RetiredSecret>,
-    /// Where to look for what has been sent to it.
+    /// Where to look for events that were sent to it.
     #[serde(skip)]
     pub reach: Reach,
-    /// How often it has been written, whoever did it; 0 before the first time.
+    /// The number of times it was written, by anybody; 0 before the first.
     #[serde(skip)]
     pub revision: u64,
 }
 
 impl Endpoint {
-    /// What a delivery is signed with at this time: the secret, then those before it that have not expired.
+    /// Returns the secrets that sign a delivery at this time: the current one, then the former ones that have not
+    /// expired.
     pub fn signing_secrets(&self, at: Timestamp) -> impl Iterator<Item = &Secret> {
         let retired = self.retired_secrets.iter().filter(move |retired| retired.until > at);
         std::iter::once(&self.secret).chain(retired.map(|retired| &retired.secret))
@@ -98,15 +98,15 @@ impl Endpoint {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndpointStatus {
-    /// It gets none.
+    /// It gets no events.
     Disabled,
-    /// It gets those that it asked for.
+    /// It gets the events that it subscribes to.
     #[default]
     Enabled,
 }
 
 impl EndpointStatus {
-    /// The status as text.
+    /// Returns the status as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
@@ -146,7 +146,7 @@ pub enum CreatedVia {
 }
 
 impl CreatedVia {
-    /// The way as text.
+    /// Returns the origin as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",

@@ -15,8 +15,8 @@ use crate::random::Random;
 use crate::text::{ApiVersion, Description};
 use crate::time::Timestamp;
 
-/// The fields of the endpoint object that only Posthorn sets. Clients send whole objects back, so they are
-/// ignored, not refused. `livemode` and `secret` are not among them: one that differs asks for something.
+/// The fields of the endpoint object that only Posthorn sets. They are ignored, not refused, because clients send whole
+/// objects back. `livemode` and `secret` are not among them: a different value is a request for something.
 pub(super) const READ_ONLY: &[&str] = &[
     "id",
     "object",
@@ -29,7 +29,7 @@ pub(super) const READ_ONLY: &[&str] = &[
     "attempts",
 ];
 
-/// What a client gives to register an endpoint.
+/// A request to register an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEndpoint {
     url: WebhookUrl,
@@ -58,7 +58,7 @@ impl NewEndpoint {
         })
     }
 
-    /// The endpoint, registered now through the API, with a new id, and a new secret unless one was given.
+    /// Returns the endpoint, registered `now` through the API, with a new id, and a new secret unless one was given.
     pub fn register(self, tenant: &Tenant, now: Timestamp, random: &dyn Random) -> Endpoint {
         Endpoint {
             id: EndpointId::new(now, random),

@@ -1,4 +1,4 @@
-//! The API's endpoint object, as different eyes see it.
+//! The API's endpoint object, with and without header values.
 
 use serde::Serialize;
 
@@ -6,7 +6,7 @@ use crate::endpoint::Endpoint;
 use crate::endpoint::headers::CustomHeaders;
 use crate::id::EndpointId;
 
-/// The endpoint as who asks for it sees it: with the values of its headers.
+/// The endpoint with the values of its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WholeEndpoint {
     #[serde(flatten)]
@@ -20,7 +20,7 @@ impl From<Endpoint> for WholeEndpoint {
     }
 }
 
-/// The endpoint as lists and events show it: with the names of its headers.
+/// The endpoint as lists and events show it: only with the names of its headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListedEndpoint {
     #[serde(flatten)]
@@ -29,24 +29,24 @@ pub struct ListedEndpoint {
 }
 
 impl ListedEndpoint {
-    /// Which endpoint it is.
+    /// Returns the endpoint's id.
     pub fn id(&self) -> EndpointId {
         self.endpoint.id
     }
 }
 
-/// The endpoint as who asks for it sees it: whole, or without the values of its headers, which are often credentials.
+/// The endpoint for one client: whole, or without the values of its headers, which are often credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ShownEndpoint {
-    /// To those who may read secrets.
+    /// For clients that may read secrets.
     Whole(WholeEndpoint),
-    /// To others.
+    /// For other clients.
     WithoutHeaderValues(ListedEndpoint),
 }
 
 impl ShownEndpoint {
-    /// The endpoint as those see it who may, or may not, read secrets.
+    /// Returns the endpoint for clients that may, or may not, read secrets.
     pub fn to_those_who(may_read_secrets: bool, endpoint: Endpoint) -> Self {
         if may_read_secrets {
             Self::Whole(endpoint.into())

@@ -1,4 +1,4 @@
-//! Which events may have been sent to an endpoint, besides those that it wants now.
+//! Which events may have been sent to an endpoint, in addition to those that it subscribes to now.
 
 use std::time::Duration;
 
@@ -7,37 +7,39 @@ use crate::endpoint::enabled_events::EventPattern;
 use crate::event::EventType;
 use crate::time::Timestamp;
 
-/// The most patterns that are remembered; with more, every event counts as possibly sent.
+/// The most patterns that are kept. With more, any event may have been sent.
 const MAX_FORMER: usize = 500;
 
-/// How much older than an endpoint an event may be that was on its way when the endpoint was registered.
+/// How much older than the endpoint an event can be that is sent to it: the event was still on its way when the
+/// endpoint
+/// was registered.
 const ON_ITS_WAY: Duration = Duration::from_hours(1);
 
-/// What was sent to an endpoint in the past can only be found by asking where it can be: this says where, beyond the
-/// endpoint's present patterns.
+/// Where events may be that were sent to an endpoint in the past, in addition to its present patterns. No index lists
+/// them, so a search has to know where to look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// No event that was accepted before this was sent to it.
+    /// No event that was accepted before this time was sent to it.
     pub since: Timestamp,
-    /// Patterns that it had, and types that it was tested with.
+    /// Its former patterns, and the types of its test events.
     pub former: Vec<EventPattern>,
 }
 
 impl Reach {
-    /// That of an endpoint registered at `at`.
+    /// Returns the reach of an endpoint registered at `at`.
     pub fn new(at: Timestamp) -> Self {
         Self { since: at.minus(ON_ITS_WAY), former: Vec::new() }
     }
 }
 
 impl Endpoint {
-    /// Whether events of this type may have been sent to it.
+    /// Returns whether events of this type may have been sent to it.
     pub fn may_have_got(&self, event_type: &EventType) -> bool {
         self.enabled_events.matches(event_type)
             || self.reach.former.iter().any(|pattern| pattern.matches(event_type))
     }
 
-    /// Remembers patterns whose events may have been sent to it.
+    /// Adds patterns whose events may have been sent to it.
     pub fn remember(&mut self, patterns: impl IntoIterator<Item = EventPattern>) {
         for pattern in patterns {
             if !self.enabled_events.covers(&pattern) && !self.reach.former.contains(&pattern) {

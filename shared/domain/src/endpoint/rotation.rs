@@ -13,16 +13,16 @@ const OVERLAP: Duration = Duration::from_hours(24);
 /// The most replaced secrets that sign at the same time.
 const MAX_RETIRED: usize = 5;
 
-/// A secret that was replaced, and signs for a while beside the new one.
+/// A replaced secret, which signs beside the new one for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetiredSecret {
-    /// What was replaced.
+    /// The replaced secret.
     pub secret: Secret,
-    /// Until when it signs.
+    /// When it stops signing.
     pub until: Timestamp,
 }
 
-/// What a client wants of an endpoint's new secret.
+/// A request to replace an endpoint's secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretRotation {
     secret: Secret,
@@ -32,7 +32,7 @@ pub struct SecretRotation {
 /// Why a secret was not replaced. Prints as a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RotationRefused {
-    /// The new secret is the one that the endpoint has.
+    /// The new secret is the current one.
     #[error("is the secret that the endpoint has already; leave it out to get a new one")]
     SameSecret,
     /// Too many replaced secrets still sign.
@@ -44,7 +44,7 @@ pub enum RotationRefused {
 }
 
 impl SecretRotation {
-    /// Reads a request's fields, all optional: the `secret` to have (a random one otherwise), and `expire_now`, which
+    /// Reads a request's fields, all optional: the new `secret` (a random one if not given), and `expire_now`, which
     /// ends the old ones at once.
     pub fn read(fields: &mut Fields<'_>, random: &dyn Random) -> Result<Self, InvalidField> {
         let Flag(expire_now) = fields.optional("expire_now")?.unwrap_or_default();
@@ -52,7 +52,9 @@ impl SecretRotation {
         Ok(Self { secret: secret.unwrap_or_else(|| Secret::new(random)), expire_now })
     }
 
-    /// The endpoint as it is after its secret was replaced `now`. The old one signs for 24 more hours.
+    /// Returns the endpoint after its secret was replaced `now`. The old one signs for 24 more hours, unless
+    /// `expire_now` is
+    /// set.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Result<Endpoint, RotationRefused> {
         if self.secret == endpoint.secret {
             return Err(RotationRefused::SameSecret);
@@ -97,7 +99,7 @@ mod tests {
         NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(&tenant, start(), &Same(0))
     }
 
-    /// Replaces the secret by that of this byte.
+    /// Replaces the secret by the one made of this byte.
     fn rotate(endpoint: Endpoint, byte: u8, now: Timestamp) -> Result<Endpoint, RotationRefused> {
         SecretRotation { secret: secret(byte), expire_now: false }.apply(endpoint, now)
     }

@@ -1,4 +1,4 @@
-//! What signatures are made with.
+//! Signing secrets.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,28 +11,28 @@ use crate::random::Random;
 
 /// An endpoint's signing secret: `whsec_` and the base64 of 24 to 64 bytes
 /// ([Standard Webhooks, "Signature scheme"](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md)).
-/// Its `Debug` tells nothing.
+/// `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
     const PREFIX: &str = "whsec_";
-    /// How many bytes a new secret has.
+    /// The number of bytes of a new secret.
     const NEW_LENGTH: usize = 32;
 
-    /// A new secret of 32 random bytes.
+    /// Returns a new secret of 32 random bytes.
     pub fn new(random: &dyn Random) -> Self {
         let mut key = vec![0; Self::NEW_LENGTH];
         random.fill(&mut key);
         Self(key)
     }
 
-    /// The bytes that key the HMAC.
+    /// Returns the key of the HMAC.
     pub fn key(&self) -> &[u8] {
         &self.0
     }
 
-    /// The secret as its owner reads it, `whsec_…`. It must never reach a log.
+    /// Returns the secret as text, `whsec_…`. It must never reach a log.
     pub fn reveal(&self) -> String {
         format!("{}{}", Self::PREFIX, STANDARD.encode(&self.0))
     }

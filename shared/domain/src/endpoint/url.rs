@@ -1,4 +1,4 @@
-//! Where an endpoint is.
+//! Endpoint URLs.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -9,13 +9,13 @@ use url::Url;
 
 use crate::invalid::Invalid;
 
-/// The URL that an endpoint's events are POSTed to: absolute, http or https, at most 2,048 characters, with
-/// neither credentials nor a fragment. It is kept as it was written, and as its standard reads it, which is too much
-/// work for every attempt.
+/// The URL that an endpoint's events are POSTed to: absolute, http or https, at most 2,048 characters, with neither
+/// credentials nor a fragment. It is kept as it was written and as the URL standard parses it, because parsing at every
+/// attempt would be too slow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookUrl {
     parsed: Url,
-    /// `None` where the standard writes it just so.
+    /// `None` if the standard writes it the same way.
     written: Option<Box<str>>,
 }
 
@@ -23,12 +23,12 @@ impl WebhookUrl {
     /// The longest URL, in characters.
     pub const MAX_LENGTH: usize = 2048;
 
-    /// The URL as it was written.
+    /// Returns the URL as it was written.
     pub fn as_str(&self) -> &str {
         self.written.as_deref().unwrap_or(self.parsed.as_str())
     }
 
-    /// The URL as its standard reads it.
+    /// Returns the URL as the URL standard parses it.
     pub(crate) fn parsed(&self) -> &Url {
         &self.parsed
     }
@@ -64,7 +64,7 @@ impl FromStr for WebhookUrl {
                 Self::MAX_LENGTH
             )));
         }
-        // The URL standard forgives these; a receiver's access log and a human reader may not.
+        // The URL standard accepts these; a receiver's access log and a human reader may not.
         if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
             return refuse("must not contain spaces, control characters or backslashes");
         }
@@ -76,7 +76,7 @@ impl FromStr for WebhookUrl {
         if !matches!(parsed.scheme(), "http" | "https") || !absolute {
             return refuse("must begin with https:// (or http://) and a host");
         }
-        // The standard drops empty credentials, so they have to be looked for in the text.
+        // The standard drops empty credentials, so this looks for them in the text.
         let authority = after_scheme[3..].split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return refuse(

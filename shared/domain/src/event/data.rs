@@ -1,4 +1,4 @@
-//! What an event is about.
+//! An event's `data`.
 
 use std::borrow::Cow;
 
@@ -9,17 +9,17 @@ use serde_json::value::RawValue;
 use crate::invalid::Invalid;
 use crate::json::{FromJson, depth, escape_noncharacters, require_object};
 
-/// How deep an event's data may be nested: what serde_json itself reads, and most parsers with it, less the event
-/// around it.
+/// The deepest nesting of an event's data: the limit of serde_json and of most other parsers, less the levels of the
+/// event around it.
 const MAX_DEPTH: usize = 100;
 
-/// What the event is about: any JSON object, kept byte for byte as the publisher wrote it, but for U+FFFE and U+FFFF: SQS
-/// does not take these two characters, so they become their escapes.
+/// An event's data: any JSON object, kept byte for byte as the publisher wrote it, except that U+FFFE and U+FFFF become
+/// escapes, because SQS does not accept these two characters.
 #[derive(Debug, Clone)]
 pub struct EventData(Box<RawValue>);
 
 impl EventData {
-    /// The JSON as it was written.
+    /// Returns the JSON as it was written.
     pub fn as_json(&self) -> &str {
         self.0.get()
     }
@@ -46,7 +46,9 @@ impl FromJson for EventData {
     }
 }
 
-/// Whether objects and arrays are nested too deep for a receiver's parser. Where there are few of them they cannot be.
+/// Returns whether objects and arrays are nested too deep for a receiver's parser. If there are few of them, they
+/// cannot
+/// be, so the depth is not computed.
 fn is_too_deep(json: &str) -> bool {
     memchr2_iter(b'{', b'[', json.as_bytes()).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
 }

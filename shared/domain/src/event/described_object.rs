@@ -1,4 +1,4 @@
-//! What an event's data says of the object that it is about.
+//! The type and id of the object in an event's data.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::text::ShortText;
 
-/// `data.object.object` and `data.object.id`, each as it stands there, if it does.
+/// The values of `data.object.object` and `data.object.id`, if present.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct DescribedObject<'a> {
     object: Option<&'a RawValue>,
@@ -17,19 +17,19 @@ pub(crate) struct DescribedObject<'a> {
 }
 
 impl<'a> DescribedObject<'a> {
-    /// What the JSON of `data` says.
+    /// Finds the two values in the JSON of `data`.
     pub(crate) fn of(data: &'a str) -> Self {
         let [object] = named(data, ["object"]);
         let [object, id] = object.map_or([None; 2], |object| named(object.get(), ["object", "id"]));
         Self { object, id }
     }
 
-    /// The object's type, where that is a text.
+    /// Returns the object's type, if it is a string.
     pub(crate) fn object_type(self) -> Option<ShortText> {
         text(self.object?)
     }
 
-    /// The object's id, where that is a text or a number: a number is its digits.
+    /// Returns the object's id, if it is a string or a number. A number becomes its digits.
     pub(crate) fn id(self) -> Option<ShortText> {
         let id = self.id?;
         if id.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
@@ -44,8 +44,8 @@ fn text(json: &RawValue) -> Option<ShortText> {
     text.parse().ok()
 }
 
-/// The values of these fields of an object; of a field that stands there twice, the last, as most parsers take it.
-/// Nothing else in the object matters, not even a name that is not Unicode.
+/// Returns the values of these fields of an object. If a field occurs twice, the last value counts, as for most
+/// parsers. Nothing else in the object is checked; even a name that is not Unicode is accepted.
 fn named<'a, const N: usize>(json: &'a str, names: [&'static str; N]) -> [Option<&'a RawValue>; N] {
     struct Named<const N: usize>([&'static str; N]);
 
@@ -73,7 +73,7 @@ fn named<'a, const N: usize>(json: &'a str, names: [&'static str; N]) -> [Option
     serde_json::Deserializer::from_str(json).deserialize_map(Named(names)).unwrap_or([None; N])
 }
 
-/// A field's name, as bytes: a text that is not Unicode is one, too.
+/// A field's name as bytes, because it may not be Unicode.
 struct Name<'a>(Cow<'a, [u8]>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {

@@ -1,4 +1,4 @@
-//! An event as its publisher tells it.
+//! An event as its publisher sends it.
 
 use std::fmt::Write as _;
 
@@ -18,11 +18,11 @@ use crate::json::{Fields, FromJson, InvalidField};
 use crate::metadata::Metadata;
 use crate::text::{ApiVersion, ShortText};
 
-/// The object of a type that the catalogue does not have.
+/// The sample object for a type outside the catalogue.
 const UNKNOWN: &str =
     r#"{"id": "test_1", "object": "test", "description": "This event tries the endpoint."}"#;
 
-/// What a publisher says of an event.
+/// The fields of an event that the publisher sets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventDraft {
     /// What kind of thing happened.
@@ -32,9 +32,9 @@ pub struct EventDraft {
     pub api_version: ApiVersion,
     /// What the event is about.
     pub data: EventData,
-    /// The type of that object.
+    /// The type of the object that the event is about.
     pub object_type: Option<ShortText>,
-    /// Its id.
+    /// That object's id.
     pub object_id: Option<ShortText>,
     /// What caused the event.
     pub request: EventRequest,
@@ -43,15 +43,15 @@ pub struct EventDraft {
 }
 
 impl EventDraft {
-    /// Reads the fields that a publisher gives: `type` and `data` are required. `object_type` and `object_id`
-    /// default to what `data.object` says of itself in its `object` and `id` fields.
+    /// Reads the publisher's fields: `type` and `data` are required. `object_type` and `object_id` default to the
+    /// `object` and `id` fields of `data.object`.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         let draft = Self::read_as::<Metadata>(fields)?;
         draft.require_key()?;
         Ok(draft)
     }
 
-    /// The same, where `metadata` is read as `M`.
+    /// The same, with `metadata` read as `M`.
     pub(super) fn read_as<M: FromJson + Into<Metadata>>(
         fields: &mut Fields<'_>,
     ) -> Result<Self, InvalidField> {
@@ -82,8 +82,8 @@ impl EventDraft {
         self.request.require_key().map_err(wrong)
     }
 
-    /// The SHA-256 of what the publisher said, in hexadecimal. The request that said it does not count: the same event
-    /// said again has the same one.
+    /// Returns the SHA-256 of the publisher's fields, in hexadecimal. `request.id` is left out, so the same event
+    /// published again has the same fingerprint.
     pub fn fingerprint(&self) -> String {
         let request = EventRequest { id: None, ..self.request.clone() };
         let draft = Self { request, ..self.clone() };
@@ -94,8 +94,7 @@ impl EventDraft {
         })
     }
 
-    /// An event to try an endpoint with: about a sample of what its type is about, with the metadata
-    /// `{"test": "true"}`.
+    /// Returns a test event: its data is a sample for its type, its metadata `{"test": "true"}`.
     pub fn test(event_type: &EventType) -> Self {
         #[derive(Serialize)]
         struct TestEvent<'a> {
@@ -122,7 +121,7 @@ impl EventDraft {
         read().expect("a test reads the event of every type")
     }
 
-    /// The accepted event.
+    /// Returns the accepted event.
     pub fn accept(self, mode: Mode, id: EventId) -> Event {
         Event { id, mode, draft: self }
     }

@@ -1,4 +1,4 @@
-//! What kind of thing happened.
+//! Event types.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::invalid::Invalid;
 
-/// The type of an event, such as `checkout.session.completed`: names of `A-Z a-z 0-9 _ -` joined by single
-/// dots, at most 128 characters in all. The catalogue lists the usual ones; others are just as good.
+/// The type of an event, such as `checkout.session.completed`: names of `A-Z a-z 0-9 _ -` joined by single dots, at
+/// most 128 characters in all. The catalogue lists well-known types; other types are valid, too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EventType(String);
@@ -22,8 +22,8 @@ impl EventType {
         &self.0
     }
 
-    /// The prefixes that a subscription could name, each with its dot, the shortest first:
-    /// `checkout.` and `checkout.session.` of `checkout.session.completed`.
+    /// Returns the prefixes that a subscription could name, each with its dot, shortest first: `checkout.` and
+    /// `checkout.session.` for `checkout.session.completed`.
     pub fn prefixes(&self) -> impl Iterator<Item = &str> {
         self.0.match_indices('.').map(|(dot, _)| &self.0[..=dot])
     }

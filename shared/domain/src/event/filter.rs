@@ -1,11 +1,11 @@
-//! Which events a client wants to see.
+//! Filters for lists of events.
 
 use crate::endpoint::EventPattern;
 use crate::event::event_type::EventType;
 use crate::event::recorded::DeliveredEvent;
 use crate::text::ShortText;
 
-/// What events on record are asked for; what is not given matches all.
+/// A filter for events on record. A field that is not given matches all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Events of these types.
@@ -17,12 +17,12 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether events of this type are asked for.
+    /// Returns whether the filter matches events of this type.
     pub fn takes_type(&self, event_type: &EventType) -> bool {
         self.event_type.as_ref().is_none_or(|pattern| pattern.matches(event_type))
     }
 
-    /// Whether this event is asked for.
+    /// Returns whether the filter matches this event. Errors if the event's fields cannot be parsed.
     pub fn takes(&self, event: &DeliveredEvent<'_>) -> Result<bool, serde_json::Error> {
         let (object_type, object_id) = event.object()?;
         let is = |wanted: &Option<ShortText>, is: Option<&str>| {

@@ -1,4 +1,4 @@
-//! What waits on the events queue.
+//! The messages on the events queue.
 
 use serde::Serialize;
 
@@ -11,28 +11,28 @@ use crate::json::{Fields, Flag, InvalidField, escape_noncharacters, without_byte
 use crate::metadata::KeptMetadata;
 use crate::time::Timestamp;
 
-/// A message on the events queue: `{"account": …, "livemode": …, "event": {…}}`. The event is what
-/// [`EventDraft::read`] takes, and may name its `id`, as `publish-event` does. With an `endpoint_id` beside `account` it
-/// goes to that endpoint alone, whatever the endpoint subscribed to, as `test-endpoint` wants.
+/// A message on the events queue: `{"account": …, "livemode": …, "event": {…}}`. The event has the fields that
+/// [`EventDraft::read`] takes, and may have an `id`, as from `publish-event`. With an `endpoint_id` beside `account`,
+/// it goes to that endpoint only, whatever the endpoint subscribes to; `test-endpoint` uses this.
 ///
-/// What is on the queue was accepted, maybe by an earlier release: its `created_at` is overlooked, as the id says when it
-/// was accepted, and its metadata may be such as is refused today.
+/// A message on the queue was accepted, maybe by an earlier release. So its `created_at` is ignored, as the id contains
+/// the time of acceptance, and metadata that is refused today is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventMessage {
-    /// Whose event it is.
+    /// The tenant that the event belongs to.
     pub tenant: Tenant,
-    /// The only endpoint to send it to, where it is not for all that want it.
+    /// The only endpoint to send it to; `None` for all that subscribe to its type.
     pub endpoint_id: Option<EndpointId>,
-    /// Whether its idempotency key stands for it already: whoever sent the message has seen to that.
+    /// Whether the sender of the message has already claimed the event's idempotency key.
     pub claimed: bool,
-    /// The event's id, where the producer gave it one.
+    /// The event's id, if the producer gave one.
     pub id: Option<EventId>,
-    /// What happened.
+    /// The publisher's fields.
     pub draft: EventDraft,
 }
 
 impl EventMessage {
-    /// Reads a message body.
+    /// Parses a message body.
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
         let mut message = Fields::parse(without_byte_order_mark(body))?;
         let account: AccountId = message.required("account")?;
@@ -45,7 +45,7 @@ impl EventMessage {
         let had_created_at = fields.ignore(&["created_at"]);
         let mut draft = EventDraft::read_as::<KeptMetadata>(&mut fields)?;
         fields.finish()?;
-        // publish-event of 0.1.0, which names both id and time, takes an empty key: it stands for none.
+        // publish-event of 0.1.0, which gives both id and time, accepts an empty key. It means no key.
         if id.is_some() && had_created_at {
             draft.request.idempotency_key.take_if(|key| key.as_str().is_empty());
         }
@@ -53,7 +53,7 @@ impl EventMessage {
         Ok(Self { tenant: Tenant { account, mode }, endpoint_id, claimed, id, draft })
     }
 
-    /// The message's body.
+    /// Returns the message's body.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
         struct Message<'a> {
@@ -83,10 +83,10 @@ impl EventMessage {
         escape_noncharacters(&json).into_owned()
     }
 
-    /// The event, where the message that brought it was first sent at `sent_at` under `message_id`: an event
-    /// without an id gets the one that follows from the message's, in one of so many shards. An id that lies elsewhere
-    /// than its type's events is refused: nobody would find the event there. It may lie in any shard, whatever the number
-    /// of shards is now.
+    /// Returns the event. `sent_at` and `message_id` are those of the message that was sent first: an event without an
+    /// id gets one that follows from them, in one of `shards` shards. Errors if the event's id is not in a partition of
+    /// its type, because nobody would find the event there. The id may be in any shard, whatever the number of shards
+    /// is now.
     pub fn into_event(
         self,
         message_id: &str,
@@ -98,8 +98,8 @@ impl EventMessage {
         Ok((self.tenant, event))
     }
 
-    /// The message that names the id which [`Self::into_event`] would give its event. Sent again under another message
-    /// id, it is still the same event, to the byte.
+    /// Returns the message with the id that [`Self::into_event`] would give its event. Sent again under another message
+    /// id, it is still the same event, byte for byte.
     pub fn identified(
         self,
         message_id: &str,

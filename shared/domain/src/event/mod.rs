@@ -1,6 +1,6 @@
-//! What happened: an event as its publisher tells it, as it is delivered, and as it is read later.
+//! Events: as their publisher sends them, as they are delivered, and as they are read later.
 //!
-//! What becomes of it at an endpoint is in [`crate::delivery`].
+//! Their deliveries are in [`crate::delivery`].
 
 mod catalogue;
 mod data;
@@ -31,29 +31,29 @@ use crate::metadata::Metadata;
 use crate::text::{ApiVersion, ShortText};
 use crate::time::Timestamp;
 
-/// The most bytes that an event's JSON may have: 256 KiB.
+/// The largest event, in bytes of JSON: 256 KiB.
 pub const MAX_EVENT_BYTES: usize = 256 * 1024;
 
-/// An accepted event: what a publisher said, and the id that Posthorn gave it. It serializes as the
-/// API's event object. As that depends on nothing else, every attempt at every endpoint sends the same bytes;
-/// hence `pending_webhooks`, a live count in the API, reads 0 here: the state when the event was accepted.
+/// An accepted event: the publisher's fields, and the id that Posthorn gave it. It serializes as the API's event
+/// object. As that depends on nothing else, every attempt at every endpoint sends the same bytes. Hence
+/// `pending_webhooks`, a live count in the API, is 0 here: its value when the event was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What the event is called; also its `webhook-id`.
+    /// The event's id; also its `webhook-id`.
     pub id: EventId,
     /// Live or test.
     pub mode: Mode,
-    /// What the publisher said.
+    /// The publisher's fields.
     pub draft: EventDraft,
 }
 
 impl Event {
-    /// When it was accepted: its id's time, by which events are listed, filtered and recovered.
+    /// Returns when it was accepted: the time in its id, by which events are listed, filtered and recovered.
     pub fn created_at(&self) -> Timestamp {
         self.id.at()
     }
 
-    /// The event's JSON: the body of every delivery.
+    /// Returns the event's JSON: the body of every delivery.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("an event holds nothing that JSON cannot")
     }

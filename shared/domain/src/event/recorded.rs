@@ -1,4 +1,4 @@
-//! An event as it is read later: what was delivered, and what became of it.
+//! An event as it is read later: the delivered body and the state of its deliveries.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,12 +8,12 @@ use crate::event::event_type::EventType;
 use crate::id::EndpointId;
 use crate::time::Timestamp;
 
-/// The most deliveries that are shown with an event. As an answer is read and written whole, this bounds it: each has
-/// up to 1 KiB of its last answer.
+/// The most deliveries that are shown with an event. Each may have 1 KiB of its last answer, so this limits the size of
+/// the API's answer, which is read and written whole.
 pub const MAX_SHOWN_DELIVERIES: usize = 100;
 
-/// An event on record. It serializes as the API's event object, its fields as they were delivered, with its deliveries
-/// after them.
+/// An event on record. It serializes as the API's event object: its fields as they were delivered, followed by its
+/// deliveries.
 #[derive(Debug, Serialize)]
 pub struct RecordedEvent<'a> {
     #[serde(flatten)]
@@ -22,7 +22,7 @@ pub struct RecordedEvent<'a> {
     deliveries: Vec<ShownDelivery>,
 }
 
-/// The body of an event's deliveries, taken apart no further than is needed to count anew in it.
+/// The body of an event's deliveries, parsed only as far as is needed to recount `pending_webhooks`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeliveredEvent<'a> {
     #[serde(borrow)]
@@ -69,32 +69,32 @@ struct ShownAttempt {
 }
 
 impl<'a> DeliveredEvent<'a> {
-    /// Reads a delivery's body.
+    /// Parses a delivery's body.
     pub fn read(body: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(body)
     }
 
-    /// The event, with `pending_webhooks` counting those of its deliveries that are not over.
+    /// Returns the event with the number of its pending deliveries in `pending_webhooks`.
     #[must_use]
     pub fn counting(self, deliveries: &[Delivery]) -> Self {
         let is_pending = |delivery: &&Delivery| delivery.status == DeliveryStatus::Pending;
         Self { pending_webhooks: deliveries.iter().filter(is_pending).count(), ..self }
     }
 
-    /// The event's type.
+    /// Returns the event's type.
     pub fn event_type(&self) -> Result<EventType, serde_json::Error> {
         serde_json::from_str(self.r#type.get())
     }
 
-    /// The `object_type` and `object_id`.
+    /// Returns the `object_type` and `object_id`.
     pub(crate) fn object(&self) -> Result<(Option<String>, Option<String>), serde_json::Error> {
         Ok((serde_json::from_str(self.object_type.get())?, serde_json::from_str(self.object_id.get())?))
     }
 }
 
 impl<'a> RecordedEvent<'a> {
-    /// The event whose deliveries had this body. `pending_webhooks` counts those that are not over; they, and then those
-    /// that failed, are shown first, [`MAX_SHOWN_DELIVERIES`] at most.
+    /// Returns the event whose deliveries had this body. `pending_webhooks` counts its pending deliveries. At most
+    /// [`MAX_SHOWN_DELIVERIES`] are shown: pending ones first, then failed ones.
     pub fn read(body: &'a str, mut deliveries: Vec<Delivery>) -> Result<Self, serde_json::Error> {
         let event = DeliveredEvent::read(body)?.counting(&deliveries);
         deliveries.sort_unstable_by_key(|delivery| (urgency(delivery.status), delivery.endpoint_id));

@@ -1,4 +1,4 @@
-//! What caused an event.
+//! The request that caused an event.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,21 +7,21 @@ use crate::invalid::Invalid;
 use crate::json::{Fields, FromJson, InvalidField};
 use crate::text::ShortText;
 
-/// What caused an event, as far as the publisher knows.
+/// The request that caused an event, as far as the publisher knows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct EventRequest {
-    /// The request that caused it.
+    /// The request's id.
     pub id: Option<ShortText>,
-    /// The key that made that request safe to repeat.
+    /// The idempotency key of that request.
     pub idempotency_key: Option<ShortText>,
-    /// Who made it.
+    /// Who made the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<ShortText>,
 }
 
 impl EventRequest {
-    /// Refuses an empty idempotency key: whoever sends one has forgotten to fill it in, and all of their events would
-    /// be the same one.
+    /// Errors if the idempotency key is empty: the publisher has forgotten to fill it in, and all of their events would
+    /// count as one.
     pub(super) fn require_key(&self) -> Result<(), Invalid> {
         if self.idempotency_key.as_ref().is_some_and(|key| key.as_str().is_empty()) {
             return Err(Invalid::because(

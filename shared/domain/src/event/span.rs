@@ -1,4 +1,4 @@
-//! Stretches of the log: events order by their ids, and so by the time they were accepted.
+//! Ranges of the log. Events are ordered by id, and so by the time they were accepted.
 
 use crate::id::EventId;
 use crate::time::Timestamp;
@@ -10,12 +10,12 @@ pub struct EventSpan {
     last: EventId,
 }
 
-/// Which way a list goes.
+/// The order in which a list is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
-    /// What is newest comes first.
+    /// The newest comes first.
     NewestFirst,
-    /// What is oldest comes first.
+    /// The oldest comes first.
     OldestFirst,
 }
 
@@ -23,43 +23,43 @@ impl EventSpan {
     /// All events.
     pub const ALL: Self = Self { first: EventId::MIN, last: EventId::MAX };
 
-    /// The first and the last id, if there can be any event.
+    /// Returns the first and the last id; `None` if the span is empty.
     pub fn ends(self) -> Option<(EventId, EventId)> {
         (self.first <= self.last).then_some((self.first, self.last))
     }
 
-    /// Those accepted at that time or later.
+    /// Limits the span to events accepted at this time or later.
     #[must_use]
     pub fn since(self, at: Timestamp) -> Self {
         Self { first: self.first.max(EventId::first_at(at)), ..self }
     }
 
-    /// Those accepted before that time.
+    /// Limits the span to events accepted before this time.
     #[must_use]
     pub fn until(self, at: Timestamp) -> Self {
         self.before(EventId::first_at(at))
     }
 
-    /// Those after this one.
+    /// Limits the span to events after this one.
     #[must_use]
     pub fn after(self, id: EventId) -> Self {
         id.next().map_or(Self { last: EventId::MIN, first: EventId::MAX }, |next| self.from(next))
     }
 
-    /// Those before this one.
+    /// Limits the span to events before this one.
     #[must_use]
     pub fn before(self, id: EventId) -> Self {
         id.previous()
             .map_or(Self { last: EventId::MIN, first: EventId::MAX }, |previous| self.up_to(previous))
     }
 
-    /// This one, and those after it.
+    /// Limits the span to this event and those after it.
     #[must_use]
     pub fn from(self, id: EventId) -> Self {
         Self { first: self.first.max(id), ..self }
     }
 
-    /// Those before this one, and it.
+    /// Limits the span to this event and those before it.
     #[must_use]
     pub fn up_to(self, id: EventId) -> Self {
         Self { last: self.last.min(id), ..self }

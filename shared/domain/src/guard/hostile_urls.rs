@@ -1,4 +1,4 @@
-//! URLs that would reach what their author cannot, in every disguise that we know, and honest ones beside them.
+//! URLs that try to reach what their author cannot, in every disguise that we know, and honest ones beside them.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::{Guard, Networks};
 use crate::endpoint::WebhookUrl;
 use crate::invalid::Invalid;
 
-/// The guard as it is unless an operator says otherwise.
+/// The guard with the default settings.
 fn guard() -> Guard {
     Guard {
         schemes: "https".parse().unwrap(),
@@ -21,7 +21,7 @@ fn admit(guard: &Guard, text: &str) -> Result<String, Invalid> {
     Ok(guard.admit(&text.parse::<WebhookUrl>()?)?.to_string())
 }
 
-/// The URL is refused, and for this reason.
+/// Checks that the URL is refused, for this reason.
 fn check_url(reason: &str, url: &str) {
     match admit(&guard(), url) {
         Ok(dialled) => panic!("{url:?} must be refused, and {dialled} would be dialled"),
@@ -29,7 +29,7 @@ fn check_url(reason: &str, url: &str) {
     }
 }
 
-/// Each of these hosts between spaces, some with a port or a path, is refused.
+/// Checks that each of these hosts, separated by spaces, some with a port or a path, is refused.
 fn check(reason: &str, hosts: &str) {
     for host in hosts.split(' ') {
         check_url(reason, &format!("https://{host}"));
@@ -116,7 +116,7 @@ fn ipv4_addresses_inside_ipv6_addresses_are_seen_through() {
     check("Azure", "[64:ff9b::168.63.129.16]");
     check(unicast, "[64:ff9b:1::127.0.0.1] [64:ff9b:1::8.8.8.8] [64:ff9b::1:0:0]");
     check("6to4", "[2002:7f00:1::1] [2002:a9fe:a9fe::] [2002:808:808::1]");
-    // A Teredo address ends in its client's, with every bit turned over.
+    // A Teredo address ends in its client's IPv4 address, with every bit inverted.
     check(
         "protocol assignments",
         "[2001::1] [2001:0:4136:e378:8000:63bf:80ff:fffe] [2001:0:a9fe:a9fe::1] \
@@ -206,7 +206,7 @@ fn other_schemes_ports_and_credentials_are_refused() {
     }
 }
 
-/// What is dialled for a URL that is admitted.
+/// Checks what is dialled for admitted URLs.
 #[test]
 fn honest_urls_are_admitted() {
     let check = |text: &str, dialled: &str| {
@@ -263,7 +263,8 @@ fn an_operator_may_let_more_through() {
     check("ftp://10.1.0.1/", false);
 }
 
-/// No text panics or takes long; what is admitted is dialled at the scheme, port and address that may be.
+/// Checks that no text panics or takes long, and that an admitted URL is dialled at an allowed scheme, port and
+/// address.
 fn holds(text: &str) {
     let started = Instant::now();
     if let Ok(dialled) = admit(&guard(), text) {

@@ -1,4 +1,4 @@
-//! Where Posthorn may send to, so that nobody reaches through it what they could not reach themselves.
+//! Where Posthorn may send to, so that nobody can use it to reach what they could not reach themselves.
 
 mod addresses;
 #[cfg(test)]
@@ -16,21 +16,21 @@ pub use self::settings::{Networks, Ports, Schemes};
 use crate::endpoint::WebhookUrl;
 use crate::invalid::Invalid;
 
-/// Says where endpoints may be. A URL is held against it when it is given and at every attempt, and so is every
-/// address that its name turns out to have.
+/// Decides where endpoints may be. It checks a URL when it is registered and at every attempt, and every address that
+/// its host name resolves to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guard {
-    /// The schemes that a URL may have.
+    /// The schemes allowed in a URL.
     pub schemes: Schemes,
-    /// The ports that it may be at.
+    /// The ports allowed in a URL.
     pub ports: Ports,
-    /// The networks that may be sent to although they are not public.
+    /// Networks that are allowed although they are not public.
     pub allowed_networks: Networks,
 }
 
 impl Guard {
-    /// The URL as it is to be dialled. What a host written as a name resolves to is for
-    /// [`Guard::check_address`] to judge.
+    /// Returns the URL to dial. Errors if its scheme, port, address or host name is not allowed. The addresses of a
+    /// host name are checked later, by [`Guard::check_address`].
     pub fn admit<'a>(&self, url: &'a WebhookUrl) -> Result<&'a Url, Invalid> {
         let url = url.parsed();
         if !self.schemes.contain(url.scheme()) {
@@ -48,7 +48,7 @@ impl Guard {
         Ok(url)
     }
 
-    /// Refuses an address that is not on the public internet and not in an allowed network.
+    /// Errors if an address is neither on the public internet nor in an allowed network.
     pub fn check_address(&self, address: IpAddr) -> Result<(), Invalid> {
         match addresses::why_not_public(address) {
             Some(reason) if !self.allowed_networks.contain(address) => {
@@ -58,8 +58,8 @@ impl Guard {
         }
     }
 
-    /// Refuses what is no name of a host, and names that nobody has on the public internet, unless there are networks
-    /// besides it.
+    /// Errors if this is not a valid host name, or, unless there are allowed networks, if no host on the public
+    /// internet can have it.
     fn check_name(&self, name: &str) -> Result<(), Invalid> {
         if !names::is_host(name) {
             return Err(Invalid::because(format!(

@@ -1,6 +1,6 @@
-//! Which names a host can have, and which of them on the public internet.
+//! Which names a host can have, and which of them can be on the public internet.
 
-/// What no public name ends in, and who says so.
+/// The last labels of names that are not public, and the source of each.
 const NOT_PUBLIC: &[(&str, &str)] = &[
     ("alt", "RFC 9476"),
     ("arpa", "RFC 3172"),
@@ -20,14 +20,14 @@ const NOT_PUBLIC: &[(&str, &str)] = &[
     ("test", "RFC 6761"),
 ];
 
-/// The longest name, and the longest part of one between two dots
-/// ([RFC 1035 §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)).
+/// The longest name, and the longest label, the part between two dots ([RFC 1035
+/// §2.3.4](https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4)).
 const MAX_NAME_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
 
-/// Whether a host may have this name, in DNS and in a TLS handshake: letters, digits, underscores, and hyphens between
-/// them, in parts of at most 63 characters with single dots between them, one more of which may end the name. The last
-/// part is no number: else it would read as an address.
+/// Returns whether a host may have this name, in DNS and in a TLS handshake: labels of at most 63 letters, digits,
+/// underscores, and hyphens between them, joined by single dots, with an optional dot at the end. The last label must
+/// not be a number, or the name would be parsed as an address.
 pub(super) fn is_host(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let is_label = |label: &str| {
@@ -41,15 +41,15 @@ pub(super) fn is_host(name: &str) -> bool {
         && !labels(name).next_back().is_some_and(is_number)
 }
 
-/// Whether the URL standard reads this part of a name as a number: decimal, or hexadecimal after `0x`.
+/// Returns whether the URL standard parses this label as a number: decimal, or hexadecimal after `0x`.
 fn is_number(label: &str) -> bool {
     let hexadecimal = label.strip_prefix("0x").or_else(|| label.strip_prefix("0X"));
     label.chars().all(|c| c.is_ascii_digit())
         || hexadecimal.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// Whether a host's name may be one on the public internet, where each has two labels at least. The name is in lower
-/// case, as the URL standard has it.
+/// Returns whether a host name can be on the public internet, where names have at least two labels. The name must be in
+/// lower case, as the URL standard makes it.
 pub(super) fn is_public(name: &str) -> bool {
     let last = labels(name).next_back();
     labels(name).nth(1).is_some() && NOT_PUBLIC.iter().all(|(reserved, _)| last != Some(*reserved))

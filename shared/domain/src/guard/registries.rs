@@ -1,4 +1,4 @@
-//! The guard's list, held against what IANA's registries say.
+//! Compares the guard's list with IANA's registries.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,16 +9,16 @@ use proptest::sample::select;
 
 use super::addresses::why_not_public;
 
-/// What the registry says of a block, and what we make of it.
+/// What the registry says of a block, and what the guard does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
-    /// Not globally reachable, so refused.
+    /// Not globally reachable: refused.
     Closed,
-    /// Globally reachable, and let through.
+    /// Globally reachable: admitted.
     Open,
-    /// Globally reachable, and refused all the same: no endpoint is there.
+    /// Globally reachable, but refused: no endpoint is there.
     OpenButRefused,
-    /// Globally reachable where the IPv4 address in the last four bytes is.
+    /// Globally reachable if the IPv4 address in the last four bytes is.
     Embedding,
 }
 
@@ -43,7 +43,7 @@ const SPECIAL_PURPOSE: &[(&str, &str, &str, Block)] = &[
     ("192.0.2.0/24", "Documentation (TEST-NET-1)", "RFC 5737", Closed),
     ("192.31.196.0/24", "AS112-v4", "RFC 7535", Open),
     ("192.52.193.0/24", "AMT", "RFC 7450", Open),
-    // The registry has no answer for the first of these, whose use is deprecated.
+    // The registry gives no value for the first of these, whose use is deprecated.
     ("192.88.99.0/24", "Deprecated (6to4 Relay Anycast)", "RFC 7526", Closed),
     ("192.88.99.2/32", "6a44-relay anycast address", "RFC 6751", Closed),
     ("192.168.0.0/16", "Private-Use", "RFC 1918", Closed),
@@ -80,7 +80,7 @@ const SPECIAL_PURPOSE: &[(&str, &str, &str, Block)] = &[
     ("fe80::/10", "Link-Local Unicast", "RFC 4291", Closed),
 ];
 
-/// What other registries and clouds set aside: multicast, the IPv6 space outside of 2000::/3 block by block, and IPv4
+/// Reserved by other registries and by clouds: multicast, the IPv6 space outside of 2000::/3 block by block, and IPv4
 /// written as IPv6.
 const SET_ASIDE_ELSEWHERE: &[(&str, &str, &str, Block)] = &[
     ("224.0.0.0/4", "Multicast", "RFC 5771", Closed),
@@ -111,8 +111,8 @@ fn blocks() -> Vec<(IpNet, Block)> {
     rows.map(|(prefix, _, _, block)| (prefix.parse().unwrap(), *block)).collect()
 }
 
-/// Whether the registries have an address refused. What is said of a block holds for the smaller blocks in it, but for
-/// the one that only wraps IPv4.
+/// Returns whether an address is refused according to the registries. A block's entry also holds for the smaller blocks
+/// in it, except that of NAT64, which wraps IPv4 addresses.
 fn is_refused(address: IpAddr) -> bool {
     let around: Vec<_> = blocks().into_iter().filter(|(network, _)| network.contains(&address)).collect();
     match address {
@@ -135,7 +135,7 @@ fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// The address with this number, of the same family as another; `None` past the end of the family's numbers.
+/// Returns the address with this number, of the same family as `like`; `None` past the family's last address.
 fn address(number: u128, like: IpAddr) -> Option<IpAddr> {
     match like {
         IpAddr::V4(_) => u32::try_from(number).ok().map(|number| IpAddr::V4(number.into())),
@@ -143,7 +143,7 @@ fn address(number: u128, like: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// The last address before a block and the first after it, where there are any.
+/// Returns the last address before a block and the first after it, if they exist.
 fn neighbours(block: IpNet) -> impl Iterator<Item = IpAddr> {
     let before = number(block.network()).checked_sub(1);
     let after = number(block.broadcast()).checked_add(1);

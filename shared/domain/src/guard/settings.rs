@@ -1,4 +1,4 @@
-//! What an operator says about where endpoints may be. Each is a list between commas.
+//! The operator's settings for where endpoints may be. Each is a list separated by commas.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::invalid::Invalid;
 
-/// The schemes that an endpoint's URL may have: `https`, or `http, https`.
+/// The schemes allowed in an endpoint's URL: `https`, or `http, https`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schemes(Vec<&'static str>);
 
@@ -34,7 +34,7 @@ impl fmt::Display for Schemes {
     }
 }
 
-/// The ports that an endpoint may be at: `443, 8443`, or with ranges, `1-65535`.
+/// The ports allowed in an endpoint's URL: `443, 8443`, or with ranges, `1-65535`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(Vec<RangeInclusive<u16>>);
 
@@ -67,8 +67,7 @@ impl fmt::Display for Ports {
     }
 }
 
-/// Networks that may be sent to although they are not public: `10.1.0.0/16, fd12:3456::/32`. By default there are
-/// none.
+/// Networks that are allowed although they are not public: `10.1.0.0/16, fd12:3456::/32`. None by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
@@ -86,14 +85,14 @@ impl FromStr for Networks {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        // `10.1.2.3/8` may be meant as one address or as all of 10.0.0.0/8; the one who wrote it has to say.
+        // `10.1.2.3/8` may mean one address or all of 10.0.0.0/8, so the operator has to be explicit.
         let network = |text: &str| text.parse().ok().filter(|network: &IpNet| network.trunc() == *network);
         list(text, network, "must be networks, each from its first address, such as 10.1.0.0/16, ::1/128")
             .map(Self)
     }
 }
 
-/// The entries between commas, of which there is one at least.
+/// Parses the entries between commas, at least one.
 fn list<T>(text: &str, entry: impl Fn(&str) -> Option<T>, form: &str) -> Result<Vec<T>, Invalid> {
     let entries: Option<Vec<T>> = text.split(',').map(|text| entry(text.trim())).collect();
     entries.ok_or_else(|| Invalid::because(format!("{form}; not {text:?}")))

@@ -1,5 +1,5 @@
-//! Ids. Each is a prefix and 26 characters in the alphabet of a ULID (Crockford's base 32), which sort as
-//! text by the time they were made: <https://github.com/ulid/spec>.
+//! Ids. Each is a prefix and 26 characters in the alphabet of a ULID (Crockford's base 32). As text, they sort by the
+//! time they were made: <https://github.com/ulid/spec>.
 
 mod partition;
 
@@ -17,7 +17,7 @@ use crate::invalid::Invalid;
 use crate::random::Random;
 use crate::time::Timestamp;
 
-/// Reads `{prefix}{26 characters}`. An id has one spelling: upper case, no look-alike letters.
+/// Parses `{prefix}{26 characters}`. An id has one spelling: upper case, no look-alike letters.
 fn parse(prefix: &str, text: &str) -> Result<Ulid, Invalid> {
     text.strip_prefix(prefix)
         .and_then(|code| Ulid::from_string(code).ok().filter(|ulid| ulid.to_string() == code))
@@ -30,12 +30,12 @@ fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(0)
 }
 
-/// 48 bits of milliseconds and 80 random bits.
+/// Returns 48 bits of milliseconds and 80 random bits.
 fn timed(at: Timestamp, random: &dyn Random) -> Ulid {
     Ulid::from_parts(millis(at), (u128::from(random.bits()) << 64) | u128::from(random.bits()))
 }
 
-/// What follows from how a type is read from text and printed.
+/// Implements conversions and serialization by way of a type's text.
 macro_rules! written_as_text {
     ($id:ident) => {
         impl TryFrom<String> for $id {
@@ -88,29 +88,29 @@ pub struct EndpointId(Ulid);
 prefixed_id!(EndpointId, "wh_");
 
 impl EndpointId {
-    /// A new id for an endpoint registered at `at`.
+    /// Returns a new id for an endpoint registered at `at`.
     pub fn new(at: Timestamp, random: &dyn Random) -> Self {
         Self(timed(at, random))
     }
 
-    /// The id in 16 bytes.
+    /// Returns the id as 16 bytes.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.to_bytes()
     }
 
-    /// The id that these are the bytes of.
+    /// Returns the id with these bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Ulid::from_bytes(bytes))
     }
 
-    /// When the endpoint was registered.
+    /// Returns when the endpoint was registered.
     pub fn at(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
     }
 }
 
-/// The id of an event: `evt_` and 48 bits of milliseconds, 16 bits of [`Partition`], 64 random bits. It
-/// carries its own place: the id alone finds the event's row.
+/// The id of an event: `evt_` and 48 bits of milliseconds, 16 bits of [`Partition`], 64 random bits. It contains its
+/// own place: the id alone is enough to find the event's row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EventId(Ulid);
@@ -118,23 +118,23 @@ pub struct EventId(Ulid);
 prefixed_id!(EventId, "evt_");
 
 impl EventId {
-    /// The first of all ids.
+    /// The lowest id.
     pub const MIN: Self = Self(Ulid(0));
-    /// The last of all ids.
+    /// The highest id.
     pub const MAX: Self = Self(Ulid(u128::MAX));
 
-    /// The id of an event accepted at `at`.
+    /// Returns the id of an event accepted at `at`.
     pub fn new(at: Timestamp, partition: Partition, random: u64) -> Self {
         Self(Ulid::from_parts(millis(at), (u128::from(partition.0) << 64) | u128::from(random)))
     }
 
-    /// The id of an event of this type accepted at `at`. Its random bits also choose one of the shards.
+    /// Returns the id of an event of this type accepted at `at`. Its random bits also choose one of the shards.
     pub fn of_event(at: Timestamp, event_type: &EventType, shards: EventShards, random: u64) -> Self {
         Self::new(at, Partition::of(event_type).among(shards, random), random)
     }
 
-    /// The id of the event in a queue message that names none: always the same for the same message and number of
-    /// shards, so that a redelivered message is the same event.
+    /// Returns the id of the event in a queue message that names none. It is always the same for the same message and
+    /// number of shards, so a message received twice is the same event.
     pub fn of_message(
         sent_at: Timestamp,
         message_id: &str,
@@ -144,7 +144,7 @@ impl EventId {
         Self::of_event(sent_at, event_type, shards, leading_bits(message_id))
     }
 
-    /// The other ids that the same event would have had with other numbers of shards: four at most.
+    /// Returns the other ids that the same event would have with other numbers of shards: at most four.
     pub fn in_other_shards(self) -> impl Iterator<Item = Self> {
         let partitions = EventShards::ALL.map(|shards| self.partition().among(shards, self.random()));
         let others: BTreeSet<_> =
@@ -152,54 +152,53 @@ impl EventId {
         others.into_iter().map(move |partition| Self::new(self.at(), partition, self.random()))
     }
 
-    /// The first id that an event accepted at `at` can have.
+    /// Returns the lowest id that an event accepted at `at` can have.
     pub fn first_at(at: Timestamp) -> Self {
         Self(Ulid::from_parts(millis(at), 0))
     }
 
-    /// The id that follows this one; `None` after the last.
+    /// Returns the id that follows this one; `None` after the last.
     pub fn next(self) -> Option<Self> {
         self.0.0.checked_add(1).map(|bits| Self(Ulid(bits)))
     }
 
-    /// The id that precedes this one; `None` before the first.
+    /// Returns the id that precedes this one; `None` before the first.
     pub fn previous(self) -> Option<Self> {
         self.0.0.checked_sub(1).map(|bits| Self(Ulid(bits)))
     }
 
-    /// When the event was accepted.
+    /// Returns when the event was accepted.
     pub fn at(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
     }
 
-    /// Where the event is stored.
+    /// Returns the partition that the event is stored in.
     pub fn partition(self) -> Partition {
         Partition(u16::try_from(self.0.random() >> 64).expect("the random part has 80 bits"))
     }
 
-    /// The 64 random bits.
+    /// Returns the 64 random bits.
     fn random(self) -> u64 {
         u64::try_from(self.0.random() & u128::from(u64::MAX)).expect("64 bits are left")
     }
 }
 
 /// The id of an attempt: `att_`, the 26 characters of its event's id, the 26 of its endpoint's, and its number, 1 for
-/// the first at that delivery. It carries its own place, and sorts by event, then by number where the endpoint is the
-/// same.
+/// the delivery's first attempt. It contains its own place. Ids sort by event, then, for the same endpoint, by number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct AttemptId {
     /// The event that was sent.
     pub event_id: EventId,
-    /// Where to.
+    /// The endpoint that it was sent to.
     pub endpoint_id: EndpointId,
-    /// Which attempt at it this was. 0 is none of them: it marks the place before the first.
+    /// The attempt's number. 0 is no attempt: it marks the place before the first.
     pub number: u16,
 }
 
 impl AttemptId {
     const PREFIX: &str = "att_";
-    /// The characters of a ULID.
+    /// The number of characters of a ULID.
     const CODE: usize = 26;
 
     fn read(text: &str) -> Option<Self> {
@@ -240,13 +239,13 @@ pub struct RecoveryId(Ulid);
 prefixed_id!(RecoveryId, "rec_");
 
 impl RecoveryId {
-    /// A new id for a recovery asked for at `at`.
+    /// Returns a new id for a recovery requested at `at`.
     pub fn new(at: Timestamp, random: &dyn Random) -> Self {
         Self(timed(at, random))
     }
 }
 
-/// The id of an API key: `key_` and 48 bits of milliseconds, 80 random bits. It is no secret.
+/// The id of an API key: `key_` and 48 bits of milliseconds, 80 random bits. It is not secret.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyId(Ulid);
@@ -254,7 +253,7 @@ pub struct KeyId(Ulid);
 prefixed_id!(KeyId, "key_");
 
 impl KeyId {
-    /// A new id for a key made at `at`.
+    /// Returns a new id for a key created at `at`.
     pub fn new(at: Timestamp, random: &dyn Random) -> Self {
         Self(timed(at, random))
     }

@@ -8,14 +8,15 @@ use sha2::{Digest, Sha256};
 use crate::event::EventType;
 use crate::invalid::Invalid;
 
-/// Over how many partitions the events of one type are spread: 1, 2, 4, 8 or 16. Each takes 1,000 writes a second.
+/// The number of partitions over which the events of one type are spread: 1, 2, 4, 8 or 16. Each takes 1,000 writes a
+/// second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventShards(pub(super) u16);
 
 impl EventShards {
     /// All of a type's events in one partition.
     pub const ONE: Self = Self(1);
-    /// All numbers of shards that there can be.
+    /// All valid numbers of shards.
     pub(super) const ALL: [Self; 5] = [Self(1), Self(2), Self(4), Self(8), Self(16)];
 }
 
@@ -34,35 +35,36 @@ impl fmt::Display for EventShards {
     }
 }
 
-/// The part of the events table that holds an event: 12 bits of its type's hash and 4 bits of shard. It
-/// prints as four hexadecimal digits, and sorts by them.
+/// The part of the events table that holds an event: 12 bits of its type's hash and 4 bits of shard. It prints as four
+/// hexadecimal digits, by which it also sorts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(pub(super) u16);
 
 impl Partition {
-    /// The bits that say which shard it is.
+    /// The bits of the shard.
     const SHARD: u16 = 0xf;
 
-    /// The first partition of events of this type: shard 0. With one shard, all its events lie there.
+    /// Returns the first partition of events of this type: shard 0. With one shard, all its events are there.
     pub fn of(event_type: &EventType) -> Self {
         let hash = leading_bits(event_type.as_str()) >> 52;
         Self(u16::try_from(hash).expect("12 bits are left") << 4)
     }
 
-    /// The first partition of the same type.
+    /// Returns the first partition of the same type.
     #[must_use]
     pub fn first(self) -> Self {
         Self(self.0 & !Self::SHARD)
     }
 
-    /// The last partition that the same type may have: shard 15.
+    /// Returns the last partition that the same type may have: shard 15.
     #[must_use]
     pub fn last(self) -> Self {
         Self(self.0 | Self::SHARD)
     }
 
-    /// The same type's partition that the first of these bits choose among so many shards. The last ones choose the shard of
-    /// the due table: all retries of a partition would share one of those.
+    /// Returns the same type's partition in the shard, one of `shards`, that the first of these bits choose. The last
+    /// bits choose the shard of the due table: if the same bits chose both, all retries of a partition would share one
+    /// of its shards.
     pub(super) fn among(self, shards: EventShards, bits: u64) -> Self {
         let chosen = u16::try_from(bits >> 60).expect("4 bits are left") & (shards.0 - 1);
         Self(self.first().0 | chosen)
@@ -86,7 +88,7 @@ impl fmt::Display for Partition {
     }
 }
 
-/// The first 64 bits of the text's SHA-256.
+/// Returns the first 64 bits of the text's SHA-256.
 pub(super) fn leading_bits(text: &str) -> u64 {
     let hash = Sha256::digest(text.as_bytes());
     hash.iter().take(8).fold(0, |bits, byte| (bits << 8) | u64::from(*byte))

@@ -1,4 +1,4 @@
-//! Reading a JSON object field by field, so that whoever sent it learns which field is to blame and why.
+//! Reads a JSON object field by field, so that errors tell the sender which field is wrong and why.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::json::require_unicode;
 /// Why a JSON object could not be read. Prints as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidField {
-    /// It is no JSON at all, or no object; the reason has the position.
+    /// It is not JSON, or not an object; the reason has the position.
     #[error("{0}")]
     Malformed(String),
     /// One field is wrong, or given twice.
@@ -25,18 +25,18 @@ pub enum InvalidField {
         /// The end of the sentence that begins with the name.
         reason: Invalid,
     },
-    /// A field is needed, and missing or `null`.
+    /// A required field is missing or `null`.
     #[error("`{param}` is required")]
     Missing {
         /// The field's name.
         param: String,
     },
-    /// There is no such field.
+    /// The field does not exist.
     #[error("`{param}` is not a field that can be given here; there {}", known_fields(.known))]
     Unknown {
         /// The name given.
         param: String,
-        /// The fields that there are.
+        /// The fields that exist.
         known: Vec<&'static str>,
     },
 }
@@ -51,7 +51,7 @@ impl InvalidField {
     }
 }
 
-/// A value that can be read from one JSON value. Whatever parses from text reads from a JSON string.
+/// A value that can be read from one JSON value. Types that parse from text are read from a JSON string.
 pub trait FromJson: Sized {
     /// Reads the value.
     fn from_json(json: &RawValue) -> Result<Self, Invalid>;
@@ -63,7 +63,7 @@ impl<T: FromStr<Err = Invalid>> FromJson for T {
     }
 }
 
-/// The text of a JSON string.
+/// Returns the text of a JSON string.
 pub(crate) fn text_of(json: &RawValue) -> Result<Cow<'_, str>, Invalid> {
     let text: Result<TextOrName<'_>, _> = serde_json::from_str(json.get());
     text.map(|TextOrName(text)| text).map_err(|error| {
@@ -73,7 +73,7 @@ pub(crate) fn text_of(json: &RawValue) -> Result<Cow<'_, str>, Invalid> {
     })
 }
 
-/// `true` or `false`; `false` where nobody said.
+/// `true` or `false`; `false` by default.
 #[derive(Default)]
 pub struct Flag(pub bool);
 
@@ -95,7 +95,7 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Takes the text of a JSON object apart. A field that stands in it twice is refused.
+    /// Splits the text of a JSON object into its fields. Errors if a field occurs twice.
     pub fn parse(json: &'a str) -> Result<Self, InvalidField> {
         let Pairs(unread) = serde_json::from_str(json).map_err(|error| malformed(&error))?;
         if let Some(name) = twice(&unread) {
@@ -104,17 +104,17 @@ impl<'a> Fields<'a> {
         Ok(Self { unread, known: Vec::new() })
     }
 
-    /// Reads a field that must be there, and not be `null`.
+    /// Reads a field that must be present and not `null`.
     pub fn required<T: FromJson>(&mut self, name: &'static str) -> Result<T, InvalidField> {
         self.optional(name)?.ok_or_else(|| InvalidField::Missing { param: name.to_owned() })
     }
 
-    /// Reads a field that may be missing or, which means the same, `null`.
+    /// Reads a field that may be missing or `null`, which means the same.
     pub fn optional<T: FromJson>(&mut self, name: &'static str) -> Result<Option<T>, InvalidField> {
         self.nullable(name).map(Option::flatten)
     }
 
-    /// Reads a field of which it matters whether it is missing (`None`) or `null` (`Some(None)`).
+    /// Reads a field for which missing (`None`) and `null` (`Some(None)`) differ.
     pub fn nullable<T: FromJson>(&mut self, name: &'static str) -> Result<Option<Option<T>>, InvalidField> {
         let read = |json: &RawValue| match json.get() {
             "null" => Ok(None),
@@ -123,21 +123,21 @@ impl<'a> Fields<'a> {
         self.take(name).map(read).transpose()
     }
 
-    /// Takes an object apart that must be there.
+    /// Splits the object in a required field into its fields.
     pub(crate) fn object(&mut self, name: &'static str) -> Result<Self, InvalidField> {
         let json = self.take(name).ok_or_else(|| InvalidField::Missing { param: name.to_owned() })?;
         require_object(json).map_err(|reason| InvalidField::of(name, reason))?;
         Self::parse(json.get())
     }
 
-    /// Leaves fields aside that a client may send back but not change. Returns whether there were any.
+    /// Drops fields that a client may send back but not change. Returns whether there were any.
     pub fn ignore(&mut self, names: &'static [&'static str]) -> bool {
         let given = self.unread.len();
         self.unread.retain(|(name, _)| !names.contains(&name.as_ref()));
         self.unread.len() < given
     }
 
-    /// Refuses whatever is left.
+    /// Errors if any field has not been read.
     pub fn finish(self) -> Result<(), InvalidField> {
         match self.unread.first() {
             None => Ok(()),
@@ -187,16 +187,16 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
     }
 }
 
-/// A text, or a field's name: borrowed unless it holds escapes.
+/// A string, or a field's name: borrowed unless it contains escapes.
 #[derive(Deserialize)]
 struct TextOrName<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Refuses what is no object.
+/// Errors if this is not an object.
 pub(crate) fn require_object(json: &RawValue) -> Result<(), Invalid> {
     if json.get().starts_with('{') { Ok(()) } else { Err(Invalid::because("must be an object")) }
 }
 
-/// The fields of an object as pairs, for values whose names are the sender's own.
+/// Returns the fields of an object as pairs, for objects whose field names are free.
 pub(crate) fn pairs(json: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, Invalid> {
     require_object(json)?;
     let Pairs(pairs) = serde_json::from_str(json.get()).map_err(|_| {
@@ -209,7 +209,7 @@ pub(crate) fn pairs(json: &RawValue) -> Result<Vec<(Cow<'_, str>, &RawValue)>, I
     }
 }
 
-/// A name that stands before two of these values.
+/// Returns a name that occurs twice.
 fn twice<'p>(pairs: &'p [(Cow<'_, str>, &RawValue)]) -> Option<&'p str> {
     let mut names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_ref()).collect();
     names.sort_unstable();

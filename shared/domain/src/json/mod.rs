@@ -1,4 +1,4 @@
-//! Reading JSON from clients: objects field by field, and what a text holds without taking it apart.
+//! Reads JSON from clients: objects field by field, and checks of JSON text without parsing it.
 
 mod fields;
 
@@ -11,20 +11,20 @@ use memchr::{memchr, memchr_iter};
 
 use crate::invalid::Invalid;
 
-/// How deep clients' notes may be nested. Some parsers stop at 64 levels, and notes stand within other objects.
+/// The deepest nesting of clients' notes. Some parsers stop at 64 levels, and notes are nested in other objects.
 const MAX_NESTING: usize = 32;
 
-/// A byte order mark, which some editors and runtimes put before a text.
+/// A byte order mark, which some editors and runtimes put at the start of a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The text without the byte order mark that it may begin with. No JSON begins with one
-/// ([RFC 8259 §8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)), and whoever sent it meant none.
+/// Returns the text without a leading byte order mark. No JSON may begin with one ([RFC 8259
+/// §8.1](https://www.rfc-editor.org/rfc/rfc8259#section-8.1)), and no sender intends it.
 pub fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text)
 }
 
-/// Refuses JSON that some reader along the way could not take: text that is not Unicode, numbers beyond a double,
-/// deep nesting.
+/// Errors if some parsers could not read this JSON: text that is not Unicode, numbers too large for a double, deep
+/// nesting.
 pub(crate) fn require_portable(json: &str) -> Result<(), Invalid> {
     if depth(json) > MAX_NESTING {
         return Err(Invalid::because(format!("must not be nested deeper than {MAX_NESTING} levels")));
@@ -38,7 +38,7 @@ pub(crate) fn require_portable(json: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Refuses JSON with an escape such as `\ud83d` alone, which is half of a character.
+/// Errors if the JSON has a lone escape such as `\ud83d`, which is half of a character.
 pub(crate) fn require_unicode(json: &str) -> Result<(), Invalid> {
     match lone_surrogate(json) {
         None => Ok(()),
@@ -48,8 +48,8 @@ pub(crate) fn require_unicode(json: &str) -> Result<(), Invalid> {
     }
 }
 
-/// The text with U+FFFE and U+FFFF as escapes, which mean the same. JSON allows the characters, an SQS message does not,
-/// and they can only stand in strings.
+/// Returns the text with U+FFFE and U+FFFF as escapes, which mean the same. JSON allows these characters, which can
+/// only be in strings; SQS messages do not.
 pub(crate) fn escape_noncharacters(json: &str) -> Cow<'_, str> {
     if has_noncharacter(json) {
         Cow::Owned(json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff"))
@@ -58,14 +58,14 @@ pub(crate) fn escape_noncharacters(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether U+FFFE or U+FFFF is in the text: EF BF BE and EF BF BF in UTF-8.
+/// Returns whether the text contains U+FFFE or U+FFFF: EF BF BE and EF BF BF in UTF-8.
 fn has_noncharacter(json: &str) -> bool {
     let json = json.as_bytes();
     memchr_iter(0xEF, json).any(|at| matches!(json[at + 1..], [0xBF, 0xBE | 0xBF, ..]))
 }
 
-/// How deep the objects and arrays of a JSON text are nested. What they hold is not looked at: receivers' parsers may
-/// break where ours does not.
+/// Returns how deep the objects and arrays of a JSON text are nested. It does not parse their contents, because
+/// receivers' parsers may fail where ours does not.
 pub(crate) fn depth(json: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     for byte in between_strings(json).flat_map(str::bytes) {
@@ -81,14 +81,14 @@ pub(crate) fn depth(json: &str) -> usize {
     deepest
 }
 
-/// The first number that a double can't hold.
+/// Returns the first number that is too large for a double.
 fn number_beyond_double(json: &str) -> Option<&str> {
     let in_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.' | 'e' | 'E');
     let tokens = between_strings(json).flat_map(|part| part.split(move |c| !in_number(c)));
     tokens.into_iter().find(|token| token.parse::<f64>().is_ok_and(f64::is_infinite))
 }
 
-/// The first escape that is half of a surrogate pair, with no other half beside it.
+/// Returns the first escape that is half of a surrogate pair without its other half.
 fn lone_surrogate(json: &str) -> Option<&str> {
     let mut rest = json;
     while let Some(at) = memchr(b'\\', rest.as_bytes()) {
@@ -104,12 +104,12 @@ fn lone_surrogate(json: &str) -> Option<&str> {
     None
 }
 
-/// What the escape says that the text begins with, where it is one such as `\u00e9`.
+/// Returns the code unit of the escape that the text begins with, such as `\u00e9`.
 fn code_unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
-/// The parts of a JSON text between its strings.
+/// Returns the parts of a JSON text between its strings.
 fn between_strings(json: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(json);
     std::iter::from_fn(move || {
@@ -120,7 +120,7 @@ fn between_strings(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How many bytes of the text belong to the string whose opening quote is before it, the closing quote included.
+/// Returns the number of bytes of the string whose opening quote precedes the text, with the closing quote.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate() {

@@ -1,4 +1,4 @@
-//! Places in a list of endpoints.
+//! Positions in a list of endpoints.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,17 +13,18 @@ use crate::invalid::Invalid;
 use crate::listing::endpoints::{EndpointOutline, OrderField};
 use crate::time::Timestamp;
 
-/// A place in a list of endpoints: where an endpoint stands, or stood when the list was read. The id alone says so in the
-/// order of registration. For any other order the cursor carries what the list was sorted by, so that the place is known
-/// when the endpoint is gone. It prints as the id, and a dot and base64 (URL alphabet) after it where it carries more.
+/// A position in a list of endpoints: where an endpoint is, or was when the list was read. In the order of
+/// registration, the id alone determines it. For other orders the cursor also contains the values that the list was
+/// sorted by, so it works after the endpoint is deleted. It prints as the id, followed by a dot and base64 (URL
+/// alphabet) if it contains such values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointCursor {
-    /// Whose place it is.
+    /// The endpoint at this position.
     pub id: EndpointId,
     sorted_by: SortedBy,
 }
 
-/// What an endpoint had in the fields that the list was sorted by.
+/// An endpoint's values in the fields that the list was sorted by.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SortedBy {
@@ -35,7 +36,7 @@ struct SortedBy {
     status: Option<EndpointStatus>,
 }
 
-/// What an endpoint has in a field that a list can be sorted by.
+/// An endpoint's value in a field that a list can be sorted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum SortValue<'a> {
     Time(Timestamp),
@@ -55,7 +56,7 @@ impl<'a> SortValue<'a> {
 }
 
 impl EndpointCursor {
-    /// The place of this endpoint in a list that is sorted by these fields.
+    /// Returns the position of this endpoint in a list that is sorted by these fields.
     pub fn of(outline: &EndpointOutline, order: impl IntoIterator<Item = OrderField>) -> Self {
         let mut sorted_by = SortedBy::default();
         for field in order {
@@ -69,7 +70,7 @@ impl EndpointCursor {
         Self { id: outline.id, sorted_by }
     }
 
-    /// What stands at this place in a field, if the cursor tells.
+    /// Returns the value of a field at this position, if the cursor contains it.
     pub(crate) fn value(&self, field: OrderField) -> Option<SortValue<'_>> {
         match field {
             OrderField::CreatedAt => Some(SortValue::Time(self.id.at())),

@@ -14,14 +14,14 @@ use crate::listing::room::{PageTooLarge, Room, bytes_in_answer};
 use crate::listing::window::Window;
 use crate::time::Timestamp;
 
-/// What a client asks of a list of endpoints.
+/// A request for a list of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointListing {
-    /// Only endpoints of this status.
+    /// Only endpoints with this status.
     pub status: Option<EndpointStatus>,
-    /// What to sort by, the most important first. Ties are broken by id, in the direction of the last entry.
+    /// The fields to sort by, most important first. Ties are broken by id, in the direction of the last field.
     pub order: Vec<(OrderField, Direction)>,
-    /// Which part to answer.
+    /// Which part to return.
     pub window: Window<EndpointCursor>,
 }
 
@@ -38,12 +38,12 @@ pub enum OrderField {
     Status,
 }
 
-/// Which way to sort.
+/// The direction to sort in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Least first.
+    /// Lowest first.
     Ascending,
-    /// Greatest first.
+    /// Highest first.
     Descending,
 }
 
@@ -56,39 +56,40 @@ impl Direction {
     }
 }
 
-/// A whole list, and how many entries it has.
+/// A whole list, and its length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
-    /// How many entries there are.
+    /// The number of entries.
     pub count: usize,
     /// The entries.
     pub list: Vec<T>,
 }
 
-/// A part of a list of endpoints. It may have fewer than were asked for though there are more: one answer has a bounded
-/// size.
+/// A part of a list of endpoints. It may be shorter than `limit` though there are more, because the size of an answer
+/// is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EndpointPage {
-    /// How many endpoints match in all, in this part and elsewhere.
+    /// The number of all endpoints that match, in this part and elsewhere.
     pub count: usize,
     /// The endpoints.
     pub list: Vec<ListedEndpoint>,
-    /// Whether there are more in the direction in which the list was read.
+    /// Whether there are more in the direction in which the list is read.
     pub has_more: bool,
-    /// The cursor to go on with, where there are more.
+    /// The cursor for the next part, if there are more.
     pub next_cursor: Option<String>,
 }
 
-/// The endpoint that a cursor names does not exist, and the cursor does not tell its place in this order.
+/// The endpoint that a cursor names does not exist, and the cursor lacks the values to find its position in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownCursor(pub EndpointId);
 
-/// What an endpoint is sorted and filtered by: so little that those of a whole tenant fit into a small function.
+/// The fields that endpoints are sorted and filtered by: small enough that a whole tenant's fit into a function's
+/// memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointOutline {
     /// The endpoint.
     pub id: EndpointId,
-    /// When its owner last changed it.
+    /// When a client last changed it.
     pub updated_at: Timestamp,
     /// Its URL, as it was written.
     pub url: String,
@@ -108,7 +109,7 @@ impl From<&Endpoint> for EndpointOutline {
 }
 
 impl EndpointListing {
-    /// Begins the part of the list that is asked for, of all of the tenant's endpoints.
+    /// Starts building the requested part of the list from the outlines of all of the tenant's endpoints.
     pub fn begin(&self, mut outlines: Vec<EndpointOutline>) -> Result<EndpointPageBuilder, UnknownCursor> {
         let cursor = self.cursor(&outlines)?;
         outlines.retain(|outline| self.status.is_none_or(|status| outline.status == status));
@@ -146,8 +147,8 @@ impl EndpointListing {
         })
     }
 
-    /// The place that is asked for, with all that this order sorts by: from the cursor itself, or else from its endpoint,
-    /// which may have ceased to match.
+    /// Returns the requested position with all values that this order sorts by, from the cursor or else from its
+    /// endpoint, even if that no longer matches.
     fn cursor(&self, outlines: &[EndpointOutline]) -> Result<Option<EndpointCursor>, UnknownCursor> {
         let cursor = match &self.window {
             Window::First { .. } | Window::Page { .. } => return Ok(None),
@@ -185,34 +186,34 @@ impl EndpointListing {
     }
 }
 
-/// A part of a list of endpoints that is being put together: it says which endpoints it wants next, and takes them, until it
-/// is complete or the answer is full.
+/// Builds a part of a list of endpoints: it says which endpoints to read next, and takes them, until the part is
+/// complete or the answer is full.
 #[derive(Debug)]
 pub struct EndpointPageBuilder {
     listing: EndpointListing,
     count: usize,
-    /// In the direction in which the list is read.
+    /// The endpoints of this part, in the direction in which the list is read.
     selected: Vec<EndpointOutline>,
-    /// How many of them have been read.
+    /// The number of selected endpoints that have been read.
     read: usize,
     room: Room,
     is_full: bool,
     list: Vec<ListedEndpoint>,
-    /// Whether there are more beyond those selected.
+    /// Whether there are more after the selected ones.
     has_more: bool,
 }
 
 impl EndpointPageBuilder {
-    /// How many endpoints are asked for at once: what does not fit into the answer is read for nothing.
+    /// The number of endpoints to read at once. Those that do not fit into the answer are read in vain, so it is small.
     const AT_ONCE: usize = 25;
 
-    /// The endpoints to read next; none when the part is complete.
+    /// Returns the endpoints to read next; empty if the part is complete.
     pub fn wanted(&self) -> Vec<EndpointId> {
         let rest = if self.is_full { &[] } else { &self.selected[self.read..] };
         rest.iter().take(Self::AT_ONCE).map(|outline| outline.id).collect()
     }
 
-    /// Takes the endpoints that it wanted, in any order. Those that are gone meanwhile are left out.
+    /// Takes the wanted endpoints, in any order. Those deleted meanwhile are left out.
     pub fn take(&mut self, endpoints: Vec<Endpoint>) -> Result<(), PageTooLarge> {
         let mut endpoints: HashMap<EndpointId, Endpoint> =
             endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
@@ -233,7 +234,7 @@ impl EndpointPageBuilder {
         Ok(())
     }
 
-    /// The part of the list.
+    /// Returns the part of the list.
     pub fn finish(mut self) -> EndpointPage {
         let has_more = self.has_more || self.is_full;
         let last = self.read.checked_sub(1).filter(|_| has_more).map(|n| &self.selected[n]);
@@ -261,8 +262,7 @@ impl FromStr for OrderField {
     }
 }
 
-/// Reads `field:ASC` or `field:DESC` between commas; the direction may be in lower case, and is `ASC` when it is
-/// left out.
+/// Parses `field:ASC` or `field:DESC`, separated by commas. The direction may be in lower case; the default is `ASC`.
 pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> {
     text.split(',')
         .map(|entry| {
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// An endpoint out of so few values that many agree in what they are sorted by.
+    /// An endpoint with so few possible values that many are equal in what they are sorted by.
     fn endpoint() -> impl Strategy<Value = Endpoint> {
         let host = select(vec!["a", "b", "c"]);
         let status = select(vec!["enabled", "disabled"]);
@@ -325,7 +325,7 @@ mod tests {
         vec(entry, 1..4).prop_map(|entries| entries.join(","))
     }
 
-    /// The part of the list that is asked for, where nothing changes while it is read.
+    /// Returns the requested part of the list, which does not change while it is read.
     fn page_of(listing: &EndpointListing, endpoints: &[Endpoint]) -> Result<EndpointPage, UnknownCursor> {
         let mut page = listing.begin(endpoints.iter().map(EndpointOutline::from).collect())?;
         loop {
@@ -342,7 +342,7 @@ mod tests {
         endpoints.iter().cloned().map(ListedEndpoint::from).collect()
     }
 
-    /// The whole list, sorted stably by one key after another, the least important first.
+    /// Returns the whole list, sorted stably by one key after another, the least important first.
     fn sorted(endpoints: &[Endpoint], status: Option<EndpointStatus>, order: &str) -> Vec<Endpoint> {
         let mut sorted = endpoints.to_vec();
         sorted.retain(|endpoint| status.is_none_or(|status| endpoint.status == status));
@@ -358,7 +358,7 @@ mod tests {
             };
             match way {
                 "ASC" => sorted.sort_by_key(key),
-                // Of two equals, the one that stood before stays before.
+                // Equal entries keep their order.
                 _ => sorted.sort_by_key(|endpoint| Reverse(key(endpoint))),
             }
         }
@@ -427,7 +427,7 @@ mod tests {
             cursor in any::<Index>(),
         ) {
             let id = cursor.get(&endpoints).id;
-            // The cursor has its place even where it does not match itself.
+            // The cursor has a position even if its endpoint does not match.
             let all = sorted(&endpoints, None, &order);
             let place = all.iter().position(|endpoint| endpoint.id == id).unwrap();
             let matching = |part: &[Endpoint]| -> Vec<Endpoint> {

@@ -1,4 +1,4 @@
-//! Paging through a list that grows at its top while it is read: events and attempts, the newest first.
+//! Pages of lists that grow at the top while they are read: events and attempts, newest first.
 
 use serde::Serialize;
 
@@ -6,11 +6,11 @@ use crate::event::Age;
 use crate::listing::room::{PageTooLarge, Room};
 use crate::listing::window::Window;
 
-/// The most events that a list looks at for one page, whether they match or not.
+/// The most events that are scanned for one page, whether they match or not.
 pub const MAX_LOOKED_AT: usize = 2_000;
 
 impl<Id> Window<Id> {
-    /// Which way a list that has the newest first has to be read for this part of it.
+    /// Returns the order in which a list with the newest first has to be read for this part of it.
     pub fn age(&self) -> Age {
         match self {
             Self::First { .. } | Self::Page { .. } | Self::After { .. } => Age::NewestFirst,
@@ -19,19 +19,19 @@ impl<Id> Window<Id> {
     }
 }
 
-/// A part of a list. It may have fewer entries than were asked for though there are more: one request looks at a bounded
-/// number of events, and one answer has a bounded size.
+/// A part of a list. It may be shorter than `limit` though there are more, because one request scans a limited number
+/// of events, and the size of an answer is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LogPage<Id, T> {
-    /// The entries, the newest first.
+    /// The entries, newest first.
     pub list: Vec<T>,
-    /// Whether there may be more in the direction in which the list was read.
+    /// Whether there may be more in the direction in which the list is read.
     pub has_more: bool,
-    /// The cursor to go on with, where there may be more.
+    /// The cursor for the next part, if there may be more.
     pub next_cursor: Option<Id>,
 }
 
-/// A page that is being put together of entries that come one by one, in the direction in which the list is read.
+/// Builds a page from entries that come one by one, in the direction in which the list is read.
 #[derive(Debug)]
 pub struct LogPageBuilder<Id, T> {
     window: Window<Id>,
@@ -46,7 +46,7 @@ pub struct LogPageBuilder<Id, T> {
 }
 
 impl<Id: Copy, T> LogPageBuilder<Id, T> {
-    /// An empty page for this window, for which so many events are looked at.
+    /// Returns an empty page for this window, which scans at most `look_at_most` events.
     pub fn new(window: Window<Id>, look_at_most: usize) -> Self {
         Self {
             window,
@@ -61,18 +61,18 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         }
     }
 
-    /// Whether the page needs no further entries.
+    /// Returns whether the page needs no more entries.
     pub fn is_complete(&self) -> bool {
         self.has_more
     }
 
-    /// Whether the next entry would be shown, if it is not too large: what only the shown ones need is read for them
-    /// alone.
+    /// Returns whether the next entry would be shown, unless it is too large. So data that only shown entries need is
+    /// read only for them.
     pub fn shows_next(&self) -> bool {
         !self.is_complete() && self.skipped >= self.window.skip() && self.list.len() < self.window.limit()
     }
 
-    /// Goes past a place in the list: an event that does not match, or all of whose entries were offered.
+    /// Passes an event that does not match, or whose entries have all been offered.
     pub fn pass(&mut self, id: Id) {
         if self.is_complete() {
             return;
@@ -82,8 +82,8 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         self.has_more = self.looked_at >= self.look_at_most;
     }
 
-    /// Takes an entry, or finds that the page is full without it. `entry` makes it, and says how many bytes it takes in the
-    /// answer; that is asked only of entries that the page may show.
+    /// Takes an entry, or finds that the page is full without it. `entry` makes the entry and returns its size in the
+    /// answer, in bytes. It is called only if the page may show the entry.
     pub fn offer(&mut self, id: Id, entry: impl FnOnce() -> (usize, T)) {
         if self.is_complete() {
             return;
@@ -107,7 +107,7 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         }
     }
 
-    /// The page. A numbered one with more than an answer can hold is refused; any other ends early.
+    /// Returns the page. Errors if a numbered page is too large for an answer; any other ends early.
     pub fn finish(mut self) -> Result<LogPage<Id, T>, PageTooLarge> {
         if self.overflows && matches!(self.window, Window::Page { .. }) {
             return Err(PageTooLarge { fitting: self.room.fitting() });
@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
 
-    /// A page of a list of numbers, of which only the even ones match.
+    /// Returns a page of a list of numbers, of which only the even ones match.
     fn page(list: &[u32], window: Window<u32>) -> LogPage<u32, u32> {
         let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
         let beyond = |id: &&u32| match window {

@@ -1,6 +1,6 @@
-//! Pages of lists: filters, orders, cursors, and how much fits into one answer.
+//! Pages of lists: filters, orders, cursors, and the size limit of an answer.
 //!
-//! What is listed has rooms of its own.
+//! The listed types are in other modules.
 
 mod cursor;
 mod endpoints;

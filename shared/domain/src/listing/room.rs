@@ -1,12 +1,12 @@
-//! How much fits into one answer.
+//! The size limit of an answer.
 
-/// The most bytes that the entries of an answer's list may have, counted by [`bytes_in_answer`]: Lambda answers 6 MB
-/// (6,291,456 bytes) at most ([Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)),
-/// less what stands around the list.
+/// The most bytes of the entries in an answer's list, counted by [`bytes_in_answer`]: Lambda's limit of 6 MB (6,291,456
+/// bytes, [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)) less what surrounds
+/// the list.
 pub const MAX_LIST_BYTES: usize = 6_200_000;
 
-/// How many bytes this JSON takes in what Lambda hands to API Gateway: there the body is a JSON string itself, so each of
-/// its quotes and backslashes counts twice.
+/// Returns the number of bytes that this JSON takes in what Lambda hands to API Gateway. There the body is itself a
+/// JSON string, so each quote and backslash in it counts twice.
 pub fn bytes_in_answer(json: &str) -> usize {
     let added = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
@@ -16,7 +16,7 @@ pub fn bytes_in_answer(json: &str) -> usize {
     json.len() + json.bytes().map(added).sum::<usize>()
 }
 
-/// The room that is left in an answer.
+/// The space left in an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Room {
     left: usize,
@@ -31,8 +31,9 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Takes the room for an entry of so many bytes, and for the comma after it; `false` where there is none. The first entry
-    /// is always taken: a list that shows nothing leads nowhere, and no entry alone is larger than an answer.
+    /// Takes the space for an entry of this many bytes and the comma after it. Returns `false` if it does not fit. The
+    /// first entry always fits: no single entry is larger than an answer, and a client could not continue from an empty
+    /// page.
     pub(crate) fn take(&mut self, bytes: usize) -> bool {
         let bytes = bytes.saturating_add(1);
         self.largest = self.largest.max(bytes);
@@ -44,17 +45,17 @@ impl Room {
         fits
     }
 
-    /// How many entries fit that are no larger than those which it was asked to take.
+    /// Returns how many entries would fit if all were as large as the largest one so far.
     pub(crate) fn fitting(&self) -> usize {
         (MAX_LIST_BYTES / self.largest.max(1)).max(1)
     }
 }
 
-/// A numbered page has more than one answer can hold. Pages cannot end early: the next one would begin after what was left
+/// A numbered page is too large for one answer. It cannot end early, because the next page would skip what was left
 /// out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageTooLarge {
-    /// How large a page would fit.
+    /// The page size that would fit.
     pub fitting: usize,
 }
 

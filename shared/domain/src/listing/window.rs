@@ -1,38 +1,38 @@
-//! Which part of a list a client wants.
+//! Which part of a list a client requests.
 
-/// Which part of an ordered list to answer.
+/// The part of an ordered list to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window<Id> {
-    /// The first `limit` entries, of a list that is gone on with by cursor.
+    /// The first `limit` entries of a list that continues by cursor.
     First {
-        /// The most entries to answer.
+        /// The most entries to return.
         limit: usize,
     },
     /// A numbered page; the first is 1.
     Page {
         /// The page's number.
         number: usize,
-        /// How many entries a page has.
+        /// The number of entries on a page.
         size: usize,
     },
     /// The first `limit` entries that follow one.
     After {
         /// The entry that the last page ended with.
         id: Id,
-        /// The most entries to answer.
+        /// The most entries to return.
         limit: usize,
     },
     /// The last `limit` entries that precede one, in the list's own order.
     Before {
         /// The entry that the next page begins with.
         id: Id,
-        /// The most entries to answer.
+        /// The most entries to return.
         limit: usize,
     },
 }
 
 impl<Id> Window<Id> {
-    /// The most entries to answer.
+    /// Returns the most entries to return.
     pub fn limit(&self) -> usize {
         match self {
             Self::Page { size, .. } => *size,
@@ -40,7 +40,7 @@ impl<Id> Window<Id> {
         }
     }
 
-    /// How many entries precede the page; none where it begins at a cursor.
+    /// Returns the number of entries before the page; 0 for a list by cursor.
     pub fn skip(&self) -> usize {
         match self {
             Self::Page { number, size } => number.saturating_sub(1).saturating_mul(*size),

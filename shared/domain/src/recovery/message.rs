@@ -1,4 +1,4 @@
-//! What keeps a recovery going.
+//! The messages that continue a recovery.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,11 +9,11 @@ use crate::json::without_byte_order_mark;
 /// A message on the deliveries queue that asks for the next slice of a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryMessage {
-    /// Whose recovery it is.
+    /// The tenant that the recovery belongs to.
     pub tenant: Tenant,
     /// The recovery.
     pub recovery_id: RecoveryId,
-    /// How many slices are done before this one. Once more are, the message has nothing left to do.
+    /// The number of slices done before this one. If more are done, the message does nothing.
     pub slice: u32,
 }
 
@@ -27,14 +27,14 @@ struct Wire {
 }
 
 impl RecoveryMessage {
-    /// Reads a message body; `None` where it is no such message, but maybe another.
+    /// Parses a message body; `None` if it is not a recovery message. It may be of another kind.
     pub fn parse(body: &str) -> Option<Self> {
         let wire: Wire = serde_json::from_str(without_byte_order_mark(body)).ok()?;
         let tenant = Tenant { account: wire.account, mode: wire.livemode };
         Some(Self { tenant, recovery_id: wire.recovery_id, slice: wire.slice })
     }
 
-    /// The message's body.
+    /// Returns the message's body.
     pub fn to_json(&self) -> String {
         let wire = Wire {
             account: self.tenant.account.clone(),

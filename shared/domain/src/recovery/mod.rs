@@ -1,4 +1,4 @@
-//! Resending what an endpoint has not acknowledged.
+//! Resends what an endpoint has not acknowledged.
 
 mod message;
 
@@ -18,21 +18,21 @@ use crate::invalid::Invalid;
 use crate::json::{Fields, Flag, InvalidField};
 use crate::time::Timestamp;
 
-/// The most attempts that a delivery may have had to be recovered: its record has to fit into a row.
+/// The most attempts of a delivery that can be recovered: its record has to fit into a row.
 const MAX_ATTEMPTS: usize = 40;
-/// How long a delivery that has not been tried yet counts as on its way.
+/// How long after it is due a delivery without attempts counts as on its way, not as lost.
 const ON_ITS_WAY: Duration = Duration::from_mins(15);
 
-/// What a client wants recovered.
+/// A request for a recovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryRequest {
     /// Events accepted at this time or later.
     pub since: Timestamp,
     /// Events accepted before this time.
     pub until: Timestamp,
-    /// Which of them.
+    /// Which of these events.
     pub scope: RecoveryScope,
-    /// Whether they are only to be counted.
+    /// Whether to count them only.
     pub dry_run: bool,
 }
 
@@ -40,70 +40,70 @@ pub struct RecoveryRequest {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecoveryScope {
-    /// Those that were sent to the endpoint and not acknowledged.
+    /// Events that were sent to the endpoint and not acknowledged.
     #[default]
     Failed,
-    /// Those of its types that were not sent to it, as it did not exist or was disabled.
+    /// Events of its types that were not sent to it, because it did not exist or was disabled.
     Missing,
-    /// Both, and those that got lost on their way.
+    /// Both, and events that were lost on their way.
     All,
 }
 
-/// A recovery and how far it has come. It serializes as the API shows it.
+/// A recovery and its progress. It serializes as the API shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Recovery {
-    /// What it is called.
+    /// The recovery's id.
     pub id: RecoveryId,
     /// Live or test events.
     #[serde(rename = "livemode")]
     pub mode: Mode,
-    /// Whose events are sent again.
+    /// The endpoint that the events are resent to.
     #[serde(rename = "webhook_endpoint_id")]
     pub endpoint_id: EndpointId,
-    /// Which of them.
+    /// Which of these events.
     pub scope: RecoveryScope,
     /// Events accepted at this time or later.
     pub since: Timestamp,
     /// Events accepted before this time.
     pub until: Timestamp,
-    /// Where it stands.
+    /// The recovery's status.
     pub status: RecoveryStatus,
-    /// How many events it has looked at.
+    /// The number of events examined so far.
     pub events_examined: u64,
-    /// How many of them it has sent again.
+    /// The number of deliveries that it has resent so far.
     pub deliveries_recovered: u64,
-    /// When the last event was accepted that it has looked at.
+    /// When the last examined event was accepted.
     pub reached: Option<Timestamp>,
-    /// When it was asked for.
+    /// When it was requested.
     pub created_at: Timestamp,
-    /// When it came as far as this.
+    /// When its progress was last written.
     pub updated_at: Timestamp,
-    /// The last event that it has looked at.
+    /// The last examined event.
     #[serde(skip)]
     pub position: Option<EventId>,
-    /// How many slices of it are done.
+    /// The number of slices done.
     #[serde(skip)]
     pub slices: u32,
-    /// How many of them, up to the last one, came no further.
+    /// The number of the last slices in a row that made no progress.
     #[serde(skip)]
     pub stalled: u32,
 }
 
-/// Where a recovery stands.
+/// The status of a recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecoveryStatus {
-    /// It goes on.
+    /// It is in progress.
     Running,
-    /// It has looked at every event.
+    /// It has examined all events.
     Completed,
-    /// The endpoint was disabled or deleted meanwhile, or the recovery [has done all it may](Recovery::is_spent). What is
-    /// left is for another one, from where this one has come to.
+    /// The endpoint was disabled or deleted meanwhile, or the recovery [has reached its limit](Recovery::is_spent).
+    /// Start another one from `reached` for the rest.
     Stopped,
 }
 
 impl RecoveryRequest {
-    /// Reads a request's fields: `since` is required, `until` is `now` unless it is given.
+    /// Reads a request's fields: `since` is required, `until` is `now` by default.
     pub fn read(fields: &mut Fields<'_>, now: Timestamp) -> Result<Self, InvalidField> {
         let since = fields.required("since")?;
         let until = fields.optional("until")?.unwrap_or(now);
@@ -117,7 +117,7 @@ impl RecoveryRequest {
         Ok(Self { since, until, scope, dry_run })
     }
 
-    /// The recovery that this asks for.
+    /// Returns the recovery that this requests.
     pub fn begin(&self, id: RecoveryId, endpoint: &Endpoint, now: Timestamp) -> Recovery {
         Recovery {
             id,
@@ -140,19 +140,21 @@ impl RecoveryRequest {
 }
 
 impl Recovery {
-    /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or looks at 2,000 events, so it takes
-    /// four months of sending, or two billion events, to come here: no recovery that is worth anything does, and one that
-    /// goes in circles does not go on for ever.
+    /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or examines 2,000 events, so this
+    /// limit is reached after four months of sending, or two billion events. No useful recovery takes that long; one
+    /// that loops is stopped.
     pub const MAX_SLICES: u32 = 1_000_000;
-    /// The most slices in a row that come no further: an hour's, as one that did is followed by the next a minute later.
+    /// The most slices in a row without progress: about an hour's, as a slice without progress is followed by the next
+    /// a minute
+    /// later.
     pub const MAX_STALLED: u32 = 60;
 
-    /// Whether it has done all the slices that it may. It then stops, however much is left.
+    /// Returns whether it has reached a limit on slices. It then stops, however much is left.
     pub fn is_spent(&self) -> bool {
         self.slices >= Self::MAX_SLICES || self.stalled >= Self::MAX_STALLED
     }
 
-    /// The events that it has not looked at yet.
+    /// Returns the events that are not examined yet.
     pub fn span(&self) -> EventSpan {
         let span = EventSpan::ALL.since(self.since).until(self.until);
         self.position.map_or(span, |position| span.after(position))
@@ -160,12 +162,12 @@ impl Recovery {
 }
 
 impl RecoveryScope {
-    /// Whether events are recovered that were never sent to the endpoint.
+    /// Returns whether events are recovered that were never sent to the endpoint.
     pub fn takes_missing(self) -> bool {
         matches!(self, Self::Missing | Self::All)
     }
 
-    /// Whether a delivery is to be made again.
+    /// Returns whether this delivery is to be recovered.
     pub fn takes(self, delivery: &Delivery, now: Timestamp) -> bool {
         let is_open = delivery.status != DeliveryStatus::Succeeded && delivery.attempts.len() < MAX_ATTEMPTS;
         let is_lost = || delivery.next_attempt_at.is_none_or(|due| now.since(due) > ON_ITS_WAY);
@@ -176,17 +178,17 @@ impl RecoveryScope {
         }
     }
 
-    /// Whether a delivery may be one that this recovery has put on record and not come to queue.
+    /// Returns whether this recovery may have recorded this delivery without having queued it.
     pub fn takes_untried(self, delivery: &Delivery) -> bool {
         self.takes_missing() && delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty()
     }
 
-    /// Whether it sends events of this type again: `all` asks nobody what the endpoint wants by now.
+    /// Returns whether it resends events of this type. With `all`, the endpoint's present types do not matter.
     pub fn sends(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
         self == Self::All || endpoint.enabled_events.matches(event_type)
     }
 
-    /// Whether an event is to be sent to an endpoint that it was not sent to.
+    /// Returns whether an event is to be sent to an endpoint that it was never sent to.
     pub fn takes_event(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
         self.takes_missing() && endpoint.enabled_events.matches(event_type)
     }

@@ -1,4 +1,4 @@
-//! Asks name servers, one after another.
+//! Queries name servers, one after another.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,16 +14,16 @@ use super::message::{Answer, Kind, Question};
 use crate::sending::no_sockets::NoSockets;
 use crate::sending::resolver::Unresolved;
 
-/// How long a name server has at first. Each further try has so much more.
+/// The timeout of the first query. Each further try has this much more.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often somebody is asked at least.
+/// The least number of tries in all.
 const MIN_TRIES: usize = 3;
-/// How long the addresses of one kind wait for those of the other (RFC 8305 §3).
+/// How long the addresses of one family wait for those of the other (RFC 8305 §3).
 const OTHER_KIND_PATIENCE: Duration = Duration::from_millis(50);
-/// The longest message in a packet, where nothing longer was agreed upon (RFC 1035 §2.3.4), and a little more.
+/// The longest message in a packet, unless a longer one is negotiated (RFC 1035 §2.3.4), with a margin.
 const PACKET_BYTES: usize = 2 * 1024;
 
-/// The addresses of a whole name: `None` where it has none.
+/// Returns the addresses of a fully qualified name; `None` if it has none.
 pub(super) async fn for_addresses(
     servers: &[SocketAddr],
     name: &str,
@@ -43,7 +43,7 @@ pub(super) async fn for_addresses(
         match asked.said() {
             Said::Addresses(found) => return Ok(Some(found)),
             Said::Nothing => return Ok(None),
-            // Another may know; nobody changes their mind at once.
+            // Another server may know the name, but the same one will not change its answer at once.
             Said::Refused if number >= servers.len() => break,
             Said::Refused | Said::TooLittle => {}
         }
@@ -51,25 +51,25 @@ pub(super) async fn for_addresses(
     Err(Unresolved::Failed)
 }
 
-/// Both questions about a name, and what was answered.
+/// Both queries for a name, and their answers.
 struct Asked {
     questions: [Question; 2],
     answers: [Option<Answer>; 2],
 }
 
-/// What the answers to both questions come to.
+/// The result of both answers.
 enum Said {
     Addresses(Found),
     /// The name has no addresses.
     Nothing,
-    /// Nobody will or can say.
+    /// The server will not or cannot answer.
     Refused,
     /// An answer is missing.
     TooLittle,
 }
 
 impl Asked {
-    /// `None` where nothing can have this name.
+    /// Returns `None` if this cannot be a valid name.
     fn about(name: &str, random: &dyn Random) -> Option<Self> {
         let [a, b, c, d] = random.number().to_be_bytes();
         let ipv6 = Question::new(u16::from_be_bytes([a, b]), name, Kind::Ipv6)?;
@@ -77,7 +77,7 @@ impl Asked {
         Some(Self { questions: [ipv6, ipv4], answers: [None, None] })
     }
 
-    /// Asks both questions over one socket: in packets, and over a connection what does not fit into them.
+    /// Sends both queries over one UDP socket, and over TCP if an answer does not fit into a packet.
     async fn ask(&mut self, server: SocketAddr) -> io::Result<()> {
         self.ask_in_packets(server).await?;
         if self.answers.contains(&Some(Answer::CutOff)) {
@@ -89,7 +89,7 @@ impl Asked {
 
     async fn ask_in_packets(&mut self, server: SocketAddr) -> io::Result<()> {
         let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        // The system draws a port by chance. Nothing but what the server sends is received.
+        // The system chooses a random port. The socket receives only what the server sends.
         let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
         socket.connect(server).await?;
         for question in &self.questions {
@@ -132,7 +132,7 @@ impl Asked {
         Ok(())
     }
 
-    /// Takes what a message says. What answers neither question may be forged, and is not heeded.
+    /// Takes an answer from a message. A message that answers neither query may be forged, and is ignored.
     fn take(&mut self, message: &[u8]) {
         for (question, answer) in self.questions.iter().zip(&mut self.answers) {
             if answer.is_none() {
@@ -141,7 +141,7 @@ impl Asked {
         }
     }
 
-    /// Whether nothing more is waited for.
+    /// Returns whether no more answers are needed.
     fn is_over(&self) -> bool {
         self.answers.iter().all(Option::is_some) || self.answers.contains(&Some(Answer::CutOff))
     }
@@ -167,7 +167,8 @@ impl Asked {
     }
 }
 
-/// The addresses of both kinds by turns, so that a kind that does not work here hides no other (RFC 8305 §4).
+/// Returns addresses of both families in alternation, so that a family that does not work here does not hide the other
+/// (RFC 8305 §4).
 fn by_turns(lists: &[&[IpAddr]]) -> Vec<IpAddr> {
     let longest = lists.iter().map(|list| list.len()).max().unwrap_or_default();
     (0..longest).flat_map(|place| lists.iter().filter_map(move |list| list.get(place).copied())).collect()

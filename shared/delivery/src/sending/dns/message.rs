@@ -1,11 +1,11 @@
-//! Questions for addresses, and what is answered to them ([RFC 1035 §4](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
+//! DNS queries for addresses, and their answers ([RFC 1035 §4](https://www.rfc-editor.org/rfc/rfc1035#section-4)).
 
 use std::net::IpAddr;
 
-/// What a response has set among its flags, and one that was cut off at the size of a packet.
+/// The flag of a response, and that of a response truncated at the size of a packet.
 const RESPONSE: u16 = 0x8000;
 const CUT_OFF: u16 = 0x0200;
-/// Asks a name server to ask others.
+/// Asks a name server to query others.
 const RECURSION_DESIRED: u16 = 0x0100;
 const NO_ERROR: u16 = 0;
 const NO_SUCH_NAME: u16 = 3;
@@ -13,19 +13,19 @@ const NO_SUCH_NAME: u16 = 3;
 const INTERNET: u16 = 1;
 const ALIAS: u16 = 5;
 const HEADER_BYTES: usize = 12;
-/// How many names may stand for each other in a row.
+/// The most aliases (CNAME) in a row.
 const MAX_ALIASES: usize = 16;
 /// The most bytes of a name.
 const MAX_NAME_BYTES: usize = 255;
 
-/// Which addresses are asked for.
+/// The address family of a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Ipv4 = 1,
     Ipv6 = 28,
 }
 
-/// A question that a name server is asked.
+/// A query for a name server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
     id: u16,
@@ -33,24 +33,24 @@ pub(super) struct Question {
     kind: Kind,
 }
 
-/// What a name server says.
+/// A name server's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// These addresses, for so many seconds.
+    /// These addresses, valid for this many seconds.
     Addresses(Vec<IpAddr>, u32),
-    /// There are none.
+    /// The name has no addresses.
     Nothing,
-    /// It does not fit into a packet.
+    /// The answer does not fit into a packet.
     CutOff,
-    /// It will not or cannot say.
+    /// The server will not or cannot answer.
     Refused,
 }
 
-/// A name in lower case, as messages have it: each part after its length.
+/// A name in lower case, as in messages: each label after its length.
 type Name = Vec<u8>;
 
 impl Question {
-    /// `None` where nothing can have this name.
+    /// Returns `None` if this cannot be a valid name.
     pub(super) fn new(id: u16, name: &str, kind: Kind) -> Option<Self> {
         let mut bytes = Name::new();
         for label in name.strip_suffix('.').unwrap_or(name).split('.') {
@@ -62,7 +62,7 @@ impl Question {
         (bytes.len() <= MAX_NAME_BYTES).then_some(Self { id, name: bytes, kind })
     }
 
-    /// The question as it is sent.
+    /// Returns the query as it is sent.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEADER_BYTES + self.name.len() + 4);
         for number in [self.id, RECURSION_DESIRED, 1, 0, 0, 0] {
@@ -75,7 +75,7 @@ impl Question {
         bytes
     }
 
-    /// What a message says to this question; `None` where it is no answer to it.
+    /// Returns a message's answer to this query; `None` if it is not an answer to it.
     pub(super) fn answer(&self, message: &[u8]) -> Option<Answer> {
         let mut reader = Reader { bytes: message, at: 0 };
         let (id, flags) = (reader.number()?, reader.number()?);
@@ -86,7 +86,7 @@ impl Question {
         reader.at = HEADER_BYTES;
         let code = flags & 0x000f;
         if questions == 0 && code != NO_ERROR {
-            // It has not even understood the question.
+            // The server has not even understood the query.
             return Some(Answer::Refused);
         }
         let asked = (reader.name()?, reader.number()?, reader.number()?);
@@ -101,7 +101,7 @@ impl Question {
         })
     }
 
-    /// The addresses of the name, or of the one that it stands for. `None` where the records make no sense.
+    /// Returns the addresses of the name, or of the one that it is an alias of. `None` if the records are malformed.
     fn addresses(&self, mut reader: Reader<'_>, answers: u16) -> Option<Answer> {
         let (mut aliases, mut addresses) = (Vec::new(), Vec::new());
         for _ in 0..answers {
@@ -136,12 +136,12 @@ struct Record {
 
 enum Data {
     Address(IpAddr),
-    /// The name stands for another.
+    /// The name is an alias of this one.
     Alias(Name),
     Other,
 }
 
-/// Reads a message from its beginning. `None` where it ends too early or makes no sense.
+/// Reads a message from its beginning. Returns `None` if it ends too early or is malformed.
 #[derive(Clone, Copy)]
 struct Reader<'m> {
     bytes: &'m [u8],
@@ -159,7 +159,7 @@ impl Reader<'_> {
         self.take().map(u16::from_be_bytes)
     }
 
-    /// A name, whose end may stand further forward in the message (RFC 1035 §4.1.4).
+    /// Reads a name, whose end may be at an earlier place in the message (RFC 1035 §4.1.4).
     fn name(&mut self) -> Option<Name> {
         let (mut name, mut place, mut end) = (Name::new(), self.at, None);
         loop {
@@ -174,7 +174,7 @@ impl Reader<'_> {
                 0xc0.. => {
                     end = end.or(Some(place + 2));
                     let forward = usize::from(length & 0x3f) << 8 | usize::from(*self.bytes.get(place + 1)?);
-                    // Only what came before may be meant, so this ends.
+                    // A pointer may only point backwards, so this ends.
                     place = Some(forward).filter(|forward| *forward < place)?;
                 }
                 _ => return None,
@@ -191,7 +191,7 @@ impl Reader<'_> {
     fn record(&mut self) -> Option<Record> {
         let name = self.name()?;
         let (kind, class) = (self.number()?, self.number()?);
-        // Where the first bit is set, it means nothing (RFC 2181 §8).
+        // A TTL with its first bit set counts as zero (RFC 2181 §8).
         let ttl = u32::from_be_bytes(self.take()?);
         let ttl = if ttl > i32::MAX.unsigned_abs() { 0 } else { ttl };
         let length = usize::from(self.number()?);
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     const NAME: &str = "Hooks.example.com.";
-    /// Where the name is in each message, as the end of another one.
+    /// A pointer to the name in each message, used as the end of another name.
     const POINTER: [u8; 2] = [0xc0, 12];
 
     fn question() -> Question {
@@ -227,7 +227,7 @@ mod tests {
         [name, &kind.to_be_bytes(), &INTERNET.to_be_bytes(), &ttl.to_be_bytes(), &length, data].concat()
     }
 
-    /// The answer to the question with these flags and records.
+    /// Returns the answer to the query with these flags and records.
     fn message(flags: u16, records: &[Vec<u8>]) -> Vec<u8> {
         let mut message = question().to_bytes();
         message[2..4].copy_from_slice(&(RESPONSE | flags).to_be_bytes());
@@ -262,7 +262,7 @@ mod tests {
         let alias = record(&POINTER, ALIAS, 20, b"\x03cdn\xc0\x12");
         let meant = record(b"\x03cdn\xc0\x12", 1, 300, &[192, 0, 2, 3]);
         check(0, &[meant.clone(), alias.clone()], addresses("192.0.2.3", 20));
-        // Whoever adds what nobody has asked for is not heeded.
+        // Records that were not queried are ignored.
         check(0, &[meant, one.clone()], addresses("192.0.2.1", 300));
         check(0, &[record(&POINTER, 1, u32::MAX, &[192, 0, 2, 1])], addresses("192.0.2.1", 0));
         check(

@@ -1,8 +1,8 @@
-//! Resolves names as the system does, without its threads: `getaddrinfo` blocks one for each question, cannot be called
-//! off, and remembers nothing, so that a silent name server would hold up the names of everybody else.
+//! Resolves names as the system does, but without threads. `getaddrinfo` blocks one per query, cannot be canceled, and
+//! caches nothing, so a silent name server would delay all other names.
 //!
-//! A question has one socket, which ends with it. Nothing stays open between two questions: a process that was frozen has
-//! nothing that the network has dropped meanwhile.
+//! A query has its own socket, which is closed with it. Nothing stays open between queries, so a process that was
+//! frozen holds no socket that the network has dropped meanwhile.
 
 mod ask;
 mod message;
@@ -23,26 +23,26 @@ use tokio::time::timeout;
 use self::system::System;
 use crate::sending::resolver::{Resolve, Unresolved};
 
-/// How long a look-up may take, all its questions together.
+/// The timeout of a lookup, with all its queries.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The longest that addresses are remembered, whatever their records say.
+/// The longest that addresses are cached, whatever their TTL.
 const MAX_TTL: Duration = Duration::from_mins(1);
-/// How long it is remembered that a name has no addresses, or that nobody tells them. It is shorter than the shortest wait
-/// for a retry, so that each retry asks anew.
+/// How long a failed lookup is cached, or that a name has no addresses. It is shorter than the shortest wait for a
+/// retry, so that each retry queries again.
 const NEGATIVE_TTL: Duration = Duration::from_secs(3);
-/// How many names are remembered.
+/// The number of names that are cached.
 const MAX_NAMES: NonZeroUsize = NonZeroUsize::new(4_096).expect("it is not zero");
-/// The most addresses of a name that are remembered: its owner decides how many there are.
+/// The most addresses of a name that are cached, because its owner decides how many there are.
 const MAX_ADDRESSES: usize = 64;
-/// How long it is remembered what the system's files say: a laptop changes its network.
+/// How long the contents of the system's files are cached: a laptop changes its network.
 const SYSTEM_TTL: Duration = Duration::from_secs(5);
 
-/// A resolver that remembers, and asks for a name once at a time, however many wait for it. What it remembers is old by the
-/// clock that is passed in: a process that was frozen cannot trust its own.
+/// A caching resolver with one lookup per name at a time, however many wait for it. Cache entries age by the clock that
+/// is passed in, because a frozen process cannot trust its own.
 pub(crate) struct Names(Arc<Inner>);
 
 struct Inner {
-    /// Who is to be asked; `None` where the system's files say.
+    /// The name servers to query; `None` for those in the system's files.
     given: Option<Arc<System>>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
@@ -55,17 +55,17 @@ struct State {
     system: Option<(Arc<System>, Timestamp)>,
 }
 
-/// A look-up that is under way. It ends with the last that waits for it.
+/// A lookup under way. It is canceled when nobody waits for it any more.
 type LookUp = BoxFuture<'static, Result<Arc<[IpAddr]>, Unresolved>>;
 
-/// What was found out about a name, and for how long it counts.
+/// The result of a lookup, and how long it is valid.
 struct Known {
     result: Result<Arc<[IpAddr]>, Unresolved>,
     since: Timestamp,
     ttl: Duration,
 }
 
-/// A name's addresses, in the order in which they are to be tried.
+/// A name's addresses, in the order in which to try them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     addresses: Vec<IpAddr>,
@@ -73,7 +73,8 @@ struct Found {
 }
 
 impl Names {
-    /// A resolver that reads the system's files when it is first asked: a process that starts has other things to do.
+    /// Returns a resolver that reads the system's files at its first query, so that they don't delay the start of the
+    /// process.
     pub(crate) fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self::asking(None, clock, random)
     }
@@ -83,7 +84,7 @@ impl Names {
         Self(Arc::new(Inner { given, clock, random, state: Mutex::new(state) }))
     }
 
-    /// The name's addresses, from memory or from whoever is to be asked.
+    /// Returns the name's addresses, from the cache or from a name server.
     async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, Unresolved> {
         let name = name.to_ascii_lowercase();
         if let Some(known) = self.0.known(&name) {
@@ -92,7 +93,7 @@ impl Names {
         Ok(self.join(name).await?.to_vec())
     }
 
-    /// The look-up of a name that is under way, or a new one.
+    /// Returns the lookup of a name that is under way, or starts one.
     fn join(&self, name: String) -> Shared<LookUp> {
         let mut state = self.0.state();
         if let Some(under_way) = state.under_way.get(&name).and_then(WeakShared::upgrade) {
@@ -120,7 +121,7 @@ impl Inner {
         (now.since(known.since) < known.ttl).then(|| known.result.clone())
     }
 
-    /// Looks a name up, and remembers what comes of it.
+    /// Looks a name up, and caches the result.
     async fn find(&self, name: String) -> Result<Arc<[IpAddr]>, Unresolved> {
         let found = timeout(PATIENCE, self.ask(&name)).await.unwrap_or(Err(Unresolved::Failed));
         let ttl = found.as_ref().map_or(NEGATIVE_TTL, |found| found.ttl.min(MAX_TTL));
@@ -128,7 +129,7 @@ impl Inner {
         let is_kept = match &result {
             Ok(addresses) => addresses.len() <= MAX_ADDRESSES,
             Err(Unresolved::Failed) => true,
-            // That says nothing about the name.
+            // This says nothing about the name.
             Err(Unresolved::NoSockets(_)) => false,
         };
         if is_kept {
@@ -151,7 +152,7 @@ impl Inner {
         Err(Unresolved::Failed)
     }
 
-    /// Who is to be asked, as the system's files say.
+    /// Returns the name servers and hosts in the system's files.
     fn system(&self) -> Result<Arc<System>, Unresolved> {
         if let Some(given) = &self.given {
             return Ok(Arc::clone(given));

@@ -1,4 +1,4 @@
-//! Whom the system asks for names, and which it knows itself.
+//! The system's name servers, and the names that it knows itself.
 
 use std::collections::HashMap;
 use std::io;
@@ -6,24 +6,24 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::sending::no_sockets::NoSockets;
 
-/// Who is to be asked (resolv.conf(5)).
+/// The file of name servers (resolv.conf(5)).
 const RESOLV_CONF: &str = "/etc/resolv.conf";
-/// Names that are not asked for (hosts(5)).
+/// The file of names that are not queried (hosts(5)).
 const HOSTS: &str = "/etc/hosts";
-/// Where name servers listen.
+/// The port of name servers.
 const PORT: u16 = 53;
-/// The most name servers that are asked, and the most dots that `ndots` may ask for: `getaddrinfo` has the same bounds.
+/// The most name servers that are queried, and the highest value of `ndots`: `getaddrinfo` has the same limits.
 const MAX_SERVERS: usize = 3;
 const MAX_NDOTS: usize = 15;
 
-/// What the system's files say, read as `getaddrinfo` reads them.
+/// The contents of the system's files, read as `getaddrinfo` reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct System {
-    /// The name servers, in the order in which they are to be asked.
+    /// The name servers, in the order in which to query them.
     pub(super) servers: Vec<SocketAddr>,
-    /// What is added to names that may not be whole.
+    /// The domains that are appended to names that may not be fully qualified.
     search: Vec<String>,
-    /// How many dots a name has at least that is asked for as it is first.
+    /// The number of dots from which on a name is first queried as it is.
     ndots: usize,
     hosts: HashMap<String, Vec<IpAddr>>,
 }
@@ -34,7 +34,7 @@ impl System {
         Ok(Self::parse(&read(RESOLV_CONF)?, &read(HOSTS)?))
     }
 
-    /// Takes the two files apart. Lines that make no sense are skipped.
+    /// Parses the two files. Malformed lines are skipped.
     pub(super) fn parse(resolv_conf: &str, hosts: &str) -> Self {
         let mut system =
             Self { servers: Vec::new(), search: Vec::new(), ndots: 1, hosts: parse_hosts(hosts) };
@@ -43,7 +43,7 @@ impl System {
             let mut words = line.split_ascii_whitespace();
             match words.next() {
                 Some("nameserver") => system.servers.extend(words.next().and_then(server)),
-                // The last such line counts.
+                // The last such line wins.
                 Some("search" | "domain") => system.search = words.map(absolute).collect(),
                 Some("options") => system.ndots = words.filter_map(ndots).next_back().unwrap_or(system.ndots),
                 _ => {}
@@ -56,7 +56,8 @@ impl System {
         system
     }
 
-    /// What the system asks nobody for: the names in its file of hosts, and those that mean this machine (RFC 6761 §6.3).
+    /// Returns the addresses of names that are not queried: those in the hosts file, and those of this machine (RFC
+    /// 6761 §6.3).
     pub(super) fn address_of(&self, name: &str) -> Option<Vec<IpAddr>> {
         let name = name.strip_suffix('.').unwrap_or(name);
         let is_here = || name == "localhost" || name.ends_with(".localhost");
@@ -64,7 +65,7 @@ impl System {
         self.hosts.get(name).cloned().or_else(|| is_here().then(here))
     }
 
-    /// The whole names that a name may stand for, in the order in which they are to be asked for.
+    /// Returns the fully qualified names that a name may stand for, in the order in which to query them.
     pub(super) fn candidates(&self, name: &str) -> Vec<String> {
         if name.ends_with('.') {
             return vec![name.to_owned()];
@@ -76,7 +77,7 @@ impl System {
         names
     }
 
-    /// The same with one name server, at this address.
+    /// Returns the same with these name servers.
     #[cfg(test)]
     pub(super) fn asking(mut self, servers: &[SocketAddr]) -> Self {
         self.servers = servers.to_vec();
@@ -84,7 +85,7 @@ impl System {
     }
 }
 
-/// What a file says. One that cannot be read says nothing, as for `getaddrinfo`.
+/// Returns the contents of a file. One that cannot be read counts as empty, as for `getaddrinfo`.
 fn read(path: &str) -> Result<String, NoSockets> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -113,7 +114,7 @@ fn parse_hosts(text: &str) -> HashMap<String, Vec<IpAddr>> {
     hosts
 }
 
-/// A name server's address. One that counts on an interface of this machine only is skipped.
+/// Parses a name server's address. One that is limited to an interface of this machine is skipped.
 fn server(address: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address.parse().ok()?, PORT))
 }
@@ -123,7 +124,7 @@ fn ndots(option: &str) -> Option<usize> {
     Some(dots.min(MAX_NDOTS))
 }
 
-/// The name with a dot at its end, which says that nothing is missing.
+/// Returns the name with a dot at its end, which marks it as fully qualified.
 fn absolute(name: &str) -> String {
     format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
 }

@@ -25,18 +25,18 @@ impl Clock for Moved {
     }
 }
 
-/// What a name server says of a name.
+/// A name server's answer for a name.
 #[derive(Clone, Copy)]
 enum Says {
-    /// This address, for so many seconds; it has none of the other kind.
+    /// This address, valid for this many seconds. There is none of the other family.
     Address(&'static str, u32),
-    /// So many addresses, which do not fit into a packet.
+    /// This many addresses, which do not fit into a packet.
     Many(u8),
     Code(u8),
     Silence,
 }
 
-/// A name server on loopback, which counts what it is asked.
+/// A name server on loopback, which counts its queries.
 struct NameServer {
     address: SocketAddr,
     says: Arc<Mutex<BTreeMap<&'static str, Says>>>,
@@ -61,7 +61,7 @@ impl NameServer {
             while let Ok((length, from)) = packets.recv_from(&mut question).await {
                 if let Some(mut answer) = answer(&question[..length], &says, &asked) {
                     if answer.len() > 512 {
-                        // Cut off.
+                        // Truncated.
                         answer.truncate(length);
                         answer[2] |= 2;
                         answer[6..8].fill(0);
@@ -89,13 +89,13 @@ impl NameServer {
         self.says.lock().unwrap().insert(name, says);
     }
 
-    /// How often it was asked for the IPv4 addresses of a name.
+    /// Returns how often it was queried for the IPv4 addresses of a name.
     fn asked_for(&self, name: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|asked| *asked == name).count()
     }
 }
 
-/// The answer to a question; `None` is silence.
+/// Returns the answer to a query; `None` for silence.
 fn answer(
     question: &[u8],
     says: &Mutex<BTreeMap<&str, Says>>,
@@ -145,7 +145,7 @@ fn names(servers: &[&NameServer]) -> (Names, Arc<Moved>) {
     (names, clock)
 }
 
-/// The name's addresses, or why there are none.
+/// Returns the name's addresses, or the error.
 async fn look_up(names: &Names, name: &str) -> String {
     match names.look_up(name).await {
         Ok(addresses) => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
@@ -207,7 +207,7 @@ async fn both_kinds_of_addresses_are_found_by_whatever_name() {
     assert_eq!(look_up(&names, "part.").await, FAILED);
     assert_eq!(look_up(&names, "a.host").await, "192.0.2.99");
     assert_eq!(look_up(&names, "x.localhost").await, "127.0.0.1 ::1");
-    // It came over a connection.
+    // These came over TCP.
     assert_eq!(names.look_up("many.test").await.unwrap().len(), 100);
     assert_eq!(server.asked_for("many.test"), 2);
 }
@@ -225,8 +225,8 @@ async fn a_name_server_that_is_silent_or_knows_nothing_makes_way_for_the_next() 
     assert_eq!(look_up(&names, "a.test").await, FAILED);
 }
 
-/// 500 endpoints behind a name server that says nothing filled the system's threads for names, and nobody else's new
-/// connections were opened for ten seconds.
+/// 500 endpoints behind a silent name server filled the system's threads for names, and for ten seconds no other new
+/// connections were opened.
 #[tokio::test]
 async fn a_silent_name_delays_no_other_and_is_asked_for_once_at_a_time() {
     let server =
@@ -240,7 +240,7 @@ async fn a_silent_name_delays_no_other_and_is_asked_for_once_at_a_time() {
     };
     let (all_silent, ()) = futures::future::join(all_silent, other).await;
     assert!(all_silent.iter().all(|result| *result == FAILED));
-    // It was asked in each of three tries.
+    // It was queried in each of three tries.
     assert!(server.asked_for("silent.test") <= 3, "{}", server.asked_for("silent.test"));
 }
 

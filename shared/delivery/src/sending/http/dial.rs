@@ -22,31 +22,31 @@ use super::{Connection, NoReply, http2};
 use crate::sending::no_sockets::NoSockets;
 use crate::sending::resolver::GuardedResolver;
 
-/// How long connecting to one address may take.
+/// The timeout of connecting to one address.
 const ADDRESS_PATIENCE: Duration = Duration::from_secs(3);
-/// How long an address has before the next one is tried beside it (RFC 8305 §5).
+/// How long an address is tried before the next one is tried in parallel (RFC 8305 §5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// How many further sockets all attempts together may have, to try a name's addresses beside each other. Without one, the next
-/// address has its turn when the one before has failed.
+/// The most further sockets of all attempts together, to try a name's addresses in parallel. Without one, the next
+/// address is tried when the one before has failed.
 const MAX_SPARE_SOCKETS: usize = 64;
-/// How many TLS sessions are remembered. rustls keeps eight for each name, so these are 1,024 names; its own measure, 256,
-/// would be 32, and all other endpoints would get a full handshake for each new connection.
+/// The number of TLS sessions that are cached. rustls keeps eight for each name, so this is 1,024 names. Its default,
+/// 256, would be 32 names, and new connections to all others would need a full handshake.
 const MAX_SESSIONS: usize = 8 * 1024;
 
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// What a connection may speak. Without TLS, it is always HTTP/1.1.
+/// The protocols that a connection may use. Without TLS, it is always HTTP/1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocols {
-    /// HTTP/2 where the receiver can, else HTTP/1.1.
+    /// HTTP/2 if the receiver supports it, else HTTP/1.1.
     All,
-    /// HTTP/1.1, as the receiver has asked for.
+    /// HTTP/1.1 only, as the receiver has asked for.
     Http1,
 }
 
-/// Opens connections to where the guard lets it.
+/// Opens connections to addresses that the guard admits.
 pub(crate) struct Dialer {
     names: GuardedResolver,
     tls: TlsConnector,
@@ -55,7 +55,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// `tls` says whom it trusts. Its memory of sessions is for others.
+    /// `tls` has the trusted certificates. Its session cache is not used.
     pub(crate) fn new(names: GuardedResolver, tls: &ClientConfig) -> Self {
         let mut tls = tls.clone();
         tls.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
@@ -68,7 +68,7 @@ impl Dialer {
         Self { names, tls, tls_http1, spare_sockets: Semaphore::new(MAX_SPARE_SOCKETS) }
     }
 
-    /// Opens a connection to the URL's host. An address that stands in the URL itself has been looked at by
+    /// Opens a connection to the URL's host. An address in the URL itself has been checked by
     /// [`Guard::admit`](posthorn_domain::Guard::admit).
     pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, NoReply> {
         let port = url.port_or_known_default().expect("the guard admits schemes that have a port");
@@ -108,8 +108,9 @@ impl Dialer {
     }
 }
 
-/// Connects to the first address that answers. Each gets a head start before the next one, so that a dead one hides none
-/// that is alive; one that refuses makes way at once. All but one at a time need a spare socket.
+/// Connects to the first address that answers. Each is tried for a while before the next one is tried in parallel, so
+/// that a dead address does not hide a live one. After a refusal, the next one is tried at once. Every parallel socket
+/// after the first needs a spare one.
 async fn connect(addresses: &[SocketAddr], spare_sockets: &Semaphore) -> Result<TcpStream, NoReply> {
     let mut waiting = addresses.iter();
     let mut under_way = FuturesUnordered::new();
@@ -145,7 +146,7 @@ async fn connect_to(address: SocketAddr, _spare: Option<SemaphorePermit<'_>>) ->
     Ok(stream)
 }
 
-/// What a handshake failed at.
+/// Returns why a handshake failed.
 fn why_no_tls(error: &io::Error) -> AttemptError {
     use AlertDescription::{HandshakeFailure, InsufficientSecurity, ProtocolVersion};
     use rustls::Error::{AlertReceived, InvalidCertificate, PeerIncompatible};
@@ -170,7 +171,8 @@ mod tests {
 
     use super::*;
 
-    /// A listener that lets nobody in any more: its queue is full, and what comes to it is dropped without a word.
+    /// Returns a listener that accepts no more connections: its queue is full, and new connections are silently
+    /// dropped.
     async fn dead() -> (SocketAddr, Vec<TcpStream>, TcpListener) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -187,8 +189,8 @@ mod tests {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
     }
 
-    /// A name had an IPv6 address that a firewall swallowed, and an IPv4 address that worked. Browsers never noticed; the
-    /// sender waited for the first until its time was up, for three days.
+    /// A name had an IPv6 address that a firewall swallowed, and an IPv4 address that worked. Browsers never noticed;
+    /// the sender waited for the first until its timeout, for three days.
     #[tokio::test]
     async fn a_dead_first_address_does_not_hide_a_live_second() {
         let live = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -206,7 +208,8 @@ mod tests {
         assert_eq!(spare_sockets.available_permits(), 1);
     }
 
-    /// A name with twelve dead addresses took twelve sockets, and a storm of such attempts more than the process may have.
+    /// A name with twelve dead addresses took twelve sockets, and many such attempts took more than the process may
+    /// have.
     #[tokio::test]
     async fn further_addresses_share_the_sockets_that_are_to_spare() {
         let live = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,34 +1,36 @@
-//! The head of an HTTP/1.1 answer, read as `curl` reads it: the status line decides, and what else is wrong is skipped.
+//! The head of an HTTP/1.1 answer, read as `curl` reads it: the status line decides, and other malformed lines are
+//! skipped.
 
-/// What counts of an answer's head.
+/// The parts of an answer's head that are used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Head {
     /// The status code, from 100 to 999.
     pub(super) code: u16,
     /// The header `Retry-After`.
     pub(super) retry_after: Option<String>,
-    /// How the body's end is known.
+    /// How the end of the body is determined.
     pub(super) framing: Framing,
-    /// Whether the connection may be used again after the body.
+    /// Whether the connection may be reused after the body.
     pub(super) may_be_reused: bool,
 }
 
-/// How the end of a body is known (RFC 9112 §6.3).
+/// How the end of a body is determined (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// It has so many bytes.
+    /// It has this many bytes.
     Length(u64),
-    /// It comes in chunks, of which the last is empty.
+    /// It comes in chunks; the last one is empty.
     Chunked,
     /// It ends with the connection.
     #[default]
     Close,
-    /// The headers contradict each other, or make no sense. It is read to the end of the connection, and is not whole.
+    /// The headers contradict each other, or are malformed. The body is read to the end of the connection, and counts
+    /// as incomplete.
     Unclear,
 }
 
-/// How long the head at the beginning of `bytes` is, with the empty line that ends it; `None` while that has not come.
-/// `seen` bytes have been looked at before.
+/// Returns the length of the head at the beginning of `bytes`, with the empty line that ends it; `None` until that has
+/// arrived. The first `seen` bytes were searched before.
 pub(super) fn length(bytes: &[u8], seen: usize) -> Option<usize> {
     let from = seen.saturating_sub(2);
     let ends = bytes[from..].iter().enumerate().filter(|(_, byte)| **byte == b'\n');
@@ -37,7 +39,7 @@ pub(super) fn length(bytes: &[u8], seen: usize) -> Option<usize> {
         .map(|end| end + if bytes[end] == b'\n' { 1 } else { 2 })
 }
 
-/// Whether what has come so far can be the beginning of an answer.
+/// Returns whether the bytes so far can be the beginning of an answer.
 pub(super) fn may_begin(bytes: &[u8]) -> bool {
     const BEGINNING: &[u8] = b"HTTP/";
     let known = bytes.len().min(BEGINNING.len());
@@ -45,7 +47,9 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
 }
 
 impl Head {
-    /// Reads the lines of a head, of which the last ones may be missing. `None` where the first is no whole status line.
+    /// Parses the lines of a head, of which the last ones may be missing. Returns `None` if the first is not a complete
+    /// status
+    /// line.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let first_end = bytes.iter().position(|byte| *byte == b'\n')?;
         let (code, is_http_1_1) = status_line(&bytes[..first_end])?;
@@ -54,7 +58,7 @@ impl Head {
         for line in bytes[first_end + 1..].split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end) {
             match field(line) {
                 Some((name, value)) => fields.take(&mut head, name, &String::from_utf8_lossy(value)),
-                // Where lines are untidy, who knows what else is.
+                // If lines are malformed, other things may be, too.
                 None => head.may_be_reused &= line.is_empty(),
             }
         }
@@ -63,19 +67,20 @@ impl Head {
         Some(head)
     }
 
-    /// Whether the request was acknowledged.
+    /// Returns whether the request was acknowledged.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.code)
     }
 
-    /// Whether another head follows: the answer itself is still to come (RFC 9110 §15.2). After 101 nothing does that is HTTP.
+    /// Returns whether another head follows, because the final answer is still to come (RFC 9110 §15.2). After 101, no
+    /// HTTP follows.
     pub(super) fn is_interim(&self) -> bool {
         self.code < 200 && self.code != 101
     }
 }
 
-/// The code of a status line, and whether it is one of HTTP/1.1. Three digits behind the version and a space count;
-/// what follows them does not.
+/// Returns the code of a status line, and whether it is one of HTTP/1.1. Three digits after the version and a space are
+/// required; what follows them is ignored.
 fn status_line(line: &[u8]) -> Option<(u16, bool)> {
     let space = line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
     let (protocol, rest) = (&line[..space], line[space..].trim_ascii_start());
@@ -86,15 +91,15 @@ fn status_line(line: &[u8]) -> Option<(u16, bool)> {
     digits.iter().all(u8::is_ascii_digit).then_some((code, version == b"1.1"))
 }
 
-/// A header's name, which may have a space behind it, and its value. Lines without a name say nothing, and those that
-/// begin with a space go on with what the line before said.
+/// Returns a header's name, which may be followed by a space, and its value. Lines without a name are ignored, as are
+/// those that begin with a space and continue the line before.
 fn field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = (line[..colon].trim_ascii_end(), line[colon + 1..].trim_ascii());
     name.first().is_some_and(|byte| !byte.is_ascii_whitespace()).then_some((name, value))
 }
 
-/// The headers that say where a body ends.
+/// The headers that determine where a body ends.
 #[derive(Default)]
 struct Fields {
     lengths: Vec<Option<u64>>,
@@ -115,7 +120,7 @@ impl Fields {
         }
     }
 
-    /// Whether a length is given to a body that comes in chunks (RFC 9112 §6.3).
+    /// Returns whether a body in chunks also has a length (RFC 9112 §6.3).
     fn contradict(&self) -> bool {
         self.transfer_encoding.is_some() && !self.lengths.is_empty()
     }
@@ -138,7 +143,7 @@ impl Fields {
     }
 }
 
-/// A number of digits and nothing else: `+5`, which Rust would take, is none here.
+/// Parses a number that consists only of digits: `+5`, which Rust would accept, is refused.
 fn digits(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()))
 }
@@ -154,7 +159,7 @@ mod tests {
         assert_eq!(Head::parse(head.as_bytes()).map(|head| head.code), code, "{line:?}");
     }
 
-    /// The codes are what curl 7.88 reports.
+    /// The codes are those that curl 7.88 reports.
     #[test]
     fn a_status_line_is_read_as_curl_reads_it() {
         for line in [

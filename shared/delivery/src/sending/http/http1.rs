@@ -1,4 +1,4 @@
-//! One request and its answer over HTTP/1.1, for receivers that keep to it more or less.
+//! Sends one request over HTTP/1.1 and reads its answer, from receivers that more or less follow the standard.
 
 use std::future::poll_fn;
 use std::io;
@@ -15,12 +15,12 @@ use url::Position;
 use super::head::{self, Framing, Head};
 use super::{Failed, Kept, MAX_BODY_BYTES, MAX_HEAD_BYTES, Post, Stream};
 
-/// How many bytes are asked for at a time.
+/// The number of bytes read at a time.
 const READ_BYTES: usize = 4 * 1024;
-/// The longest line that says how long a chunk is, with extensions, or that follows the last one.
+/// The longest line with a chunk's size and extensions, and the longest one after the last chunk.
 const MAX_CHUNK_LINE_BYTES: usize = 4 * 1024;
 
-/// A connection on which nothing is under way.
+/// An idle connection.
 pub(super) struct Http1(Box<dyn Stream>);
 
 impl Http1 {
@@ -28,7 +28,7 @@ impl Http1 {
         Self(stream)
     }
 
-    /// Whether a request may be sent: the receiver has neither closed the connection nor said anything unasked.
+    /// Returns whether a request may be sent: the receiver has neither closed the connection nor sent anything unasked.
     pub(super) fn is_quiet(&mut self) -> bool {
         self.0.read(&mut [0]).now_or_never().is_none()
     }
@@ -53,7 +53,7 @@ impl Http1 {
     }
 }
 
-/// The request line and the headers.
+/// Returns the request line and the headers.
 fn request_head(post: &Post<'_>) -> Bytes {
     let url = post.url;
     let target = &url[Position::BeforePath..Position::AfterQuery];
@@ -68,7 +68,7 @@ fn request_head(post: &Post<'_>) -> Bytes {
     head.into()
 }
 
-/// A request on its way, and what has come of its answer.
+/// A request that is being sent, and what has arrived of its answer.
 struct Exchange {
     stream: Box<dyn Stream>,
     unsent: Chain<Bytes, Bytes>,
@@ -81,12 +81,12 @@ struct Exchange {
 enum Sending {
     Going,
     Done,
-    /// The receiver takes no more. It may have answered all the same.
+    /// The receiver takes no more of it. It may still have answered.
     Broken,
 }
 
 impl Exchange {
-    /// The head of the answer, after those that only announce it.
+    /// Returns the head of the answer, after interim ones.
     async fn head(&mut self) -> Result<Head, Failed> {
         let (mut before, mut seen) = (0, 0);
         loop {
@@ -108,13 +108,13 @@ impl Exchange {
         }
     }
 
-    /// What a head says that ended with its connection: once its status line is whole, that decides.
+    /// Parses a head that the end of the connection cut off. If its status line is complete, that decides.
     fn cut_off_head(&mut self) -> Result<Head, Failed> {
         let head = Head::parse(&self.received.split()).filter(|head| !head.is_interim());
         head.map(|head| Head { framing: Framing::Unclear, ..head }).ok_or(Failed::Garbled)
     }
 
-    /// Waits for more of the answer, and goes on sending meanwhile. 0 bytes are the end of the connection.
+    /// Waits for more of the answer, and continues sending meanwhile. Returns 0 at the end of the connection.
     async fn more(&mut self) -> io::Result<usize> {
         poll_fn(|context| {
             self.poll_send(context);
@@ -130,7 +130,7 @@ impl Exchange {
             if self.sending != Sending::Going {
                 return Poll::Ready(());
             }
-            // A receiver may take no more of the request before it is rid of its answer.
+            // A receiver may take no more of the request until it has sent its answer.
             while self.received.len() <= MAX_BODY_BYTES && has_bytes(&self.poll_receive(context)) {}
             Poll::Pending
         })
@@ -167,35 +167,35 @@ fn has_bytes(polled: &Poll<io::Result<usize>>) -> bool {
     matches!(polled, Poll::Ready(Ok(1..)))
 }
 
-/// A body that has not been read, or not to its end.
+/// A body that is not read, or not to its end.
 pub(super) struct Unread {
     exchange: Exchange,
     framing: Framing,
     may_be_reused: bool,
-    /// How many bytes came after the head.
+    /// The number of bytes that arrived after the head.
     taken: usize,
-    /// Whether the body has come to the end that its framing tells.
+    /// Whether the body has reached the end that its framing determines.
     is_over: bool,
 }
 
-/// How reading a part of a body went.
+/// The result of reading a part of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All of it was read.
+    /// The part was read completely.
     Read,
-    /// As much was read as is read of any body.
+    /// The limit for bodies was reached.
     Enough,
-    /// It ended early, makes no sense, or has more frame than content.
+    /// It ended early, is malformed, or has more framing than content.
     Broken,
 }
 
 impl Unread {
-    /// Waits until the request is sent as far as the receiver takes it: an answer may come before that.
+    /// Waits until the request is sent as far as the receiver takes it, because an answer may come before that.
     pub(super) async fn sent(&mut self) {
         self.exchange.sent().await;
     }
 
-    /// Reads the body, as far as any is read. `false` where it ended early or made no sense.
+    /// Reads the body, up to the limit. Returns `false` if it ended early or was malformed.
     pub(super) async fn read(&mut self, kept: &mut Kept) -> bool {
         let part = match self.framing {
             Framing::Length(length) => self.read_bytes(length, kept).await,
@@ -210,7 +210,7 @@ impl Unread {
         part != Part::Broken
     }
 
-    /// The connection, if another request may be sent on it.
+    /// Returns the connection, if another request may be sent on it.
     pub(super) fn reusable(self) -> Option<Http1> {
         let is_framed = matches!(self.framing, Framing::Length(_) | Framing::Chunked);
         let is_clean = self.is_over && is_framed && self.exchange.received.is_empty();
@@ -274,7 +274,7 @@ impl Unread {
         }
     }
 
-    /// The next line, without its end.
+    /// Returns the next line, without its end.
     async fn line(&mut self) -> Option<BytesMut> {
         loop {
             let received = &mut self.exchange.received;
@@ -289,7 +289,7 @@ impl Unread {
         }
     }
 
-    /// Waits for more of the body. Says whether there is any.
+    /// Waits for more of the body. Returns whether there is any.
     async fn more(&mut self) -> Result<bool, Broken> {
         let bytes = self.exchange.more().await.map_err(|_| Broken)?;
         self.taken += bytes;
@@ -297,11 +297,11 @@ impl Unread {
     }
 }
 
-/// A connection that broke, or whose body has more frame than content.
+/// The connection broke, or the body has more framing than content.
 #[derive(Debug, PartialEq, Eq)]
 struct Broken;
 
-/// The size in a chunk's first line: hexadecimal digits, and what follows a semicolon does not matter.
+/// Parses the size in a chunk's first line: hexadecimal digits. What follows a semicolon is ignored.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|byte| *byte == b';').next()?.trim_ascii();
     let digits = std::str::from_utf8(digits).ok()?;
@@ -317,7 +317,7 @@ mod tests {
 
     use super::*;
 
-    /// Sends 100 KB over a connection that holds one, to a receiver that does as it likes.
+    /// Sends 100 KB over a connection that buffers one, to this receiver.
     async fn send<R>(receiver: impl AsyncFnOnce(DuplexStream) -> R) -> (Option<u16>, R) {
         let (near, far) = duplex(1024);
         let url = Url::parse("http://a.example/").unwrap();

@@ -1,4 +1,4 @@
-//! Requests over HTTP/2, by hyper.
+//! Sends requests over HTTP/2, by hyper.
 
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,12 @@ use super::head::Head;
 use super::metered::{Allowance, Metered};
 use super::{Failed, Kept, MAX_BODY_BYTES, MAX_HEAD_BYTES, Post, Stream};
 
-/// How many requests a connection carries at a time. A receiver may take fewer than are sent, and the others would wait for
-/// it unseen.
+/// The most requests that a connection carries at a time. A receiver may accept fewer, and the others would wait for it
+/// unnoticed.
 const MAX_REQUESTS: usize = 16;
-/// The most bytes that are taken for each request under way, in frames of whatever kind: a receiver that pours out interim
-/// answers, `CONTINUATION`, `PING` or `SETTINGS` loses the connection. A body may have as much frame as content.
+/// The most bytes that are accepted for each request under way, in frames of any kind. A receiver that floods us with
+/// interim answers, `CONTINUATION`, `PING` or `SETTINGS` loses the connection. A body may have as much framing as
+/// content.
 const MAX_BYTES: usize = MAX_HEAD_BYTES + 2 * MAX_BODY_BYTES;
 
 /// A connection. Its clones share it.
@@ -36,7 +37,7 @@ pub(super) struct Http2 {
     allowance: Allowance,
 }
 
-/// A request's body, which tells when it has been sent, or given up.
+/// A request's body, which signals when it has been sent or dropped.
 struct Outgoing {
     bytes: Bytes,
     _gone: oneshot::Sender<()>,
@@ -56,14 +57,14 @@ impl Buf for Outgoing {
     }
 }
 
-/// A body that has not been read.
+/// A body that is not read.
 pub(super) struct Unread {
     body: Incoming,
     request_gone: oneshot::Receiver<()>,
     connection: Http2,
 }
 
-/// Begins to speak HTTP/2.
+/// Opens an HTTP/2 connection on this stream.
 pub(super) async fn open(stream: Box<dyn Stream>) -> hyper::Result<Http2> {
     let bytes = |bytes: usize| u32::try_from(bytes).expect("it is a small number");
     let allowance = Allowance::of(MAX_BYTES);
@@ -73,24 +74,24 @@ pub(super) async fn open(stream: Box<dyn Stream>) -> hyper::Result<Http2> {
         .max_header_list_size(bytes(MAX_HEAD_BYTES))
         .handshake(TokioIo::new(stream))
         .await?;
-    // It ends with its last sender. What goes wrong with it is told to each request.
+    // It ends with its last sender. Its errors are reported to each request.
     let task = tokio::spawn(connection).abort_handle();
     Ok(Http2 { sender, task, answered: Arc::default(), allowance })
 }
 
 impl Http2 {
-    /// Whether another request may be sent now.
+    /// Returns whether another request may be sent now.
     pub(super) fn has_room(&self) -> bool {
         !self.sender.is_closed() && self.requests() < MAX_REQUESTS
     }
 
-    /// How many requests use the connection.
+    /// Returns the number of requests that use the connection.
     fn requests(&self) -> usize {
-        // One is the pool's.
+        // The pool holds one reference.
         Arc::strong_count(&self.answered) - 1
     }
 
-    /// When an answer last came over it.
+    /// Returns when an answer last came over it.
     pub(super) fn answered_at(&self) -> Option<Instant> {
         *self.answered()
     }
@@ -118,7 +119,7 @@ pub(super) async fn send(mut connection: Http2, post: &Post<'_>) -> Result<(Head
     Ok((head, Unread { body, request_gone, connection }))
 }
 
-/// What a failed request tells of what its receiver did (RFC 9113 §8.7).
+/// Returns what an error tells about how far the receiver processed the request (RFC 9113 §8.7).
 fn why(error: &hyper::Error) -> Failed {
     if error.is_canceled() {
         return Failed::Untouched(Protocols::All);
@@ -141,15 +142,15 @@ fn why(error: &hyper::Error) -> Failed {
 }
 
 impl Unread {
-    /// Waits until the request is sent whole, but no longer than until `deadline`: a receiver that has acknowledged it and
-    /// does not take it loses the connection, or what is left of the request would stay in memory.
+    /// Waits until the request is completely sent, at most until `deadline`. A receiver that has acknowledged it but
+    /// does not take it loses the connection, or the rest of the request would stay in memory.
     pub(super) async fn sent(&mut self, deadline: Instant) {
         if timeout_at(deadline, &mut self.request_gone).await.is_err() {
             self.connection.task.abort();
         }
     }
 
-    /// Reads the body, as far as any is read. `false` where it ended early or made no sense.
+    /// Reads the body, up to the limit. Returns `false` if it ended early or was malformed.
     pub(super) async fn read(&mut self, kept: &mut Kept) -> bool {
         loop {
             match self.body.frame().await {

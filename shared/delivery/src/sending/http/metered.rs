@@ -1,4 +1,4 @@
-//! Bytes that a receiver may send, and no more.
+//! A limit on the bytes that a receiver may send.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many more bytes may come over a connection.
+/// The number of bytes that may still come over a connection.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
@@ -17,19 +17,19 @@ impl Allowance {
         Self(Arc::new(AtomicUsize::new(bytes)))
     }
 
-    /// Lets so many bytes come from now on, if it were fewer.
+    /// Raises the number of bytes that may still come to `bytes`, if it is lower.
     pub(super) fn raise(&self, bytes: usize) {
         self.0.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// Takes bytes that have come. Says whether they were allowed.
+    /// Counts bytes that have come. Returns whether they were allowed.
     fn spend(&self, bytes: usize) -> bool {
         let left = |left: usize| left.checked_sub(bytes);
         self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
     }
 }
 
-/// A stream that ends with an error when more comes than is allowed.
+/// A stream that fails when more bytes come than are allowed.
 pub(super) struct Metered<S> {
     stream: S,
     allowance: Allowance,

@@ -1,8 +1,8 @@
-//! An HTTP client for receivers as they are: whatever `curl` would report as an answer's status is its status.
+//! An HTTP client for real receivers: the status of an answer is what `curl` would report.
 //!
-//! HTTP/2 is hyper's. HTTP/1.1 is our own ([`http1`]), because hyper refuses answers for what is wrong behind their status
-//! line, and does not say whether a byte of an answer arrived before a connection broke. Whether a request may be sent once
-//! more depends on just that.
+//! HTTP/2 is hyper's. HTTP/1.1 is our own ([`http1`]), because hyper refuses answers for errors after their status
+//! line, and does not tell whether a byte of an answer arrived before a connection broke. Whether a request may be sent
+//! once more depends on just that.
 
 mod dial;
 mod head;
@@ -31,18 +31,18 @@ use self::http2::Http2;
 use self::pool::Pool;
 use crate::sending::no_sockets::NoSockets;
 
-/// In how many ticks the time is counted that an answer may take.
+/// The number of ticks into which an answer's time limit is divided.
 const TICKS: u32 = 10;
-/// How long the body of an answer may take after its headers. Nothing depends on the body, and nothing waits for it longer.
+/// How long the body of an answer may take after its headers. Nothing depends on the body, so nothing waits longer.
 const BODY_PATIENCE: Duration = Duration::from_millis(500);
-/// The most bytes of an answer before its body: what curl takes is 300 KB.
+/// The most bytes of an answer before its body. curl's limit is 300 KB.
 const MAX_HEAD_BYTES: usize = 256 * 1024;
-/// The most bytes of an answer's body that are read, with what frames it. Beyond them the connection is closed.
+/// The most bytes of an answer's body that are read, with its framing. After more, the connection is closed.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The most bytes of an answer's body that are kept.
 pub(crate) const KEPT_BODY_BYTES: usize = 1024;
 
-/// Bytes to and from a receiver, in the clear or through TLS.
+/// A stream to and from a receiver, in the clear or through TLS.
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -55,32 +55,33 @@ pub(crate) struct Client {
     patient: Semaphore,
 }
 
-/// How long attempts take at most. Each kind has turns of its own, so that those that hang hold up none that is cut short.
+/// The time limit of an attempt. Each kind has its own permits, so that attempts that hang do not delay those with a
+/// short limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Cut short early.
+    /// The short time limit, after which the attempt is cut short.
     Brisk,
-    /// As long as an endpoint may take.
+    /// The full timeout.
     Patient,
 }
 
-/// What an attempt holds while it is under way.
+/// The permit that an attempt holds while it is under way.
 pub(crate) struct Turn<'c> {
     _permit: SemaphorePermit<'c>,
 }
 
-/// What is to be POSTed.
+/// A request to POST.
 pub(crate) struct Post<'p> {
-    /// Where to.
+    /// The URL.
     pub(crate) url: &'p Url,
     /// All headers but `host` and `content-length`.
     pub(crate) headers: HeaderMap,
-    /// What is sent.
+    /// The body.
     pub(crate) body: Bytes,
 }
 
 impl Post<'_> {
-    /// Scheme, host and port: requests that have them in common may share a connection.
+    /// Returns scheme, host and port: requests that have them in common may share a connection.
     fn origin(&self) -> &str {
         &self.url[..Position::BeforePath]
     }
@@ -89,7 +90,7 @@ impl Post<'_> {
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reply {
-    /// When its headers had arrived.
+    /// When its headers arrived.
     pub(crate) at: Instant,
     /// Its status code.
     pub(crate) code: u16,
@@ -97,16 +98,16 @@ pub(crate) struct Reply {
     pub(crate) retry_after: Option<String>,
     /// The first bytes of its body, [`KEPT_BODY_BYTES`] at most.
     pub(crate) body: Vec<u8>,
-    /// `false` where the body ended early, made no sense, or did not end in time.
+    /// `false` if the body ended early, was malformed, or did not end in time.
     pub(crate) is_whole: bool,
 }
 
-/// Why a request brought no answer.
+/// Why a request got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoReply {
     /// The attempt has failed.
     Failed(AttemptError),
-    /// It could not be made.
+    /// The attempt could not be made.
     NoSockets(NoSockets),
 }
 
@@ -122,22 +123,23 @@ impl From<NoSockets> for NoReply {
     }
 }
 
-/// Why a request brought no status.
+/// Why a request got no status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failed {
-    /// The receiver has not seen the request, or vouches that it did nothing with it.
+    /// The receiver has not seen the request, or guarantees that it did not process it.
     Untouched(Protocols),
     /// The connection ended before a byte of an answer.
     Unanswered,
-    /// What came is no answer.
+    /// The answer is not HTTP.
     Garbled,
-    /// What came over HTTP/2 breaks its rules. Over HTTP/1.1 it might be understood.
+    /// The answer breaks the rules of HTTP/2. Over HTTP/1.1 it might be understood.
     Malformed,
 }
 
 impl Failed {
-    /// Whether the request may be sent once more, on a new connection. A receiver that closes a connection which it has
-    /// answered on does not know that a request is on its way; one that closes a new connection may have handled it.
+    /// Returns whether the request may be sent once more, on a new connection. A receiver that closes a connection on
+    /// which it has answered does not know that a request is on its way. One that closes a new connection may have
+    /// processed it.
     fn allows_another(self, has_answered: bool) -> bool {
         match self {
             Self::Untouched(_) => true,
@@ -146,7 +148,7 @@ impl Failed {
         }
     }
 
-    /// Whether the receiver should be spoken to in HTTP/1.1 from now on.
+    /// Returns whether to use HTTP/1.1 with this receiver from now on.
     fn asks_for_http1(self) -> bool {
         matches!(self, Self::Untouched(Protocols::Http1) | Self::Malformed)
     }
@@ -165,8 +167,8 @@ enum Body {
 }
 
 impl Body {
-    /// Waits until the request is sent whole: some receivers acknowledge before they have read it. One that takes no more
-    /// of it by the deadline has acknowledged it all the same.
+    /// Waits until the request is completely sent, because some receivers acknowledge it before they have read it. One
+    /// that has not taken it by the deadline has acknowledged it all the same.
     async fn let_request_arrive(&mut self, deadline: Instant) {
         match self {
             Self::Http1(body) => drop(timeout_at(deadline, body.sent()).await),
@@ -175,8 +177,9 @@ impl Body {
     }
 }
 
-/// What the work comes to, if it is done within this time. It is counted in ticks: one that this process sleeps through, as it
-/// has too much else to do, is one tick however long it takes. The receiver is not to blame for the rest of it.
+/// Returns the result of the work, if it is done within this time. The time is counted in ticks. If this process is too
+/// busy to run during a tick, that counts as one tick however long it takes, because the receiver is not to blame for
+/// it.
 async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     for _ in 0..TICKS {
@@ -188,10 +191,10 @@ async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
 }
 
 impl Connection {
-    /// Whether an answer has come over it.
+    /// Returns whether an answer has come over it.
     fn has_answered(&self) -> bool {
         match self {
-            // Only those that have answered get into the pool.
+            // Only connections that have answered get into the pool.
             Self::Http1(_) => true,
             Self::Http2(connection) => connection.answered_at().is_some(),
         }
@@ -212,13 +215,13 @@ impl Connection {
 }
 
 impl Client {
-    /// A client that makes so many `attempts` of each [`Pace`] at a time.
+    /// Returns a client that makes at most `attempts` attempts of each [`Pace`] at a time.
     pub(crate) fn new(dialer: Dialer, clock: Arc<dyn Clock>, attempts: usize) -> Self {
         let [brisk, patient] = [0; 2].map(|_| Semaphore::new(attempts));
         Self { dialer, pool: Pool::new(clock), brisk, patient }
     }
 
-    /// Waits for the turn of an attempt, which is to be held until it is over.
+    /// Waits for an attempt's permit, to be held until the attempt is over.
     pub(crate) async fn turn(&self, pace: Pace) -> Turn<'_> {
         let turns = match pace {
             Pace::Brisk => &self.brisk,
@@ -227,14 +230,14 @@ impl Client {
         Turn { _permit: turns.acquire().await.expect("nobody closes it") }
     }
 
-    /// How many connections may wait: together with the attempts under way, there are no more than twice as many as attempts
-    /// of one pace.
+    /// Returns how many idle connections are allowed. Together with the attempts under way, there are at most twice as
+    /// many connections as attempts of one pace.
     fn may_wait(&self) -> usize {
         self.brisk.available_permits() + self.patient.available_permits()
     }
 
-    /// POSTs, and brings the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen, or
-    /// that went over a connection which had died in the pool, is sent once more.
+    /// POSTs, and returns the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen,
+    /// or that went over a pooled connection which had died, is sent once more.
     pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, NoReply> {
         let began = Instant::now();
         let answered = within(deadline - began, self.send(post, began)).await;
@@ -271,7 +274,7 @@ impl Client {
         connection.send(post).await.map_err(|_| AttemptError::Protocol.into())
     }
 
-    /// Opens a connection. Where there are too many open files for it, those that wait make room, and it is tried once more.
+    /// Opens a connection. If too many files are open, idle connections are closed, and it is tried once more.
     async fn connect(&self, post: &Post<'_>) -> Result<Connection, NoReply> {
         self.pool.keep_at_most(self.may_wait());
         let dial = || self.dialer.dial(post.url, self.pool.protocols(post.origin()));
@@ -287,7 +290,7 @@ impl Client {
         Ok(connection)
     }
 
-    /// Reads a body, as far as any is read. `false` where it ended early, made no sense, or did not end in time.
+    /// Reads a body, up to the limit. Returns `false` if it ended early, was malformed, or did not end in time.
     async fn read(&self, post: &Post<'_>, body: Body, kept: &mut Kept, deadline: Instant) -> bool {
         match body {
             Body::Http2(mut body) => timeout_at(deadline, body.read(kept)).await.unwrap_or(false),
@@ -310,7 +313,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Takes more of the body. Says whether that was as much as is read.
+    /// Takes more of the body. Returns whether the limit is reached.
     fn add(&mut self, more: &[u8]) -> bool {
         let room = KEPT_BODY_BYTES - self.bytes.len();
         self.bytes.extend_from_slice(&more[..more.len().min(room)]);

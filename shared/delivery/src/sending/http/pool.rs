@@ -1,4 +1,4 @@
-//! Connections that wait for the next request.
+//! Idle connections, for the next request.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,26 +13,26 @@ use super::dial::Protocols;
 use super::http1::Http1;
 use super::http2::Http2;
 
-/// How long a connection may wait. Most receivers close one only later, and a request that meets a closed one costs a
-/// second connection.
+/// How long a connection may be idle. Most receivers close idle connections only later; a request on a closed
+/// connection costs a second connection.
 const MAX_WAIT: Duration = Duration::from_secs(15);
-/// After how long without any request all connections are given up: Lambda may have frozen the process meanwhile, and the
-/// process is not told which of them the network dropped.
+/// After how long without any request all connections are closed: Lambda may have frozen the process meanwhile, and the
+/// process does not learn which of them the network dropped.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How many connections wait in all. A process on Lambda may have 1,024 files open.
+/// The most idle connections in all. A process on Lambda may have 1,024 files open.
 const MAX_WAITING: usize = 300;
-/// How many wait in a process that has once run out of files. What is idle would else keep its other sockets closed, and those
-/// of its calls to AWS, which it may need to be woken at all.
+/// The most idle connections of a process that has once run out of files. Otherwise they would leave no files for its
+/// other sockets, such as those of its calls to AWS, without which it may get no more work.
 const FEW_WAITING: usize = 32;
-/// How many wait for one origin for as long as that: a batch has ten messages.
+/// The most idle connections of one origin that are kept for [`MAX_WAIT`]: a batch has ten messages.
 const MAX_WAITING_FOR_ORIGIN: usize = 10;
-/// How long more of them wait. Where many endpoints have one origin, what a batch opens serves the next; a burst of new
-/// connections is more than many a receiver's listening socket takes.
+/// How long further ones are kept. If many endpoints share one origin, the next batch uses what this one opened. A
+/// burst of new connections is more than many receivers' listening sockets take.
 const SURPLUS_WAIT: Duration = Duration::from_secs(1);
-/// How many origins are remembered; the least recently used are forgotten, and their connections closed.
+/// The most origins in the pool; the least recently used are evicted, and their connections closed.
 const MAX_ORIGINS: NonZeroUsize = NonZeroUsize::new(MAX_WAITING).expect("it is not zero");
 
-/// Connections by origin. Time is told by the clock that is passed in: a process that was frozen cannot trust its own.
+/// Connections by origin. Their age is by the clock that is passed in, because a frozen process cannot trust its own.
 pub(super) struct Pool {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -40,9 +40,9 @@ pub(super) struct Pool {
 
 struct State {
     origins: LruCache<String, Origin>,
-    /// Origins that want HTTP/1.1 although they offer HTTP/2.
+    /// Origins that need HTTP/1.1 although they offer HTTP/2.
     http1_only: LruCache<String, ()>,
-    /// How many connections may wait.
+    /// The most idle connections.
     most: usize,
     last_used: Timestamp,
     last_swept: Timestamp,
@@ -55,12 +55,13 @@ struct Origin {
 }
 
 impl Origin {
-    /// How many connections wait. One that is shared may be in use, too.
+    /// Returns the number of connections in the pool. A shared one may also be in use.
     fn waiting(&self) -> usize {
         self.http1.len() + usize::from(self.http2.is_some())
     }
 
-    /// Closes what has waited too long, and what is too much for that. The first ones have waited longest.
+    /// Closes connections that are idle for too long, and those above the origin's limit. The first ones are the
+    /// oldest.
     fn sweep(&mut self, now: Timestamp) {
         let older_than = |longest| self.http1.partition_point(|waiting| now.since(waiting.since) > longest);
         let surplus = self.http1.len().saturating_sub(MAX_WAITING_FOR_ORIGIN);
@@ -70,14 +71,14 @@ impl Origin {
     }
 }
 
-/// A connection that waits `since` it answered, by the clock and in this process.
+/// A connection that is idle since it answered, by the clock and in this process.
 struct Waiting {
     connection: Http1,
     since: Timestamp,
     answered: Instant,
 }
 
-/// A connection that is used by several requests at once.
+/// A connection that several requests use at once.
 struct Shared {
     connection: Http2,
     used: Timestamp,
@@ -96,7 +97,7 @@ impl Pool {
         Self { clock, state: Mutex::new(state) }
     }
 
-    /// An open connection to the origin, if there is one. One that speaks HTTP/2 stays in the pool.
+    /// Returns an open connection to the origin, if there is one. An HTTP/2 connection stays in the pool.
     pub(super) fn take(&self, origin: &str) -> Option<Connection> {
         let now = self.clock.now();
         let mut state = self.state(now);
@@ -126,7 +127,7 @@ impl Pool {
         state.keep_at_most(MAX_WAITING);
     }
 
-    /// Has other requests to the origin use this connection, too.
+    /// Lets other requests to the origin use this connection, too.
     pub(super) fn share(&self, origin: &str, connection: &Http2) {
         let now = self.clock.now();
         let shared = Shared { connection: connection.clone(), used: now };
@@ -135,20 +136,20 @@ impl Pool {
         state.keep_at_most(MAX_WAITING);
     }
 
-    /// Closes all connections that wait, as this process has run out of files, and keeps few from now on.
+    /// Closes all idle connections, because this process has run out of files, and keeps fewer from now on.
     pub(super) fn clear(&self) {
         let mut state = self.lock();
         state.most = FEW_WAITING;
         state.keep_at_most(0);
     }
 
-    /// Closes connections where more than so many wait.
+    /// Closes idle connections until at most `most` are left.
     pub(super) fn keep_at_most(&self, most: usize) {
         self.lock().keep_at_most(most);
     }
 
-    /// Gives up connections to the origin after a request that `began` then has failed: what happened to one may have
-    /// happened to all, except to those that have brought an answer since.
+    /// Closes connections to the origin after a request that began at `began` has failed: what happened to one may have
+    /// happened to all, except those that have brought an answer since.
     pub(super) fn forget(&self, origin: &str, began: Instant) {
         if let Some(origin) = self.lock().origins.get_mut(origin) {
             origin.http1.retain(|waiting| waiting.answered > began);
@@ -156,19 +157,19 @@ impl Pool {
         }
     }
 
-    /// What a new connection to the origin is to speak.
+    /// Returns the protocols for a new connection to the origin.
     pub(super) fn protocols(&self, origin: &str) -> Protocols {
         if self.lock().http1_only.get(origin).is_some() { Protocols::Http1 } else { Protocols::All }
     }
 
-    /// Remembers that the origin wants HTTP/1.1.
+    /// Notes that the origin needs HTTP/1.1.
     pub(super) fn note_http1(&self, origin: &str) {
         let mut state = self.lock();
         state.http1_only.put(origin.to_owned(), ());
         state.origins.pop(origin);
     }
 
-    /// The connections, without those that have waited too long.
+    /// Returns the connections, without those that were idle for too long.
     fn state(&self, now: Timestamp) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         if now.since(state.last_used) > MAX_PAUSE {
@@ -188,7 +189,7 @@ impl Pool {
 }
 
 impl State {
-    /// Closes connections where more than so many wait: those to the origins that were not used for longest.
+    /// Closes idle connections until at most `most` are left, those of the least recently used origins first.
     fn keep_at_most(&mut self, most: usize) {
         let most = most.min(self.most);
         let mut waiting: usize = self.origins.iter().map(|(_, origin)| origin.waiting()).sum();
@@ -196,7 +197,7 @@ impl State {
             let surplus = waiting - most;
             let Some((_, origin)) = self.origins.iter_mut().next_back() else { return };
             if origin.waiting() > surplus {
-                // The first ones have waited longest.
+                // The first ones are the oldest.
                 origin.http1.drain(..surplus);
                 return;
             }
@@ -269,8 +270,8 @@ mod tests {
         assert_eq!([2, 3].map(waiting), [0, 1]);
     }
 
-    /// A laptop's limit was lower than what a process keeps on Lambda. Once idle connections had used it up, none to SQS could be
-    /// opened, and without messages nothing closed them.
+    /// A laptop's limit was lower than the number of connections that a process keeps on Lambda. Once idle connections
+    /// had used it up, none to SQS could be opened, and without messages nothing closed them.
     #[test]
     fn a_process_that_has_run_out_of_files_keeps_few_connections_from_then_on() {
         let pool = Pool::new(Arc::new(Fixed));

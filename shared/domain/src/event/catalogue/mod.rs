@@ -15,11 +15,11 @@ pub struct CatalogueEntry {
     /// The type.
     #[serde(rename = "type")]
     pub event_type: EventType,
-    /// What it belongs to, as a heading.
+    /// The heading it is listed under.
     pub group: String,
     /// What happened, as a sentence.
     pub description: String,
-    /// The kind of object that it happened to.
+    /// The kind of object that the event is about.
     #[serde(skip_serializing)]
     pub object: String,
 }
@@ -32,20 +32,20 @@ static SAMPLES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
     serde_json::from_str(include_str!("samples.json")).expect("a test reads this very file")
 });
 
-/// The catalogue of well-known event types, sorted. Types outside it are just as legal.
+/// Returns the catalogue of well-known event types, sorted. Other types are valid, too.
 pub fn event_types() -> impl Iterator<Item = &'static CatalogueEntry> {
     ENTRIES.iter()
 }
 
-/// What `data.object` of a well-known event looks like, as JSON; `None` for a type outside the catalogue.
+/// Returns a sample `data.object` of a well-known event, as JSON; `None` for a type outside the catalogue.
 pub fn sample(event_type: &EventType) -> Option<&'static RawValue> {
     let place = ENTRIES.binary_search_by(|entry| entry.event_type.cmp(event_type)).ok()?;
     SAMPLES.get(&ENTRIES[place].object).map(AsRef::as_ref)
 }
 
 impl EnabledEvents {
-    /// A type to try an endpoint with: the first that is named here; where none is, the first of the catalogue that
-    /// the first prefix covers, or a made-up one.
+    /// Returns a type for a test event: the first type named here; if there is none, the first in the catalogue that
+    /// begins with the first prefix, or a made-up one.
     pub fn example(&self) -> EventType {
         let named = self.iter().find_map(|pattern| match pattern {
             EventPattern::Exact(event_type) => Some(event_type.clone()),
