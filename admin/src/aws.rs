@@ -5,7 +5,7 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 
-/// What clients are made of. An address on this machine's loopback needs no credentials and no region.
+/// Returns the configuration of AWS clients. An address on this machine's loopback needs no credentials and no region.
 pub async fn config(endpoint_url: Option<String>) -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12()).http_client(http);

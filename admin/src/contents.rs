@@ -1,4 +1,4 @@
-//! What dead letters are about.
+//! The contents of dead letters.
 
 use posthorn_domain::{
     DeliveryMessage, DeliveryWork, EventMessage, EventShards, InvalidField, MAX_EVENT_BYTES, RecoveryMessage,
@@ -6,24 +6,24 @@ use posthorn_domain::{
 
 use crate::dead_letters::DeadLetter;
 
-/// Which of Posthorn's queues the messages died in.
+/// The kind of messages in a dead-letter queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Contents {
     Events,
     Deliveries,
 }
 
-/// A message that its function will understand.
+/// A message that its function can read.
 #[derive(Debug)]
 pub(crate) struct Understood {
-    /// The body under which it is what it was, whatever message carries it.
+    /// The body to send. With it, a new message means the same as the dead letter.
     pub(crate) body: String,
-    /// What it is about, in a few words.
+    /// A short description.
     pub(crate) about: String,
 }
 
 impl Contents {
-    /// What they are called.
+    /// Returns their name.
     pub(crate) fn noun(self) -> &'static str {
         match self {
             Self::Events => "events",
@@ -31,7 +31,8 @@ impl Contents {
         }
     }
 
-    /// The stack's outputs with the URLs of the dead-letter queue and of the queue before it.
+    /// Returns the names of the stack's outputs with the URLs of the dead-letter queue and of the queue to move
+    /// messages to.
     pub(crate) fn outputs(self) -> [&'static str; 2] {
         match self {
             Self::Events => ["EventsDeadLetterQueueUrl", "EventsQueueUrl"],
@@ -39,8 +40,8 @@ impl Contents {
         }
     }
 
-    /// Reads a dead letter as its function does, which spreads events over so many shards. Errors with the reason if the
-    /// function would refuse it again.
+    /// Reads a dead letter as its function does; `shards` is the stack's number of shards. Errors with the reason if
+    /// the function would refuse it again.
     pub(crate) fn read(self, letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
         match self {
             Self::Events => event(letter, shards),
@@ -49,7 +50,8 @@ impl Contents {
     }
 }
 
-/// An event without an id has its id from its first message, so it has to be written down before another brings it.
+/// Reads an event. An event without an id gets its id from its first message, so the id is written into the body before
+/// a new message carries it.
 fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
     let text = |error: InvalidField| error.to_string();
     let message = EventMessage::parse(&letter.body).map_err(text)?;
@@ -62,7 +64,7 @@ fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String>
     Ok(Understood { body, about: format!("{} {} of {}", event.id, event.draft.event_type, tenant.account) })
 }
 
-/// Deliveries name their event.
+/// Reads a delivery or recovery. Its body needs no change: it names its event.
 fn delivery(letter: &DeadLetter) -> Result<Understood, String> {
     let body = letter.body.clone();
     if let Some(RecoveryMessage { recovery_id, slice, .. }) = RecoveryMessage::parse(&body) {

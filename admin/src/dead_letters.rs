@@ -11,21 +11,22 @@ use aws_sdk_sqs::types::{
 use posthorn_domain::Timestamp;
 use posthorn_storage::{DEAD_MESSAGE_ID, DEAD_SENT_AT};
 
-/// The most messages in one call to SQS.
+/// Maximum number of messages in one call to SQS.
 const MAX_BATCH: usize = 10;
-/// Any wait makes SQS ask all its servers, so an empty answer means that the queue is empty.
+/// Any wait makes SQS query all its servers, so an empty answer means that the queue is empty.
 const WAIT_SECONDS: i32 = 2;
-/// How long a message stays hidden from this run and all others. A run that dies hides messages no longer than this.
+/// How long a message is hidden from this run and all others. If a run crashes, its messages appear again after this
+/// time.
 const HIDDEN_SECONDS: i32 = 600;
 
-/// A message in a dead-letter queue. Its id and `sent_at` are those that it had in the queue where it died: SQS keeps
-/// both when it moves a message here, and a function that sends one here itself writes them into its attributes.
+/// A message in a dead-letter queue. Its id and `sent_at` are those from the queue where it failed: SQS keeps both when
+/// it moves a message here, and a function that sends one here itself writes them into its attributes.
 #[derive(Debug)]
 pub(crate) struct DeadLetter {
     pub(crate) id: String,
     pub(crate) body: String,
     pub(crate) sent_at: Timestamp,
-    /// How often it has been received, in both queues.
+    /// How often it was received, in both queues.
     pub(crate) receive_count: u32,
     pub(crate) group: Option<String>,
     pub(crate) trace_header: Option<String>,
@@ -57,7 +58,7 @@ impl DeadLetter {
     }
 }
 
-/// A walk through a dead-letter queue.
+/// One pass through a dead-letter queue.
 #[derive(Debug)]
 pub(crate) struct DeadLetterQueue {
     client: Client,
@@ -70,8 +71,8 @@ impl DeadLetterQueue {
         Self { client, url, seen: HashSet::new() }
     }
 
-    /// Returns up to `most` messages, ten at most, and hides them. Returns none at the end of the queue, or where it
-    /// begins to bring only messages that this walk has seen.
+    /// Returns up to `most` messages, but no more than ten, and hides them. Returns none at the end of the queue, or if
+    /// the queue returns only messages that this pass has seen.
     pub(crate) async fn next(&mut self, most: usize) -> Result<Vec<DeadLetter>> {
         let receive = self.client.receive_message().queue_url(&self.url);
         let receive = receive.max_number_of_messages(i32::try_from(most.min(MAX_BATCH)).unwrap_or(1));
@@ -83,7 +84,7 @@ impl DeadLetterQueue {
         Ok(letters.into_iter().filter(|letter| self.seen.insert(letter.id.clone())).collect())
     }
 
-    /// Deletes messages, ten at most. Returns those that are still there, with the reason.
+    /// Deletes up to ten messages. Returns those that could not be deleted, with the reason.
     pub(crate) async fn delete<'l>(&self, letters: &'l [DeadLetter]) -> Vec<(&'l DeadLetter, String)> {
         let entry = |(n, letter): (usize, &DeadLetter)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(n.to_string());
@@ -106,7 +107,7 @@ impl DeadLetterQueue {
         }
     }
 
-    /// Lets others receive messages again at once. Where that fails, they can after ten minutes.
+    /// Makes messages visible to others at once. If that fails, they are visible after ten minutes.
     pub(crate) async fn release(&self, receipts: &[String]) {
         for batch in receipts.chunks(MAX_BATCH) {
             let entry = |(n, receipt): (usize, &String)| {

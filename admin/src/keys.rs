@@ -1,4 +1,4 @@
-//! What can be done with API keys.
+//! Creates, lists and revokes API keys.
 
 use std::collections::BTreeSet;
 
@@ -12,33 +12,33 @@ use posthorn_storage::{ApiKeys, KeyHash, Written};
 
 #[derive(Args)]
 pub(crate) struct Create {
-    /// Whom the key acts for
+    /// The account that the key belongs to
     #[arg(long)]
     account: AccountId,
-    /// Which data it opens
+    /// The data that the key can access
     #[arg(long)]
     mode: KeyMode,
-    /// What it is for; all scopes unless you say
+    /// The key's scopes, separated by commas
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_values_t = Scope::ALL)]
     scopes: Vec<Scope>,
-    /// What to call it
+    /// A name for the key, shown in lists
     #[arg(long, default_value = "")]
     name: ShortText,
-    /// When it ends by itself, such as 2027-12-31T00:00:00Z
+    /// When the key expires, such as 2027-12-31T00:00:00Z
     #[arg(long, value_name = "TIME")]
     expires: Option<Timestamp>,
 }
 
 #[derive(Args)]
 pub(crate) struct List {
-    /// Whose keys
+    /// The account whose keys to list
     #[arg(long)]
     account: AccountId,
 }
 
 #[derive(Args)]
 pub(crate) struct Revoke {
-    /// Whose key
+    /// The account that the key belongs to
     #[arg(long)]
     account: AccountId,
     /// The key's id, as `list` shows it

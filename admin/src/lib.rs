@@ -1,4 +1,4 @@
-//! AWS as the operator's programs use it: with their own credentials, finding a stack by its name.
+//! AWS access for the operator's programs: their own credentials, and a stack found by its name.
 
 pub mod aws;
 pub mod stack;

@@ -1,5 +1,5 @@
-//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` creates, lists and revokes API keys; `events` and
-//! `deliveries` move dead letters back.
+//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` creates, lists and revokes API keys. `events`
+//! and `deliveries` move dead letters back.
 
 mod contents;
 mod dead_letters;
@@ -18,7 +18,7 @@ use contents::Contents;
 use keys::{Create, List, Revoke};
 use redrive::Redrive;
 
-/// Administers Posthorn. AWS credentials and region come from where the AWS CLI takes them.
+/// Administers Posthorn. It reads AWS credentials and region from the same places as the AWS CLI
 #[derive(Parser)]
 #[command(name = "posthorn", version)]
 struct Arguments {
@@ -35,12 +35,12 @@ enum Command {
         #[command(flatten)]
         table: TableArguments,
     },
-    /// Events that could not be handled
+    /// Dead letters of the events queue
     Events {
         #[command(subcommand)]
         command: DeadLetters,
     },
-    /// Deliveries and recoveries that could not be handled
+    /// Dead letters of the deliveries queues: deliveries and recoveries
     Deliveries {
         #[command(subcommand)]
         command: DeadLetters,
@@ -49,7 +49,7 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Keys {
-    /// Create a key. It is printed once, and stored nowhere
+    /// Create a key. It is printed once and never stored
     Create(Create),
     /// List an account's keys
     List(List),
@@ -59,19 +59,19 @@ enum Keys {
 
 #[derive(Subcommand)]
 enum DeadLetters {
-    /// Move dead letters back to their queue, under the ids that they had. What can't be understood stays
+    /// Move dead letters back to their queue, with their original ids. Messages that no function can read stay
     Redrive(Redrive),
 }
 
 #[derive(Args)]
 struct TableArguments {
-    /// The CloudFormation stack, whose output names the endpoints table
+    /// The CloudFormation stack. Its output names the endpoints table
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "table")]
     stack: Option<String>,
-    /// The endpoints table, where you give no stack
+    /// The endpoints table, if you give no stack
     #[arg(long, global = true, value_name = "TABLE", default_value = "EndpointsTable")]
     table: String,
-    /// DynamoDB's address, where it is not AWS's: of a laptop, http://127.0.0.1:8000
+    /// DynamoDB's address, if it is not AWS's. On a laptop: http://127.0.0.1:8000
     #[arg(long, global = true, value_name = "URL")]
     endpoint_url: Option<String>,
 }

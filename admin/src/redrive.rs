@@ -1,4 +1,4 @@
-//! Moves dead letters back to the queue in which they died, as what they were.
+//! Moves dead letters back to their queue, with their original ids.
 
 use std::collections::HashSet;
 
@@ -17,25 +17,25 @@ use crate::resend::{Parcel, resend};
 
 #[derive(Args)]
 pub(crate) struct Redrive {
-    /// The deployed stack, whose outputs say where the queues are
+    /// The CloudFormation stack. Its outputs name the queues
     #[arg(long, value_name = "NAME", required_unless_present = "queue_url")]
     stack: Option<String>,
-    /// The queue to take messages from, where no stack names it
+    /// The dead-letter queue to take messages from, if you give no stack
     #[arg(long, value_name = "URL", conflicts_with = "stack", requires = "queue_url")]
     dead_letter_queue_url: Option<String>,
-    /// The queue to put them back into
+    /// The queue to move messages to, if you give no stack
     #[arg(long, value_name = "URL", conflicts_with = "stack", requires = "dead_letter_queue_url")]
     queue_url: Option<String>,
-    /// The stack's parameter EventShards, where no stack says it: events without an id get theirs by it
+    /// The stack's parameter EventShards, if you give no stack. It decides the ids of events that have none
     #[arg(long, value_name = "NUMBER", conflicts_with = "stack", default_value = "1")]
     event_shards: EventShards,
-    /// AWS's address, where it is another: of a laptop's SQS, http://127.0.0.1:9324
+    /// AWS's address, if it is another. SQS on a laptop: http://127.0.0.1:9324
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
-    /// Look at no more messages than this
+    /// Stop after this many messages
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     max: u32,
-    /// Only show what is there. It is hidden from others meanwhile
+    /// Only show the messages. While it runs, no other program can receive them
     #[arg(long)]
     dry_run: bool,
 }
@@ -78,24 +78,24 @@ impl Redrive {
     }
 }
 
-/// Where dead letters come from.
+/// The queues of a redrive.
 struct Source {
     /// The URL of the dead-letter queue.
     from: String,
-    /// The URL of the queue before it.
+    /// The URL of the queue to move messages to.
     to: String,
     shards: EventShards,
 }
 
-/// One way through a dead-letter queue.
+/// One pass through a dead-letter queue.
 struct Walk {
     contents: Contents,
     shards: EventShards,
     client: Client,
     queue: DeadLetterQueue,
-    /// Where messages go; None leaves them all in place.
+    /// Where messages go; `None` leaves all in place.
     to: Option<String>,
-    /// The ids of the messages that were sent: what comes back has died again.
+    /// The ids of the new messages: one that comes back has failed again.
     sent: HashSet<String>,
     report: Report,
 }
@@ -116,7 +116,7 @@ impl Walk {
         Ok(())
     }
 
-    /// Packs a message for its way back, or puts on record why it stays.
+    /// Prepares a message for sending, or reports why it stays.
     fn pack(&mut self, letter: DeadLetter) -> Option<Parcel> {
         if self.sent.contains(&letter.id) {
             self.report.leave(&letter, "was moved just now, and has died again");
@@ -135,7 +135,8 @@ impl Walk {
         }
     }
 
-    /// Sends messages, and deletes those that were sent: a death in between leaves a twin, which is known by its id.
+    /// Sends messages, then deletes them here. If the program ends in between, a message is in both queues; the
+    /// functions recognise the copy by the ids in its body.
     async fn send(&mut self, parcels: Vec<Parcel>) {
         let Some(to) = self.to.as_ref().filter(|_| !parcels.is_empty()) else { return };
         let mut sent = Vec::new();

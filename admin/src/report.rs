@@ -1,4 +1,4 @@
-//! What a redrive tells whoever runs it.
+//! The report of a redrive.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use posthorn_runtime::SystemClock;
 
 use crate::dead_letters::DeadLetter;
 
-/// What became of the messages.
+/// The results of the messages.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     rows: Vec<[String; 5]>,
@@ -21,24 +21,24 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// A message is there that could be moved.
+    /// Adds a message that can be moved.
     pub(crate) fn show(&mut self, letter: &DeadLetter, about: String) {
         self.shown += 1;
         self.row(letter, about, "");
     }
 
-    /// Messages were moved.
+    /// Counts messages that were moved.
     pub(crate) fn move_some(&mut self, number: usize) {
         self.moved += number;
     }
 
-    /// A message stays, as moving it would change nothing.
+    /// Adds a message that stays because it would fail again.
     pub(crate) fn leave(&mut self, letter: &DeadLetter, reason: &str) {
         self.left += 1;
         self.row(letter, String::new(), reason);
     }
 
-    /// A message stays, as a call failed.
+    /// Adds a message that stays because a call failed.
     pub(crate) fn fail(&mut self, letter: &DeadLetter, reason: &str) {
         self.failed += 1;
         self.row(letter, String::new(), reason);
@@ -51,12 +51,12 @@ impl Report {
         self.receipts.push(letter.receipt.clone());
     }
 
-    /// The receipts of what is still in the dead-letter queue.
+    /// Returns the receipts of the messages that are still in the dead-letter queue.
     pub(crate) fn receipts(&self) -> &[String] {
         &self.receipts
     }
 
-    /// How many messages should have been moved, and were not.
+    /// Returns the number of messages that were not moved, but should have been.
     pub(crate) fn stuck(&self) -> usize {
         self.left + self.failed
     }
@@ -65,7 +65,7 @@ impl Report {
         self.left > 0
     }
 
-    /// Prints what is still in the dead-letter queue, and the counts.
+    /// Prints the messages that are still in the dead-letter queue, and the counts.
     pub(crate) fn print(&self, noun: &str, dry_run: bool) {
         if !self.rows.is_empty() {
             let mut table = Table::new();
@@ -85,7 +85,7 @@ impl Report {
     }
 }
 
-/// A length of time in the two units that matter most.
+/// Formats a duration in its two largest units.
 fn age(age: Duration) -> String {
     let seconds = age.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);

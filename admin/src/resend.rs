@@ -1,4 +1,4 @@
-//! The queue that dead letters go back to.
+//! Sends dead letters to their queue.
 
 use anyhow::Error;
 use aws_sdk_sqs::Client;
@@ -9,10 +9,10 @@ use aws_sdk_sqs::types::{
 
 use crate::dead_letters::DeadLetter;
 
-/// The most bytes of messages in one call to SQS (1 MiB), less some room for trace headers.
+/// Maximum size of the messages in one call to SQS: 1 MiB, less some room for trace headers.
 const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
-/// A dead letter, and the body that it goes back with.
+/// A dead letter, and the body to send.
 #[derive(Debug)]
 pub(crate) struct Parcel {
     pub(crate) letter: DeadLetter,
@@ -20,7 +20,7 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    /// Returns the bytes that count against SQS's limit.
+    /// Returns its size as SQS counts it, in bytes.
     fn size(&self) -> usize {
         let attribute = |(name, value): (&String, &MessageAttributeValue)| {
             let text = value.string_value().map_or(0, str::len);
@@ -47,10 +47,10 @@ impl Parcel {
     }
 }
 
-/// What became of a parcel: the id of the new message, or why there is none.
+/// The result of a parcel: the id of the new message, or why it was not sent.
 pub(crate) type Outcome = (Parcel, Result<String, String>);
 
-/// Sends parcels, ten at most, with their groups and attributes.
+/// Sends up to ten parcels, with their groups and attributes.
 pub(crate) async fn resend(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for call in calls(parcels) {
@@ -78,7 +78,7 @@ async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) 
     parcels.into_iter().enumerate().map(outcome).collect()
 }
 
-/// Cuts parcels into as few calls as SQS takes them in.
+/// Splits parcels into as few calls as SQS allows.
 fn calls(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
     let mut calls: Vec<Vec<Parcel>> = Vec::new();
     let mut bytes = 0;

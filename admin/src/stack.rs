@@ -1,4 +1,4 @@
-//! What a deployed stack says of itself.
+//! The outputs and parameters of a deployed stack.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::Stack;
 use posthorn_domain::EventShards;
 
-/// The name of the parameter that says how many shards there are.
+/// The parameter with the number of shards.
 const EVENT_SHARDS: &str = "EventShards";
 
-/// The outputs of a CloudFormation stack, and over how many shards it spreads events.
+/// The outputs of a CloudFormation stack, and the number of shards that it spreads events over.
 #[derive(Debug)]
 pub struct StackOutputs {
     stack: String,
@@ -20,7 +20,7 @@ pub struct StackOutputs {
 }
 
 impl StackOutputs {
-    /// Reads them. Errors if there is no such stack in the region of `config`, or it can't be read.
+    /// Reads a stack. Errors if it does not exist in the region of `config`, or can't be read.
     pub async fn read(name: &str, config: &SdkConfig) -> Result<Self> {
         let described = Client::new(config).describe_stacks().stack_name(name).send().await;
         let described = described.with_context(|| format!("the stack {name} can't be read"))?;
@@ -38,7 +38,7 @@ impl StackOutputs {
         Self { stack: name.to_owned(), values: values.collect(), event_shards }
     }
 
-    /// Returns the value of an output. Errors if the stack has none of that name, which says what to do.
+    /// Returns the value of an output. Errors if the stack has no such output, and says what to do.
     pub fn get(&self, name: &str) -> Result<String> {
         self.values.get(name).cloned().with_context(|| {
             let stack = &self.stack;
@@ -46,8 +46,8 @@ impl StackOutputs {
         })
     }
 
-    /// Returns over how many shards the stack spreads an account's events of one type. A stack without the parameter is of
-    /// an earlier version, and has one. Errors if the value makes no sense.
+    /// Returns the number of shards for an account's events of one type. A stack without the parameter is of an earlier
+    /// version, and has one shard. Errors if the value is invalid.
     pub fn event_shards(&self) -> Result<EventShards> {
         let Some(value) = &self.event_shards else { return Ok(EventShards::ONE) };
         let invalid = |reason| anyhow!("the parameter {EVENT_SHARDS} of the stack {} {reason}", self.stack);

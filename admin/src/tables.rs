@@ -7,7 +7,7 @@ use posthorn_storage::ApiKeys;
 
 use crate::TableArguments;
 
-/// The API keys in a table. Errors if the stack that is to name the table can't be read.
+/// Returns the API keys in a table. Errors if the table has to be found by the stack, and the stack can't be read.
 pub(crate) async fn api_keys(
     TableArguments { stack, table, endpoint_url }: TableArguments,
 ) -> Result<ApiKeys> {

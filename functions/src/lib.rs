@@ -1,5 +1,5 @@
-//! Posthorn's Lambda functions. Each is a file, `<resource>/<verb>.rs`, with its request, its answer, what it works with
-//! (`App`) and its handler. [`FUNCTIONS`] is the one list of them: Lambda and the laptop choose from it by name.
+//! Posthorn's Lambda functions. Each is a file, `<resource>/<verb>.rs`, with its request, its answer, its dependencies
+//! (`App`) and its handler. [`FUNCTIONS`] is the only list of them: Lambda and the laptop choose from it by name.
 
 mod attempts;
 mod endpoints;
@@ -21,26 +21,26 @@ pub use openapi::DOCUMENT;
 /// A function, ready to be called.
 #[derive(Clone)]
 pub enum Function {
-    /// It answers requests.
+    /// Serves HTTP requests.
     Http(HttpFunction),
-    /// It takes batches of messages.
+    /// Handles batches of SQS messages.
     Sqs(SqsFunction),
-    /// A schedule calls it.
+    /// Is called by a schedule.
     Schedule(ScheduleFunction),
 }
 
 impl Function {
-    /// The function that answers requests, if it is one.
+    /// Returns the function if it serves HTTP requests.
     pub fn http(self) -> Option<HttpFunction> {
         if let Self::Http(function) = self { Some(function) } else { None }
     }
 
-    /// The function that takes messages, if it is one.
+    /// Returns the function if it handles SQS messages.
     pub fn sqs(self) -> Option<SqsFunction> {
         if let Self::Sqs(function) = self { Some(function) } else { None }
     }
 
-    /// The function that a schedule calls, if it is one.
+    /// Returns the function if a schedule calls it.
     pub fn schedule(self) -> Option<ScheduleFunction> {
         if let Self::Schedule(function) = self { Some(function) } else { None }
     }
@@ -92,13 +92,13 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
 /// Why a function does not start.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// Nobody said which function this process is to be.
+    /// `_HANDLER` is not set.
     #[error(
         "the environment variable _HANDLER is not set; it names the function to run, one of: {}",
         names().collect::<Vec<_>>().join(", ")
     )]
     Unnamed,
-    /// There is no function of this name.
+    /// No function has this name.
     #[error(
         "there is no function {name:?}; _HANDLER names one of: {}",
         names().collect::<Vec<_>>().join(", ")
@@ -107,12 +107,12 @@ pub enum StartError {
         /// The name given.
         name: String,
     },
-    /// Its environment lacks something.
+    /// A setting is missing or invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }
 
-/// The names of all functions.
+/// Returns the names of all functions.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().map(|(name, _)| *name)
 }
@@ -122,12 +122,12 @@ fn find(name: &str) -> Result<SetUp, StartError> {
     found.map(|(_, set_up)| *set_up).ok_or_else(|| StartError::Unknown { name: name.to_owned() })
 }
 
-/// Sets up the function of this name, as its runtime's settings say.
+/// Sets up the function with this name, from its runtime. Errors if there is none, or a setting is missing or invalid.
 pub fn set_up(name: &str, runtime: &Runtime) -> Result<Function, StartError> {
     Ok(find(name)?.with(runtime)?)
 }
 
-/// Runs the function of this name until Lambda ends the process.
+/// Runs the function with this name until Lambda ends the process.
 pub async fn start(name: Option<&str>) -> Result<(), Error> {
     let set_up = find(name.ok_or(StartError::Unnamed)?)?;
     let runtime = Runtime::start()?;
@@ -155,7 +155,7 @@ mod tests {
         let beginning =
             "the environment variable _HANDLER is not set; it names the function to run, one of: create-";
         assert!(error.starts_with(beginning) && error.ends_with("fan-out, deliver, sweep-due"), "{error}");
-        // Neither needs an environment to be told so.
+        // Neither error depends on the environment.
         let error = start(Some("fan_out")).await.unwrap_err().to_string();
         assert!(
             error.starts_with("there is no function \"fan_out\"; _HANDLER names one of: create-"),

@@ -1,4 +1,4 @@
-//! `posthorn-lab`: drives a deployed Posthorn and measures it.
+//! `posthorn-lab`: checks a deployed Posthorn and measures it.
 
 mod aws;
 mod percentiles;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Drives a deployed Posthorn and measures it.
+/// Checks a deployed Posthorn and measures it
 #[derive(Parser)]
 #[command(name = "posthorn-lab", version)]
 struct Arguments {
@@ -18,8 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check a deployed stack by HTTP and by queue, and print how long deliveries take. AWS credentials and region come
-    /// from where the AWS CLI takes them
+    /// Check a deployed stack by HTTP and SQS, and measure how long deliveries take. AWS credentials and region are
+    /// read from the same places as by the AWS CLI
     Aws(aws::Arguments),
 }
 
@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs the command. Returns whether all was as it should be.
+/// Runs the command. Returns whether all checks passed.
 async fn run(arguments: Arguments) -> Result<bool> {
     posthorn_local::install_tls();
     match arguments.command {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Durations in order.
+/// Sorted durations.
 pub(crate) struct Percentiles(Vec<Duration>);
 
 impl Percentiles {
@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn a_percentile_is_the_nearest_rank() {
         let check = |count: u64, percent: usize, expected: Option<u64>| {
-            // The longest first: the order of measuring does not matter.
+            // The longest first: the order of the input does not matter.
             let durations = (1..=count).rev().map(Duration::from_millis).collect();
             assert_eq!(Percentiles::of(durations).at(percent), expected.map(Duration::from_millis));
         };

@@ -37,7 +37,7 @@ async fn list_attempts(app: Arc<App>, request: Request) -> Result<Response, Prob
     Ok(ok(&page))
 }
 
-/// An event has a bounded number of attempts: they are read, sorted by time, and cut to the page.
+/// Reads all attempts of an event, whose number is bounded, sorts them by time, and cuts them to the page.
 async fn of_event(
     app: &App,
     tenant: &Tenant,
@@ -61,7 +61,7 @@ async fn of_event(
     Ok(page.finish()?)
 }
 
-/// Those beyond the cursor, in the direction in which the list is read.
+/// Returns the attempts beyond the cursor, in the direction in which the list is read.
 fn beyond_cursor(
     mut attempts: Vec<AttemptObject>,
     window: Window<AttemptId>,

@@ -1,5 +1,5 @@
-//! `POST /api/webhook-attempts/{id}/retry`, `POST /api/webhook-attempts/retry`: sends an event to an endpoint once
-//! more, now, whatever became of it before.
+//! `POST /api/webhook-attempts/{id}/retry`, `POST /api/webhook-attempts/retry`: resends an event to an endpoint now,
+//! whatever the result of earlier attempts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};
 use serde::Serialize;
 
-/// How often one delivery may be made again by hand: its record has to fit into a row.
+/// Maximum number of manual retries of a delivery: its record has to fit into a row.
 const MAX_RESENDS: u32 = 20;
 
 struct App {
@@ -35,7 +35,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, retry_attempt))
 }
 
-/// What was asked for. It is made from the deliveries queue.
+/// The retry that was requested. The attempt is made from the deliveries queue.
 #[derive(Serialize)]
 struct Retry {
     livemode: Mode,
@@ -60,7 +60,7 @@ async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Prob
     }))
 }
 
-/// The delivery that the request names: by an attempt at it in the path, or by event and endpoint in the body.
+/// Finds the delivery that the request names: by one of its attempts in the path, or by event and endpoint in the body.
 async fn find(app: &App, tenant: &Tenant, request: &Request) -> Result<(RecordKey, Delivery), Problem> {
     let Some(id) = request.attempt_id()? else {
         let (event_id, endpoint_id) = request.fields(tenant.mode, read_delivery)?;

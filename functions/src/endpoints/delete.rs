@@ -1,4 +1,4 @@
-//! `DELETE /api/webhook-endpoints/{id}`: removes a webhook endpoint.
+//! `DELETE /api/webhook-endpoints/{id}`: deletes a webhook endpoint.
 
 use std::sync::Arc;
 

@@ -21,10 +21,10 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 /// How many attempts are shown.
 const ATTEMPTS: usize = 5;
-/// How many events are looked at for them: an endpoint that has got none lately shows none.
+/// How many events are examined for them. An endpoint without recent events shows no attempts.
 const LOOK_AT_MOST: usize = 25;
 
-/// The endpoint, what kind of thing it is, and the last attempts at it, for those who may read events.
+/// The endpoint, its `object` type, and its last attempts; no attempts if the key may not read events.
 #[derive(Serialize)]
 struct ReadEndpoint {
     #[serde(flatten)]

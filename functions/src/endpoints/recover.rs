@@ -1,4 +1,4 @@
-//! `POST /api/webhook-endpoints/{id}/recover`: sends again what a webhook endpoint has no success for.
+//! `POST /api/webhook-endpoints/{id}/recover`: resends what a webhook endpoint has not acknowledged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
 use serde::Serialize;
 
-/// How long counting may take. API Gateway waits for 30 seconds.
+/// How long a dry run may count. API Gateway waits for 30 seconds.
 const COUNTING_TIME: Duration = Duration::from_secs(20);
 
 struct App {
@@ -37,7 +37,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, recover_endpoint))
 }
 
-/// How much a recovery would send.
+/// The number of deliveries that a recovery would send.
 #[derive(Serialize)]
 struct Counted {
     dry_run: bool,
@@ -60,7 +60,7 @@ async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, P
     Ok(accepted(&recovery))
 }
 
-/// Puts the recovery on record and queues its first slice.
+/// Records the recovery and queues its first slice.
 async fn begin(app: &App, tenant: &Tenant, endpoint: &Endpoint, recovery: &Recovery) -> Result<(), Problem> {
     let since = recovery.since;
     if recovery.scope.takes_missing() && since < endpoint.reach.since {

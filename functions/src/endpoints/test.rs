@@ -1,5 +1,5 @@
-//! `POST /api/webhook-endpoints/{id}/test`: sends a test event to a webhook endpoint, and to no other. A disabled one gets
-//! it, too: after an outage its owner fixes it, tries it, and then enables it.
+//! `POST /api/webhook-endpoints/{id}/test`: sends a test event to one webhook endpoint, even if it is disabled: after
+//! an outage its owner fixes it, tests it, and then enables it.
 
 use std::sync::Arc;
 
@@ -53,12 +53,13 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
     Ok(accepted(&draft.accept(endpoint.mode, event_id)))
 }
 
-/// Reads the `type` of the event, which may be any.
+/// Reads the `type` of the event. Any type is allowed.
 fn read_type(fields: &mut Fields<'_>) -> Result<Option<EventType>, InvalidField> {
     fields.optional("type")
 }
 
-/// An endpoint that gets events of a type which it does not want is to be found by them later.
+/// If the endpoint does not want this type, adds the type to its former patterns, so that the test is found in the list
+/// of its attempts.
 async fn remember(
     app: &App,
     tenant: &Tenant,

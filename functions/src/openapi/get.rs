@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: describes this API. Everybody may read it, without an API key.
+//! `GET /api/openapi.json`: returns the OpenAPI document. Everybody may read it, without an API key.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The API's description.
+//! The OpenAPI document.
 
 pub(crate) mod get;
 
-/// The API as an OpenAPI 3.1 document. The system's tests hold every answer against it.
+/// The API as an OpenAPI 3.1 document. The system tests check every answer against it.
 pub const DOCUMENT: &str = include_str!("openapi.json");

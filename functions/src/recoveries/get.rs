@@ -1,4 +1,4 @@
-//! `GET /api/webhook-endpoints/{id}/recover/{task_id}`: shows how far a recovery has come.
+//! `GET /api/webhook-endpoints/{id}/recover/{task_id}`: shows a recovery's progress.
 
 use std::sync::Arc;
 

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::openapi::DOCUMENT;
 
-/// The methods that a path has in an OpenAPI document, beside other things that it may have.
+/// The keys of a path in an OpenAPI document that are methods.
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// The methods of each path, which may have parameters in braces.
+/// The methods of each path. Paths may contain parameters in braces.
 struct App {
     paths: BTreeMap<String, Vec<String>>,
 }
@@ -49,7 +49,7 @@ async fn not_found(app: Arc<App>, request: Request) -> Result<Response, Problem>
     Err(Problem::new(Code::UnknownRoute, format!("There is no route {method} {path}. {advice}")))
 }
 
-/// Whether a path is one that this template describes: `/a/7` is one of `/a/{id}`.
+/// Returns whether a path matches a template: `/a/7` matches `/a/{id}`.
 fn is_an_instance(path: &str, template: &str) -> bool {
     let (mut parts, mut wanted) = (path.split('/'), template.split('/'));
     loop {

@@ -25,7 +25,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, rotate_secret))
 }
 
-/// The new secret, and until when the one before it signs beside it; `None` where it does no more.
+/// The new secret, and when the previous one stops signing; `None` if it has stopped.
 #[derive(Serialize)]
 struct RotatedSecret {
     secret: String,

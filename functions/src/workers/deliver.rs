@@ -1,4 +1,5 @@
-//! The first attempts queue and the deliveries queue: makes the next attempt of each delivery, and works recoveries off.
+//! Handles the first attempts queue and the deliveries queue: makes the next attempt of each delivery, and a slice of
+//! each recovery.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The events queue: carries each event to the endpoints that want it.
+//! Handles the events queue: sends each event to the endpoints that want it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::postman;
 
 struct App {
     postman: Postman,
-    /// For tests of what is deployed: a message that contains this text makes the function panic. `template.yaml` never
+    /// For tests of a deployed stack: a message that contains this text makes the function panic. `template.yaml` never
     /// sets it.
     panic_on: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The functions behind the queues and the clock.
+//! The functions behind queues and the schedule.
 
 pub(crate) mod deliver;
 pub(crate) mod fan_out;
@@ -7,7 +7,7 @@ pub(crate) mod sweep_due;
 use posthorn_delivery::{Postman, PostmanParts};
 use posthorn_runtime::{Runtime, SettingsError};
 
-/// What fanning out and delivering have in common.
+/// Builds the `Postman`, which fan-out and deliver share.
 fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
     Ok(Postman::new(PostmanParts {
         snapshots: runtime.snapshots()?,

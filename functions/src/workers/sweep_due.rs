@@ -1,4 +1,4 @@
-//! Every minute: sends the retries whose time has nearly come to the deliveries queue.
+//! Runs every minute: sends the retries that will soon be due to the deliveries queue.
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use http::{Method, header};
 use serde_json::Value;
 
-/// How long a request may take: API Gateway gives up after 30 s.
+/// Timeout of a request: API Gateway gives up after 30 s.
 const TIMEOUT: Duration = Duration::from_secs(35);
 
 /// A client of the API.
@@ -16,22 +16,22 @@ pub(crate) struct Api {
     client: reqwest::Client,
 }
 
-/// What the API answered.
+/// An answer of the API.
 pub(crate) struct Answer {
-    /// The request, for messages.
+    /// The request, for error messages.
     request: String,
     status: u16,
     media_type: String,
     body: String,
 }
 
-/// Returns what requests are sent with.
+/// Returns the HTTP client for requests.
 pub(crate) fn client() -> Result<reqwest::Client> {
     Ok(reqwest::Client::builder().timeout(TIMEOUT).build()?)
 }
 
 impl Api {
-    /// The API at this address, for whoever has this key.
+    /// Uses the API at this address with this key.
     pub(crate) fn new(client: reqwest::Client, base: &str, key: String) -> Self {
         Self { base: base.trim_end_matches('/').to_owned(), key, client }
     }
@@ -50,7 +50,7 @@ impl Api {
         self.request(Method::GET, path, None).await?.json(200)
     }
 
-    /// Sends a POST. Errors if the answer's status is another.
+    /// Sends a POST. Errors unless the answer has this status.
     pub(crate) async fn post(&self, path: &str, body: &Value, status: u16) -> Result<Value> {
         self.request(Method::POST, path, Some(body)).await?.json(status)
     }
@@ -90,14 +90,14 @@ impl Api {
 }
 
 impl Answer {
-    /// Returns the answer's JSON. Errors if the status is another.
+    /// Returns the answer's JSON. Errors unless the answer has this status.
     pub(crate) fn json(&self, status: u16) -> Result<Value> {
         let Self { request, status: got, body, .. } = self;
         ensure!(*got == status, "{request} should answer {status}, and answered {got}: {body}");
         serde_json::from_str(body).with_context(|| format!("{request} should answer JSON: {body}"))
     }
 
-    /// Errors if the answer is not problem JSON (RFC 9457) of this status.
+    /// Errors unless the answer is problem JSON (RFC 9457) with this status.
     pub(crate) fn problem(&self, status: u16) -> Result<()> {
         let (problem, Self { request, media_type, body, .. }) = (self.json(status)?, self);
         ensure!(
@@ -111,7 +111,7 @@ impl Answer {
     }
 }
 
-/// Returns a text of an answer. Errors if it is missing.
+/// Returns a text field of an answer. Errors if it is missing.
 pub(crate) fn text<'v>(value: &'v Value, field: &str) -> Result<&'v str> {
     value[field].as_str().with_context(|| format!("`{field}` should be a text in {value}"))
 }

@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 
-/// What the checks ask AWS for.
+/// The AWS clients of the checks.
 pub(crate) struct Clients {
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sqs: aws_sdk_sqs::Client,

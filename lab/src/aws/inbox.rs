@@ -1,4 +1,4 @@
-//! Where webhooks arrive.
+//! Receives webhooks.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 type Answers = Arc<Mutex<HashMap<String, StatusCode>>>;
 
-/// A receiver that keeps what arrives. Each path is an endpoint of its own.
+/// A receiver that keeps the webhooks it gets. Each path is an endpoint of its own.
 pub(crate) struct Inbox {
     /// Its address, as the stack sees it.
     pub(crate) url: String,
@@ -24,7 +24,7 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    /// Listens on a port of loopback, 0 for any. `url` is its public address, where it has one.
+    /// Listens on a port of loopback; 0 chooses a free one. `url` is its public address, if it has one.
     pub(crate) async fn open(port: u16, url: Option<String>) -> Result<Self> {
         let answers = Answers::default();
         let given = Arc::clone(&answers);
@@ -44,18 +44,19 @@ impl Inbox {
         Ok(Self { url, answers, arrivals, collecting })
     }
 
-    /// From now on a path answers this.
+    /// Sets the status that a path answers from now on.
     pub(crate) fn answer(&self, path: &str, status: StatusCode) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.insert(path.to_owned(), status);
     }
 
-    /// Returns what has arrived at a path about an object.
+    /// Returns the webhooks about an object that have arrived at a path.
     pub(crate) fn arrived(&self, path: &str, object: &str) -> Vec<Arrival> {
         matching(&self.arrivals.borrow(), path, object)
     }
 
-    /// Returns all arrivals at a path about an object as soon as there are so many. Errors if that takes too long.
+    /// Waits until at least `count` webhooks about an object have arrived at a path, and returns all of them. Errors
+    /// after `limit`.
     pub(crate) async fn wait(
         &self,
         path: &str,

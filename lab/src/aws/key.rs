@@ -1,4 +1,4 @@
-//! An API key for the time of the checks.
+//! A temporary API key for the checks.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use posthorn_domain::{AccountId, ApiKey, Clock as _, KeyGrant, KeyId, Mode, Rand
 use posthorn_runtime::{SystemClock, SystemRandom};
 use posthorn_storage::{ApiKeys, KeyHash, Written};
 
-/// When the key ends by itself, if nobody revokes it: longer than any check waits.
+/// How long the key is valid if nobody revokes it: longer than any check waits.
 const LIFE: Duration = Duration::from_hours(6);
 
 /// A key of an account that nobody else uses.
 pub(crate) struct TemporaryKey {
-    /// Whose key it is.
+    /// The account of the key.
     pub(crate) account: AccountId,
-    /// What stands in `Authorization`.
+    /// The key itself, as sent in `Authorization`.
     pub(crate) text: String,
     id: KeyId,
     store: ApiKeys,
 }
 
 impl TemporaryKey {
-    /// Makes a key for an account with a new name.
+    /// Creates a key for a new account.
     pub(crate) async fn create(store: ApiKeys) -> Result<Self> {
         let now = SystemClock.now();
         let account: AccountId = format!("lab_{:016x}", SystemRandom.bits()).parse()?;

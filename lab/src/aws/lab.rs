@@ -1,4 +1,4 @@
-//! What every check works with.
+//! What all checks share.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct Lab {
     /// The URL of its dead-letter queue.
     pub(crate) events_dead_letters: String,
     pub(crate) due: DueRetries,
-    /// How long to wait for anything that should happen soon.
+    /// How long to wait for an expected result.
     pub(crate) patience: Duration,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Endpoint {
     pub(crate) secret: String,
     /// The only type of events that it gets.
     pub(crate) event_type: String,
-    /// Where it is in the receiver.
+    /// Its path at the receiver.
     pub(crate) path: String,
 }
 
 impl Lab {
-    /// Registers an endpoint. The name is in its path and in the type of its events.
+    /// Registers an endpoint. Its path and the type of its events contain the name.
     pub(crate) async fn endpoint(&self, name: &str) -> Result<Endpoint> {
         let (event_type, path) = (format!("lab.{name}"), format!("/{name}"));
         let endpoint = json!({ "url": format!("{}{path}", self.inbox.url), "enabled_events": [event_type] });
@@ -55,7 +55,7 @@ impl Lab {
         Ok(text(&event, "id")?.to_owned())
     }
 
-    /// Waits for so many webhooks about an object. Errors if they do not arrive in time, if a signature is wrong or if
+    /// Waits for `count` webhooks about an object. Errors if they do not arrive in time, if a signature is wrong, or if
     /// their `webhook-id` is not the event's.
     pub(crate) async fn arrivals(
         &self,
@@ -73,17 +73,18 @@ impl Lab {
         Ok(arrivals)
     }
 
-    /// From now on the endpoint answers this.
+    /// Sets the status that the endpoint answers from now on.
     pub(crate) fn answer(&self, endpoint: &Endpoint, status: StatusCode) {
         self.inbox.answer(&endpoint.path, status);
     }
 
-    /// Waits until the event has a delivery of this status, and returns it.
+    /// Waits until the event's delivery has this status, and returns it.
     pub(crate) async fn delivery(&self, event_id: &str, status: &str) -> Result<Value> {
         self.until(event_id, status, |delivery| delivery["status"] == status).await
     }
 
-    /// Waits until the event's delivery is as it should be, and returns it. `what` it should be or have is for the error.
+    /// Waits until `is_so` is true of the event's delivery, and returns the delivery. `what` describes the condition in
+    /// an error.
     pub(crate) async fn until(
         &self,
         event_id: &str,
@@ -103,7 +104,7 @@ impl Lab {
         found.with_context(|| format!("the delivery of {event_id} has not come to be: {what}"))?
     }
 
-    /// Deletes all endpoints of the account.
+    /// Deletes the account's endpoints, up to 100.
     pub(crate) async fn delete_everything(&self) -> Result<()> {
         let listed = self.api.get("/api/webhook-endpoints?pageSize=100").await?;
         for endpoint in listed["list"].as_array().into_iter().flatten() {
@@ -113,12 +114,12 @@ impl Lab {
     }
 }
 
-/// An event about an object that this endpoint gets.
+/// Returns an event about an object, of the type that this endpoint gets.
 pub(crate) fn event(endpoint: &Endpoint, object: &str) -> Value {
     json!({ "type": endpoint.event_type, "data": { "object": { "id": object } } })
 }
 
-/// An id of an object that no other event is about.
+/// Returns the id of an object that no other event is about.
 pub(crate) fn new_object() -> String {
     format!("obj_{:016x}", SystemRandom.bits())
 }

@@ -1,4 +1,4 @@
-//! `posthorn-lab aws`: checks a deployed stack from outside, as its users see it.
+//! `posthorn-lab aws`: checks a deployed stack from outside, as its users do.
 
 mod api;
 mod checks;
@@ -27,41 +27,41 @@ pub(crate) struct Arguments {
     /// The stack to check
     #[arg(long, value_name = "NAME")]
     stack: String,
-    /// The API's base URL; the stack's output ApiUrl unless you say
+    /// The API's base URL [default: the stack's output ApiUrl]
     #[arg(long, value_name = "URL")]
     api_url: Option<String>,
-    /// The port of 127.0.0.1 to receive webhooks at; any that is free unless you say
+    /// The port of 127.0.0.1 to receive webhooks at; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     receiver_port: u16,
-    /// The public https address that leads to that port, such as a tunnel's; the port's own address unless you say
+    /// The public https address that leads to that port, such as a tunnel's [default: the port's own address]
     #[arg(long, value_name = "URL")]
     receiver_url: Option<String>,
     /// How many events to measure
     #[arg(long, value_name = "N", default_value_t = 50)]
     events: usize,
-    /// How many seconds to wait for anything that should happen soon
+    /// How many seconds to wait for an expected result
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
-    /// Also check that a retry in the due table is sent when it is due; takes three minutes
+    /// Also check that a retry in the due table is sent when it is due. Takes three minutes
     #[arg(long)]
     sweep: bool,
-    /// Also check that a message that nobody can read becomes a dead letter within this many seconds; it is tried three
-    /// times before, which takes fifteen
+    /// Also check that an unreadable message becomes a dead letter within this many seconds. Its three receipts take
+    /// fifteen
     #[arg(long, value_name = "SECONDS")]
     dead_letter: Option<u64>,
-    /// Also check that an event that makes fan-out panic costs its batch nothing. Fan-out has to have this text as
-    /// POSTHORN_PANIC_ON
+    /// Also check that an event that makes fan-out panic does not affect the rest of its batch. Fan-out must have this
+    /// text in POSTHORN_PANIC_ON
     #[arg(long, value_name = "TEXT", requires_all = ["cure", "dead_letter"])]
     panics_on: Option<String>,
-    /// The shell command to run when that event is a dead letter: it takes the text from fan-out and redrives the
-    /// events' dead letters
+    /// The shell command to run when that event is a dead letter. It must remove POSTHORN_PANIC_ON from fan-out and
+    /// redrive the events' dead letters
     #[arg(long, value_name = "COMMAND", requires = "panics_on")]
     cure: Option<String>,
 }
 
-/// Checks the stack. Returns whether all checks held.
+/// Checks the stack. Returns whether all checks passed.
 pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
-    // Credentials, region and addresses (`AWS_ENDPOINT_URL`) come from where the AWS CLI takes them.
+    // Credentials, region and addresses (`AWS_ENDPOINT_URL`) are read from the same places as by the AWS CLI.
     let config = posthorn_admin::aws::config(None).await;
     let clients = Clients::new(&config);
     let outputs = StackOutputs::read(&arguments.stack, &config).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
         (output("EventsQueueUrl")?, output("EventsDeadLetterQueueUrl")?);
     let inbox = Inbox::open(arguments.receiver_port, arguments.receiver_url.clone()).await?;
     let http = api::client()?;
-    // From here on nothing returns before the key is revoked.
+    // From here on, nothing may return before the key is revoked.
     let key = TemporaryKey::create(keys).await?;
     println!("Checks {api_url} as the account {}; webhooks go to {}\n", key.account, inbox.url);
     let lab = Lab {
@@ -96,7 +96,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     Ok(report.all_held())
 }
 
-/// Errors if webhooks are to go to this machine's loopback, and the stack is elsewhere.
+/// Errors if the receiver is on this machine's loopback and the stack is not.
 fn require_reachable(arguments: &Arguments, api_url: &str) -> Result<()> {
     let is_here = api_url.starts_with("http://127.0.0.1:") || api_url.starts_with("http://localhost:");
     ensure!(
@@ -109,7 +109,7 @@ fn require_reachable(arguments: &Arguments, api_url: &str) -> Result<()> {
 async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
     use checks::{dead_letters, endpoints, latency, poison, problems, publishing, recovery, retries, sweep};
 
-    // A retry in the due table takes minutes, in which the other checks are made.
+    // A retry in the due table takes minutes. The other checks run meanwhile.
     let swept = if arguments.sweep { Some(sweep::begin(lab).await) } else { None };
     report.check("a route that does not exist is a 404 problem", problems::unknown_route(lab)).await;
     report.check("a request without a key is a 401 problem", problems::no_key(lab)).await;

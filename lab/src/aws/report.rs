@@ -1,4 +1,4 @@
-//! What the checks found.
+//! The results of the checks.
 
 use std::time::{Duration, Instant};
 
@@ -6,19 +6,19 @@ use anyhow::Result;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
-/// The checks made so far.
+/// The results so far.
 #[derive(Default)]
 pub(crate) struct Report(Vec<Finding>);
 
 struct Finding {
     name: &'static str,
     took: Duration,
-    /// What the check found, or why it failed.
+    /// A measurement or remark of the check, if it has one, or why it failed.
     outcome: Result<Option<String>, String>,
 }
 
 impl Report {
-    /// Makes a check and prints a line about it. A check may return something to be told.
+    /// Runs a check and prints its result in a line. A check may return a text for that line.
     pub(crate) async fn check(
         &mut self,
         name: &'static str,
@@ -36,7 +36,7 @@ impl Report {
         self.0.iter().all(|finding| finding.outcome.is_ok())
     }
 
-    /// A table with a row for each check.
+    /// Returns a table with a row for each check.
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);

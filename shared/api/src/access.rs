@@ -1,4 +1,4 @@
-//! Who calls, and what they may do.
+//! Authentication and authorization of requests.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -12,14 +12,14 @@ use tracing::warn;
 
 use crate::{Code, Problem, Request};
 
-/// How long what is known of a key is relied on. A revoked key opens nothing after this time.
+/// How long a key is cached. A revoked key works for at most this long.
 const MAX_AGE: Duration = Duration::from_secs(30);
-/// How many keys are remembered; the least recently used are forgotten.
+/// Maximum number of cached keys; the least recently used are evicted.
 const MAX_KEYS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// The longest key that is looked up, in bytes.
+/// Maximum length of a key that is looked up, in bytes.
 const MAX_KEY_BYTES: usize = 256;
 
-/// Who calls: whom the request acts for, and what its key may be used for.
+/// The caller: the tenant of the request, and the scopes of its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The account and mode of the API key.
@@ -28,13 +28,13 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Whether its key has this scope.
+    /// Returns whether its key has this scope.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 }
 
-/// Finds out for whom a request acts.
+/// Finds the tenant that a request acts for.
 pub struct Access {
     keys: ApiKeys,
     clock: Arc<dyn Clock>,
@@ -42,25 +42,25 @@ pub struct Access {
 }
 
 impl Access {
-    /// Access by API key.
+    /// Creates access by API key.
     pub fn new(keys: ApiKeys, clock: Arc<dyn Clock>) -> Self {
         Self { keys, clock, known: Mutex::new(LruCache::new(MAX_KEYS)) }
     }
 
-    /// The tenant that a request acts for: the account and mode of its API key, which must have these scopes. A
-    /// `livemode` that says otherwise is refused, as are other query parameters.
+    /// Returns the tenant of a request: the account and mode of its API key. Errors if the key lacks one of the
+    /// `needed` scopes, if `livemode` names another mode, or if there are other query parameters.
     pub async fn tenant(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
         Ok(self.caller(request, needed).await?.tenant)
     }
 
-    /// The same, for a request whose answer also depends on scopes that it does not need.
+    /// Like [`Self::tenant`], for a request whose answer also depends on scopes that it does not require.
     pub async fn caller(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
         let caller = self.caller_for_list(request, needed).await?;
         request.allow_query(&["livemode"])?;
         Ok(caller)
     }
 
-    /// The tenant that the request of a list acts for, whose other query parameters say what to list.
+    /// Like [`Self::tenant`], for a list, whose other query parameters are checked elsewhere.
     pub async fn tenant_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
         Ok(self.caller_for_list(request, needed).await?.tenant)
     }
@@ -81,7 +81,7 @@ impl Access {
         Ok(Caller { tenant: grant.tenant(), scopes: grant.scopes })
     }
 
-    /// What the request's key is good for.
+    /// Returns the grant of the request's key. Errors if the key is missing, unknown, expired or revoked.
     async fn grant(&self, request: &Request) -> Result<KeyGrant, Problem> {
         let missing = |detail: &str| Problem::new(Code::MissingApiKey, detail);
         let header = request.header("Authorization").ok().flatten();
@@ -101,8 +101,8 @@ impl Access {
         grant.filter(|grant| grant.is_valid(now)).ok_or_else(unknown)
     }
 
-    /// What is known of a key. Only keys that exist are remembered: nobody's guesses push them out, and a key is good from
-    /// when it is made.
+    /// Returns the grant of a key. Unknown keys are never cached, so guesses cannot evict real ones, and a new key
+    /// works at once.
     async fn find(&self, hash: KeyHash, now: Timestamp) -> Result<Option<KeyGrant>, StorageError> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
         if let Some((grant, read_at)) = known
@@ -116,7 +116,7 @@ impl Access {
         Ok(Some(grant))
     }
 
-    /// That a key is in use is good to know, and no reason to refuse a request.
+    /// Records that a key was used. An error is only logged: it is no reason to refuse a request.
     async fn note_use(&self, hash: KeyHash, grant: &KeyGrant, now: Timestamp) {
         if grant.is_valid(now)
             && let Err(cause) = self.keys.note_use(hash, grant, now).await
@@ -127,7 +127,7 @@ impl Access {
     }
 }
 
-/// Refuses a `livemode` that is not the mode of the request's key.
+/// Errors if `livemode` is not the mode of the request's key.
 pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
     if asked == of_key {
         return Ok(());

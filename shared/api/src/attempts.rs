@@ -8,8 +8,8 @@ use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
 use crate::Problem;
 
-/// A part of the attempts at an endpoint: those of the newest event first, and of an event's the newest first. At most
-/// so many events are looked at.
+/// Returns a page of the attempts at an endpoint, sorted by event and then by attempt, newest first. Examines at most
+/// `look_at_most` events.
 pub async fn attempts_at(
     log: &EventLog,
     tenant: &Tenant,
@@ -49,7 +49,7 @@ async fn deliveries(
     let span = EventSpan::ALL.since(endpoint.reach.since);
     let span = match window {
         Window::First { .. } | Window::Page { .. } => span,
-        // The cursor's event may have further attempts.
+        // The cursor's event may have more attempts.
         Window::After { id, .. } => span.up_to(id.event_id),
         Window::Before { id, .. } => span.from(id.event_id),
     };
@@ -60,7 +60,7 @@ async fn deliveries(
     log.deliveries_of(tenant, endpoint, span, age, expected).await
 }
 
-/// Whether an attempt lies beyond the cursor, in the direction in which the list is read.
+/// Returns whether an attempt lies beyond the cursor, in the direction in which the list is read.
 fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     match window {
         Window::First { .. } | Window::Page { .. } => true,
@@ -69,7 +69,7 @@ fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     }
 }
 
-/// The place in the list beyond all attempts at an event.
+/// Returns the position in the list beyond all attempts at an event.
 fn beyond_all_of(event_id: EventId, endpoint: &Endpoint, age: Age) -> AttemptId {
     let number = match age {
         Age::NewestFirst => 0,

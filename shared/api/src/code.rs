@@ -1,11 +1,11 @@
-//! What went wrong, for machines.
+//! Error codes, for programs.
 
 use http::StatusCode;
 use serde::{Serialize, Serializer};
 use strum::{EnumMessage, IntoStaticStr, VariantArray};
 
-/// The `code` of a problem: one for each thing that a client can do about it. It prints in snake_case. What stands above each
-/// is what to do, as docs/API.md has it.
+/// The `code` of a problem: one for each thing that a client can do about it. It is printed in snake_case. The comment
+/// of each variant says what to do, and is copied to docs/API.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, EnumMessage, VariantArray)]
 #[strum(serialize_all = "snake_case")]
 pub enum Code {
@@ -85,17 +85,17 @@ impl Code {
     /// Every code, in the order of their statuses.
     pub const ALL: &[Self] = Self::VARIANTS;
 
-    /// The code as text.
+    /// Returns the code as text.
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
-    /// What a client can do about it, in one or two sentences.
+    /// Returns what a client can do about it, in one or two sentences.
     pub fn advice(self) -> &'static str {
         self.get_documentation().expect("each variant has a comment, or the compiler warns")
     }
 
-    /// The status of answers with this code.
+    /// Returns the HTTP status of answers with this code.
     pub fn status(self) -> StatusCode {
         match self {
             Self::MalformedBody

@@ -1,10 +1,10 @@
-//! What may be sent to an endpoint.
+//! Checks whether events may be sent to an endpoint.
 
 use posthorn_domain::{DisabledReason, Endpoint, EndpointStatus};
 
 use crate::{Code, Problem};
 
-/// Refuses to send to an endpoint that is disabled, with the reason.
+/// Errors with the reason if the endpoint is disabled.
 pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
     if endpoint.status == EndpointStatus::Enabled {
         return Ok(());

@@ -1,7 +1,6 @@
-//! HTTP for Posthorn's functions: authentication, extracting, problem JSON, answers.
+//! HTTP for Posthorn's functions: authentication, reading requests, answers, problem JSON.
 //!
-//! A handler reads top to bottom as "who calls, what do they want, do it, answer", and `?` turns whatever goes
-//! wrong into a [`Problem`].
+//! A handler reads top to bottom as "authenticate, read, act, answer", and `?` turns every error into a [`Problem`].
 
 mod access;
 mod attempts;

@@ -1,4 +1,4 @@
-//! The queries of lists.
+//! Query parameters of lists.
 
 use std::str::FromStr;
 
@@ -9,14 +9,14 @@ use posthorn_domain::{
 
 use crate::{Code, Problem, Request};
 
-/// The largest page.
+/// Maximum number of entries in a page.
 const MAX_PAGE: usize = 100;
-/// The last page that may be asked for.
+/// Maximum page number.
 const LAST_PAGE: usize = 1_000_000;
-/// The page when nobody says how large.
+/// Number of entries in a page if the request does not say.
 const DEFAULT_PAGE: usize = 20;
 
-/// How deep into the list of events numbered pages go: a deeper page would read all events before it.
+/// How many events numbered pages reach: a deeper page would read all events before it.
 const MAX_DEPTH: usize = 1_000;
 
 const ENDPOINT_PARAMETERS: &[&str] =
@@ -40,38 +40,38 @@ const EVENT_PARAMETERS: &[&str] = &[
 const ATTEMPT_PARAMETERS: &[&str] =
     &["livemode", "event_id", "webhook_endpoint_id", "status", "limit", "starting_after", "ending_before"];
 
-/// What a client asks of the list of events.
+/// The query of a list of events.
 #[derive(Debug)]
 pub struct EventListing {
-    /// Which events.
+    /// Filters by type and object.
     pub filter: EventFilter,
-    /// Of what time, and on which side of the cursor.
+    /// The span of time, cut at the cursor.
     pub span: EventSpan,
-    /// Which part of them.
+    /// The page.
     pub window: Window<EventId>,
 }
 
-/// Whose attempts a client asks for.
+/// The event or endpoint whose attempts are listed.
 #[derive(Debug, Clone, Copy)]
 pub enum AttemptsOf {
-    /// Those of one event, at one endpoint or at all.
+    /// The attempts of one event, at one endpoint or at all.
     Event(EventId, Option<EndpointId>),
-    /// Those at one endpoint.
+    /// The attempts at one endpoint.
     Endpoint(EndpointId),
 }
 
-/// What a client asks of the list of attempts.
+/// The query of a list of attempts.
 #[derive(Debug)]
 pub struct AttemptListing {
-    /// Whose.
+    /// The event or endpoint whose attempts are listed.
     pub of: AttemptsOf,
-    /// Those that went like this.
+    /// Only attempts with this status, if given.
     pub status: Option<AttemptStatus>,
-    /// Which part of them.
+    /// The page.
     pub window: Window<AttemptId>,
 }
 
-/// Reads `type`, `object_type`, `object_id`, `created_at_from` and `created_at_to`, and the page or the cursor.
+/// Reads `type`, `object_type`, `object_id`, `created_at_from`, `created_at_to`, and the page or cursor.
 pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
     request.allow_query(EVENT_PARAMETERS)?;
     let window = window(request, "an event")?;
@@ -128,7 +128,7 @@ pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
     })
 }
 
-/// The listing starts from an endpoint that does not exist.
+/// Returns the problem for a cursor that names no endpoint.
 pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCursor) -> Problem {
     let param = match listing.window {
         Window::Before { .. } => "ending_before",
@@ -147,7 +147,7 @@ impl From<PageTooLarge> for Problem {
     }
 }
 
-/// `order` may be given once, with commas, or repeatedly.
+/// Reads `order`, which may be a list with commas, or repeated, or both.
 fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
     let mut order = Vec::new();
     for text in request.query_all("order") {
@@ -159,7 +159,8 @@ fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
     Ok(order)
 }
 
-/// Reads `page`, `pageSize` (or `size`), or `limit`, `starting_after`, `ending_before`, which are ids of `what` is listed.
+/// Reads `page` and `pageSize` (or `size`), or `limit` and `starting_after` or `ending_before`, which are ids of
+/// `what`.
 fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<Window<Id>, Problem> {
     let page = number(request, "page", LAST_PAGE)?;
     let page_size = number(request, "pageSize", MAX_PAGE)?;

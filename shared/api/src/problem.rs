@@ -1,5 +1,5 @@
-//! Errors as answers: problem JSON ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), plus a `code` that a program can act
-//! on, plus `error`, a sentence that a person can act on, plus `param` where one field is to blame.
+//! Errors as answers: problem JSON ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), plus `code` for programs,
+//! `error`, a sentence for people, and `param` if one field or parameter is wrong.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -14,8 +14,8 @@ use tracing::error;
 
 use crate::{Code, Response};
 
-/// The longest sentence, and the longest name of a field, in characters. Both may repeat what the client sent, and a batch's
-/// answer may have a hundred of them.
+/// Maximum length of a sentence and of a field's name, in characters. Both may repeat what the client sent, and a
+/// batch's answer may have a hundred of them.
 const MAX_DETAIL: usize = 1_000;
 const MAX_PARAM: usize = 200;
 
@@ -25,46 +25,46 @@ pub struct Problem {
     code: Code,
     detail: Detail,
     param: Option<String>,
-    /// The methods that the path has, where the one asked for is none of them.
+    /// The methods of the path, if the request's method is not among them.
     allowed: Option<String>,
 }
 
-/// What is said of a problem.
+/// The explanation of a problem.
 #[derive(Debug)]
 enum Detail {
-    /// This sentence.
+    /// A sentence for the caller.
     Sentence(String),
-    /// That it is our fault or AWS's. The cause goes to the log, not to the caller.
+    /// The cause of a failure of ours or of AWS. It goes to the log, not to the caller.
     Cause(Box<dyn Error + Send + Sync>),
 }
 
 impl Problem {
-    /// A problem of this kind. The detail is a sentence that says what is wrong, and what to do.
+    /// Makes a problem with this code. The detail is a sentence that says what is wrong, and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: Detail::Sentence(detail.into()), param: None, allowed: None }
     }
 
-    /// A problem with one thing that has a name; `reason` ends the sentence that begins with it.
+    /// Makes a problem with one named thing; `reason` completes the sentence that begins with its name.
     fn with(code: Code, param: &str, reason: impl Display) -> Self {
         Self { param: Some(param.to_owned()), ..Self::new(code, format!("`{param}` {reason}")) }
     }
 
-    /// A query parameter is to blame.
+    /// A query parameter is invalid.
     pub fn param(param: &str, reason: impl Display) -> Self {
         Self::with(Code::InvalidParameter, param, reason)
     }
 
-    /// A query parameter that there is not.
+    /// The route has no such query parameter.
     pub fn unknown_param(param: &str, reason: impl Display) -> Self {
         Self::with(Code::UnknownParameter, param, reason)
     }
 
-    /// A cursor names a place that is not known any more.
+    /// A cursor names a position that is no longer known.
     pub fn unknown_cursor(param: &str, reason: impl Display) -> Self {
         Self::with(Code::UnknownCursor, param, reason)
     }
 
-    /// A numbered page has more than one answer can hold; pages of so many entries fit.
+    /// A numbered page is larger than an answer may be; a page of `fitting` entries is not.
     pub fn page_too_large(fitting: usize) -> Self {
         let reason = format!(
             "asks for more than fits into one answer (6 MB). Ask for {fitting} at most, or page with `starting_after`."
@@ -72,7 +72,7 @@ impl Problem {
         Self::with(Code::PageTooLarge, "pageSize", reason)
     }
 
-    /// A field of the body is to blame.
+    /// A field of the body is invalid.
     pub fn field(param: &str, reason: impl Display) -> Self {
         Self::with(Code::InvalidField, param, reason)
     }
@@ -83,23 +83,23 @@ impl Problem {
         Self::with(Code::SecretNotEditable, "secret", reason)
     }
 
-    /// A header is to blame.
+    /// A header is invalid.
     pub fn header(param: &str, reason: impl Display) -> Self {
         Self::with(Code::InvalidHeader, param, reason)
     }
 
-    /// The request's `livemode` is not its key's.
+    /// The request's `livemode` differs from the mode of its API key.
     pub fn wrong_mode(detail: impl Into<String>) -> Self {
         Self { param: Some("livemode".to_owned()), ..Self::new(Code::WrongMode, detail) }
     }
 
-    /// The tenant has no endpoint of this id.
+    /// The tenant has no endpoint with this id.
     pub fn no_endpoint(id: impl Display) -> Self {
         let detail = format!("There is no webhook endpoint {id} in this account and mode.");
         Self::new(Code::EndpointNotFound, detail)
     }
 
-    /// The tenant has no event of this id.
+    /// The tenant has no event with this id.
     pub fn no_event(id: impl Display) -> Self {
         let detail = format!(
             "There is no event {id} in this account and mode; it may be too new, or older than events are kept."
@@ -107,7 +107,7 @@ impl Problem {
         Self::new(Code::EventNotFound, detail)
     }
 
-    /// The tenant has no attempt of this id.
+    /// The tenant has no attempt with this id.
     pub fn no_attempt(id: impl Display) -> Self {
         let detail = format!(
             "There is no attempt {id} in this account and mode; it may be older than events are kept."
@@ -124,30 +124,31 @@ impl Problem {
         Self::new(Code::DeliveryNotFound, detail)
     }
 
-    /// The endpoint has no recovery of this id.
+    /// The endpoint has no recovery with this id.
     pub fn no_recovery(id: impl Display) -> Self {
         let detail =
             format!("This webhook endpoint has no recovery {id}; it may be older than events are kept.");
         Self::new(Code::RecoveryNotFound, detail)
     }
 
-    /// The path has other methods, which stand between commas.
+    /// The path does not have this method. `allowed` lists its methods, separated by commas.
     pub fn method_not_allowed(method: &str, allowed: String) -> Self {
         let detail = format!("This path has no method {method}, only {allowed}.");
         Self { allowed: Some(allowed), ..Self::new(Code::MethodNotAllowed, detail) }
     }
 
-    /// AWS did not do its part, or not in time.
+    /// AWS failed, or did not answer in time.
     pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { detail: Detail::Cause(cause.into()), ..Self::new(Code::Unavailable, "") }
     }
 
-    /// It is our fault.
+    /// An internal error.
     pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { detail: Detail::Cause(cause.into()), ..Self::new(Code::InternalError, "") }
     }
 
-    /// The problem as a JSON object. That of a 500 or 503 says nothing of its cause but the request's id.
+    /// Returns the problem as a JSON object. For a 500 or 503, logs the cause; the object contains only the request's
+    /// id.
     pub fn body(&self, request_id: &str) -> ProblemBody {
         let status = self.code.status();
         let detail = match &self.detail {
@@ -174,7 +175,7 @@ impl Problem {
         }
     }
 
-    /// The problem as an answer.
+    /// Returns the problem as an answer.
     pub fn into_response(self, request_id: &str) -> Response {
         let body =
             serde_json::to_string(&self.body(request_id)).expect("a problem holds nothing that JSON cannot");
@@ -209,7 +210,7 @@ pub struct ProblemBody {
     param: Option<String>,
 }
 
-/// The beginning of a text.
+/// Cuts a text to at most `max` characters, and then adds an ellipsis.
 fn shortened(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
         None => text.to_owned(),
@@ -217,7 +218,7 @@ fn shortened(text: &str, max: usize) -> String {
     }
 }
 
-/// An error and its causes in one line.
+/// Returns an error and its causes in one line.
 fn describe(error: &(dyn Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |&error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,4 +1,4 @@
-//! What a request says, checked as it is read.
+//! Requests. Each part is checked when it is read.
 
 use std::str::FromStr;
 
@@ -35,46 +35,46 @@ impl From<lambda_http::Request> for Request {
 }
 
 impl Request {
-    /// The id that API Gateway gave the request.
+    /// Returns the id that API Gateway gave the request, or `unknown`.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// The method, such as `GET`.
+    /// Returns the method, such as `GET`.
     pub fn method(&self) -> &str {
         self.inner.method().as_str()
     }
 
-    /// The path, without its query.
+    /// Returns the path, without its query.
     pub fn path(&self) -> &str {
         self.inner.uri().path()
     }
 
-    /// A header, which must be visible ASCII if it is there.
+    /// Returns a header, if it is there. Errors unless it is visible ASCII.
     pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
         let header = self.inner.headers().get(name).map(HeaderValue::to_str);
         header.transpose().map_err(|_| Problem::header(name, "must be visible ASCII"))
     }
 
-    /// The endpoint that the path names. A text that can be no endpoint's id names none.
+    /// Returns the endpoint id in the path. Errors with a 404 if it cannot be one.
     pub fn endpoint_id(&self) -> Result<EndpointId, Problem> {
         let id = self.path_id();
         id.parse().map_err(|_| Problem::no_endpoint(id))
     }
 
-    /// The event that the path names. A text that can be no event's id names none.
+    /// Returns the event id in the path. Errors with a 404 if it cannot be one.
     pub fn event_id(&self) -> Result<EventId, Problem> {
         let id = self.path_id();
         id.parse().map_err(|_| Problem::no_event(id))
     }
 
-    /// The attempt that the path names, if it names any. A text that can be no attempt's id names none.
+    /// Returns the attempt id in the path, if the path has one. Errors with a 404 if it cannot be one.
     pub fn attempt_id(&self) -> Result<Option<AttemptId>, Problem> {
         let id = self.path_parameter("id");
         id.map(|id| id.parse().map_err(|_| Problem::no_attempt(id))).transpose()
     }
 
-    /// The recovery that the path names. A text that can be no recovery's id names none.
+    /// Returns the recovery id in the path. Errors with a 404 if it cannot be one.
     pub fn recovery_id(&self) -> Result<RecoveryId, Problem> {
         let id = self.path_parameter("task_id").unwrap_or_default();
         id.parse().map_err(|_| Problem::no_recovery(id))
@@ -88,12 +88,12 @@ impl Request {
         self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name))
     }
 
-    /// The last part of the path.
+    /// Returns the last part of the path.
     pub fn last_segment(&self) -> &str {
         self.inner.uri().path().rsplit('/').next().unwrap_or_default()
     }
 
-    /// A query parameter that may be given once.
+    /// Returns a query parameter. Errors if it is given more than once.
     pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         match self.query_all(name).as_slice() {
             [] => Ok(None),
@@ -102,7 +102,7 @@ impl Request {
         }
     }
 
-    /// A query parameter that may be given once, parsed.
+    /// Returns a query parameter, parsed. Errors if it is given more than once, or does not parse.
     pub fn query_as<T: FromStr>(
         &self,
         name: &str,
@@ -113,8 +113,8 @@ impl Request {
         parsed.transpose()
     }
 
-    /// A query parameter that is a time. In a query, a `+` that was not escaped arrives as a space, so that of an offset
-    /// does.
+    /// Returns a query parameter that is a time. A `+` that was not escaped arrives as a space, so a space before the
+    /// offset counts as a `+`.
     pub fn query_time(&self, name: &str) -> Result<Option<Timestamp>, Problem> {
         let Some(text) = self.query(name)? else { return Ok(None) };
         let with_plus =
@@ -123,7 +123,7 @@ impl Request {
         time.map(Some).map_err(|invalid: Invalid| Problem::param(name, invalid))
     }
 
-    /// Every value of a query parameter. Clients repeat its name as it is, or as `name[]`, or number it: `name[0]`.
+    /// Returns all values of a query parameter. Clients repeat its name (`name` or `name[]`), or number it (`name[0]`).
     pub fn query_all(&self, name: &str) -> Vec<&str> {
         let given = self.inner.query_string_parameters_ref();
         let places = given.into_iter().flat_map(|given| given.iter().map(|(given, _)| given));
@@ -136,7 +136,7 @@ impl Request {
             .collect()
     }
 
-    /// Refuses query parameters other than these.
+    /// Errors if there are query parameters other than these.
     pub fn allow_query(&self, known: &[&str]) -> Result<(), Problem> {
         let given = self.inner.query_string_parameters_ref();
         let unknown = given.and_then(|given| {
@@ -152,8 +152,8 @@ impl Request {
         }
     }
 
-    /// The fields of the body's JSON object, read by `read`; those it leaves unread are refused, and so is a `livemode`
-    /// that is not the mode of the request's key.
+    /// Reads the fields of the body's JSON object with `read`. Errors if there are fields that it does not read, or if
+    /// `livemode` is not the mode of the request's key.
     pub fn fields<T>(
         &self,
         mode: Mode,
@@ -162,7 +162,7 @@ impl Request {
         read_fields(self.json(MAX_EVENT_BYTES)?, mode, read)
     }
 
-    /// The same, where there may be no fields at all: no body is an object without fields.
+    /// Like [`Self::fields`], for a body that is optional: an empty body counts as an object without fields.
     pub fn optional_fields<T>(
         &self,
         mode: Mode,
@@ -172,8 +172,8 @@ impl Request {
         read_fields(if json.is_empty() { "{}" } else { json }, mode, read)
     }
 
-    /// The body, which must be declared as JSON, be text, and have at most `limit` bytes. A byte order mark before it is
-    /// skipped.
+    /// Returns the body, without a byte order mark. Errors unless it is UTF-8, has at most `limit` bytes, and its
+    /// headers, if given, declare uncompressed JSON.
     pub fn json(&self, limit: usize) -> Result<&str, Problem> {
         self.require_json_type()?;
         let bytes: &[u8] = self.inner.body().as_ref();
@@ -210,13 +210,14 @@ impl Request {
     }
 }
 
-/// Whether a media type is JSON or something written in it, such as `application/vnd.api+json`. Case makes no difference.
+/// Returns whether a media type is JSON or based on it, such as `application/vnd.api+json`. Ignores case.
 fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Reads an object's fields; those that are left unread are refused, and so is a `livemode` that is not `mode`.
+/// Reads an object's fields with `read`. Errors if there are fields that it does not read, or if `livemode` is not
+/// `mode`.
 pub fn read_fields<T>(
     json: &str,
     mode: Mode,
@@ -231,7 +232,7 @@ pub fn read_fields<T>(
     Ok(value)
 }
 
-/// A query parameter's name, and its place among those of the same name: `order[1]` is `order`'s second.
+/// Returns a query parameter's name, and its index among those of the same name: `order[1]` is the second `order`.
 fn place(given: &str) -> (&str, usize) {
     let numbered = given.strip_suffix(']').and_then(|given| given.split_once('['));
     match numbered.map(|(name, number)| (name, if number.is_empty() { Ok(0) } else { number.parse() })) {

@@ -1,4 +1,4 @@
-//! Answers that went well.
+//! Successful answers.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
@@ -8,22 +8,22 @@ use serde::Serialize;
 /// An answer to API Gateway.
 pub type Response = lambda_http::Response<Body>;
 
-/// 200 with this as JSON.
+/// Returns a 200 with this body as JSON.
 pub fn ok(body: &impl Serialize) -> Response {
     json(StatusCode::OK, body)
 }
 
-/// 201 with this as JSON.
+/// Returns a 201 with this body as JSON.
 pub fn created(body: &impl Serialize) -> Response {
     json(StatusCode::CREATED, body)
 }
 
-/// 202 with this as JSON.
+/// Returns a 202 with this body as JSON.
 pub fn accepted(body: &impl Serialize) -> Response {
     json(StatusCode::ACCEPTED, body)
 }
 
-/// 202 with this as JSON, as it was answered before to the same idempotency key.
+/// Returns a 202 with this body as JSON, and a header that says: this idempotency key has had this answer before.
 pub fn replayed(body: &impl Serialize) -> Response {
     let mut response = accepted(body);
     response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));

@@ -1,5 +1,4 @@
-//! The AWS SDK's way to the network: the HTTP client that deliveries are made with too. The SDK's own would be a second
-//! one in each binary, and would read the system's root certificates at each start.
+//! The AWS SDK's HTTP client: `reqwest`. The SDK's own client would read the system's root certificates at each start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +13,14 @@ use reqwest::{Body, Client, Request};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// The most calls to AWS that are under way at a time. They use as many connections, and a few more while used ones are
-/// on their way back. A storm of writes would else open as many as there are writes: a process on Lambda may have 1,024
-/// files open, and each new connection costs its small share of a core a TLS handshake.
+/// Maximum number of concurrent calls to AWS. They use as many connections, and a few more while used ones are being
+/// returned. Without it, a storm of writes would open a connection for each write: a process on Lambda may have 1,024
+/// open files, and each new connection costs its small share of a core a TLS handshake.
 pub(crate) const MAX_CALLS: usize = 64;
 
-/// A client for the SDK, which repeats calls itself. AWS has `patience` for one try of a call, to the end of its answer. That
-/// is watched here and not by the SDK, because it starts when the call's turn has come: waiting is not AWS's slowness.
+/// Returns a client for the SDK, which repeats calls itself. One try of a call may take `patience`, up to the end of
+/// its answer. This is measured here and not by the SDK, because it starts when the call's turn comes: waiting for a
+/// turn is not AWS's slowness.
 pub(crate) fn client(client: Client, patience: Duration) -> SharedHttpClient {
     let connector = Connector { client, turns: Arc::new(Semaphore::new(MAX_CALLS)), patience };
     let connector = SharedHttpConnector::new(connector);
@@ -47,7 +47,7 @@ impl HttpConnector for Connector {
 
 async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-    // What is in memory is handed on as it is, and keeps its length.
+    // A body in memory is passed on unchanged, and keeps its length.
     let request = request.map(Body::wrap);
     let request = Request::try_from(request).map_err(|error| ConnectorError::user(error.into()))?;
     let mut answer = client.execute(request).await.map_err(failure)?;
@@ -60,7 +60,7 @@ async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse,
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// What the SDK is told, and whether it repeats the call, as it does after all but calls that make no sense.
+/// Converts an error for the SDK. The SDK repeats the call, unless the request itself was invalid.
 fn failure(error: reqwest::Error) -> ConnectorError {
     if error.is_timeout() {
         ConnectorError::timeout(error.into())

@@ -1,4 +1,4 @@
-//! Clients of AWS, built by hand: the SDK's own loading of settings costs a cold start tens of milliseconds.
+//! AWS clients, built in code: the SDK's own loading of settings costs a cold start tens of milliseconds.
 
 use std::time::Duration;
 
@@ -15,28 +15,28 @@ use crate::{Settings, SettingsError, aws_http};
 
 /// How long AWS may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long AWS has. What a worker keeps of its time for a last call has to be longer than a call may take.
+/// How long AWS has. The time that a worker reserves for a last call has to be longer than a call may take.
 const PATIENCE: Patience = Patience { a_try: Duration::from_secs(3), a_call: Duration::from_secs(8) };
-/// How long a connection is kept that nothing is sent over. AWS closes them soon after.
+/// How long an idle connection is kept. AWS closes them soon after.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long AWS has for a call.
+/// The timeouts of a call.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
-    /// For one try of it. The SDK makes up to three.
+    /// For one try. The SDK makes up to three.
     a_try: Duration,
-    /// In all: the tries, the waits between them, and the wait for its turn.
+    /// In total: the tries, the waits between them, and the wait for the call's turn.
     a_call: Duration,
 }
 
-/// What all clients of AWS share: their connections.
+/// Makes AWS clients, which share their connections.
 pub(crate) struct Aws {
     http: SharedHttpClient,
     patience: Patience,
 }
 
 impl Aws {
-    /// Clients that trust whom `tls` trusts.
+    /// Uses the certificate authorities that `tls` trusts.
     pub(crate) fn new(tls: ClientConfig) -> Self {
         Self::with(tls, PATIENCE)
     }
@@ -56,17 +56,17 @@ impl Aws {
         Self { http: aws_http::client(client, patience.a_try), patience }
     }
 
-    /// A client of DynamoDB. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    /// Returns a DynamoDB client. `AWS_ENDPOINT_URL_DYNAMODB` (or `AWS_ENDPOINT_URL`) replaces AWS's address.
     pub(crate) fn dynamodb(&self, settings: &Settings) -> Result<aws_sdk_dynamodb::Client, SettingsError> {
         Ok(aws_sdk_dynamodb::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_DYNAMODB")?))
     }
 
-    /// A client of SQS. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    /// Returns an SQS client. `AWS_ENDPOINT_URL_SQS` (or `AWS_ENDPOINT_URL`) replaces AWS's address.
     pub(crate) fn sqs(&self, settings: &Settings) -> Result<aws_sdk_sqs::Client, SettingsError> {
         Ok(aws_sdk_sqs::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_SQS")?))
     }
 
-    /// A client of KMS. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) points it elsewhere than to AWS.
+    /// Returns a KMS client. `AWS_ENDPOINT_URL_KMS` (or `AWS_ENDPOINT_URL`) replaces AWS's address.
     pub(crate) fn kms(&self, settings: &Settings) -> Result<aws_sdk_kms::Client, SettingsError> {
         Ok(aws_sdk_kms::Client::new(&self.config(settings, "AWS_ENDPOINT_URL_KMS")?))
     }
@@ -88,7 +88,7 @@ impl Aws {
     }
 }
 
-/// What Lambda puts into a function's environment. It is valid for as long as the process lives.
+/// Returns the credentials in the environment. Those from Lambda are valid as long as the process lives.
 fn credentials(settings: &Settings) -> Result<Credentials, SettingsError> {
     Ok(Credentials::new(
         settings.text("AWS_ACCESS_KEY_ID")?,
@@ -118,7 +118,7 @@ mod tests {
     const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n\
         content-length: 17\r\nconnection: close\r\n\r\n{\"TableNames\":[]}";
 
-    /// A DynamoDB with TLS that has no tables. Returns its port, and its certificate as PEM.
+    /// A fake DynamoDB with TLS and no tables. Returns its port, and its certificate as PEM.
     async fn dynamodb() -> (u16, String) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
@@ -131,7 +131,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                // A client that trusts somebody else hangs up.
+                // A client that does not trust the certificate hangs up.
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let _ = stream.read(&mut [0; 8192]).await.unwrap();
                 stream.write_all(ANSWER).await.unwrap();
@@ -140,7 +140,7 @@ mod tests {
         (port, own.cert.pem())
     }
 
-    /// A client of what is at this URL, which trusts the certificates in a file, too.
+    /// Returns a client for this URL. It also trusts the certificates in the file `trusted`.
     fn client(endpoint: &str, trusted: Option<&str>, patience: Patience) -> aws_sdk_dynamodb::Client {
         let variables = [
             ("AWS_REGION", Some("us-east-1")),
@@ -171,7 +171,7 @@ mod tests {
         assert!(refused.contains("UnknownIssuer"), "{refused}");
     }
 
-    /// A DynamoDB in the clear that answers each request on its connections after a while.
+    /// A fake DynamoDB without TLS. It answers each request after a wait.
     struct Slow {
         url: String,
         seen: Arc<Mutex<Seen>>,
@@ -180,7 +180,7 @@ mod tests {
     #[derive(Default)]
     struct Seen {
         connections: usize,
-        /// How many calls are under way, and how many were at a time.
+        /// The number of calls under way, and its maximum so far.
         calls: (usize, usize),
     }
 
@@ -203,7 +203,7 @@ mod tests {
     async fn answer_after(wait: Duration, mut stream: TcpStream, seen: Arc<Mutex<Seen>>) {
         let mut request = [0; 8192];
         while stream.read(&mut request).await.is_ok_and(|bytes| bytes > 0) {
-            // What has its length said comes in one piece.
+            // A request with a Content-Length arrives in one piece.
             let request = String::from_utf8_lossy(&request).to_ascii_lowercase();
             assert!(request.contains("\r\ncontent-length: 2\r\n") && !request.contains("transfer-encoding"));
             {
@@ -225,22 +225,20 @@ mod tests {
         }
     }
 
-    /// A sweep deleted a thousand rows at once, each over a connection of its own: on a seventh of a core, their
-    /// handshakes took longer than a connection may, and the sweep failed.
-    /// A sweep deleted a thousand rows at once, each over a connection of its own: on a seventh of a core, their
-    /// handshakes took longer than a connection may, and the sweep failed.
+    /// A sweep deleted a thousand rows at once, each over its own connection. On a seventh of a core, the handshakes
+    /// took longer than the connect timeout, and the sweep failed.
     #[tokio::test]
     async fn of_a_storm_of_calls_64_are_under_way_at_a_time_over_connections_that_they_share() {
         let slow = Slow::start(Duration::from_millis(20)).await;
         make_calls(500, &client(&slow.url, None, PATIENCE)).await;
         let seen = slow.seen.lock().unwrap();
         assert!(seen.calls.1 <= aws_http::MAX_CALLS, "{}", seen.calls.1);
-        // A call may find none free because that of the call before is still on its way back.
+        // A call may find no free connection because that of the call before is still being returned.
         assert!(seen.connections <= 2 * aws_http::MAX_CALLS, "{}", seen.connections);
     }
 
-    /// The time of a try began when the SDK made it. Behind a storm it was over before the call's turn had come, and the
-    /// SDK's repetitions made the storm worse.
+    /// The time of a try used to begin when the SDK made it. In a storm of calls it was over before the call's turn
+    /// came, and the SDK's retries made the storm worse.
     #[tokio::test]
     async fn waiting_for_its_turn_costs_a_call_none_of_its_tries() {
         let slow = Slow::start(Duration::from_millis(100)).await;

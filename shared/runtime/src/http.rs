@@ -1,4 +1,4 @@
-//! Serving HTTP requests from API Gateway.
+//! Serves HTTP requests from API Gateway.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -15,15 +15,15 @@ use tracing::info;
 
 use crate::{Error, SystemClock, UNLIMITED, deadline};
 
-/// What is kept of an invocation's time to say that the rest was not enough.
+/// The part of an invocation's time that is reserved for answering that the rest was not enough.
 const RESERVE: Duration = Duration::from_millis(500);
 
-/// A function behind a route: takes a request, always has an answer.
+/// A function behind a route: takes a request and always returns an answer.
 pub type HttpFunction = Arc<dyn Fn(lambda_http::Request) -> BoxFuture<'static, Response> + Send + Sync>;
 
-/// Makes a function of a handler and what it works with. A panic becomes a 500, and the next request is served. What is
-/// not done half a second before Lambda ends the invocation becomes a 503, with our problem JSON instead of API Gateway's
-/// own answer.
+/// Makes a function of a handler and its `App`. A panic becomes a 500, and the next request is served. A request that
+/// is not answered half a second before Lambda ends the invocation gets a 503 with our problem JSON instead of API
+/// Gateway's own answer.
 pub fn http_function<App, Handler, Answer>(app: App, handler: Handler) -> HttpFunction
 where
     App: Send + Sync + 'static,
@@ -58,7 +58,7 @@ where
     })
 }
 
-/// How long the handler of a request may take.
+/// Returns how long the handler of a request may take.
 fn time_for(request: &lambda_http::Request) -> Duration {
     let end = request.lambda_context_ref().map(deadline);
     end.map_or(UNLIMITED, |end| end.since(SystemClock.now()).saturating_sub(RESERVE))
@@ -73,7 +73,7 @@ pub async fn serve_http(function: HttpFunction) -> Result<(), Error> {
     .await
 }
 
-/// What a panic said.
+/// Returns a panic's message.
 pub(crate) fn describe(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -1,6 +1,6 @@
-//! Starts a function of Posthorn: settings, clients, logging, and the loops that serve HTTP and SQS.
+//! Starts a function of Posthorn: settings, clients, logging, and the loops that serve HTTP, SQS and the schedule.
 //!
-//! Here alone is the environment read, the clock asked and chance drawn; everything below gets them passed in.
+//! Only this crate reads the environment, the clock and randomness; other code gets them passed in.
 
 mod aws_http;
 mod clients;
@@ -27,17 +27,17 @@ pub use schedule::{ScheduleFunction, schedule_function, serve_schedule};
 pub use settings::{Settings, SettingsError, handler_name};
 pub use sqs::{SqsFunction, serve_sqs, sqs_function};
 
-/// How long an invocation may take that nobody ends.
+/// The time limit of an invocation without a deadline.
 const UNLIMITED: Duration = Duration::from_hours(1);
 
-/// When an invocation is ended. One that has no time left when it begins has no deadline: `cargo lambda watch` gives every
+/// Returns when Lambda ends an invocation. A deadline in the past counts as none: `cargo lambda watch` gives every
 /// invocation the same one, ten minutes after the Unix epoch.
 fn deadline(context: &lambda_runtime::Context) -> Timestamp {
     let (deadline, now) = (i64::try_from(context.deadline).unwrap_or(i64::MAX), SystemClock.now());
     Some(Timestamp::from_millis(deadline)).filter(|end| *end > now).unwrap_or_else(|| now.plus(UNLIMITED))
 }
 
-/// Why a function ends; Lambda writes it to the log.
+/// Why a function ends. Lambda writes it to the log.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[cfg(test)]

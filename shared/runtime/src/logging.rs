@@ -1,4 +1,4 @@
-//! What is written to the log.
+//! Logging.
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
@@ -8,26 +8,26 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{fmt, registry};
 
-/// What the names of our own crates begin with.
+/// Prefix of the names of our own crates.
 const OURS: &str = "posthorn";
 
-/// Writes log lines as JSON objects to standard output, as CloudWatch Logs likes them: ours from `level` up.
+/// Writes log lines as JSON objects to standard output, for CloudWatch Logs. Our own lines are written from `level` up.
 pub fn log_json(level: LevelFilter) {
     log(fmt::layer().json().flatten_event(true).with_current_span(false), level);
 }
 
-/// Writes log lines for people to standard error: ours from `level` up.
+/// Writes log lines as text to standard error. Our own lines are written from `level` up.
 pub fn log_text(level: LevelFilter) {
     log(fmt::layer().with_ansi(false).with_target(false).with_writer(std::io::stderr), level);
 }
 
-/// Libraries are heard from warnings up, whatever the level: their finer lines hold request bodies.
+/// Libraries log from warnings up, whatever the level: their more detailed lines contain request bodies.
 fn log<L>(layer: L, level: LevelFilter)
 where
     L: Layer<tracing_subscriber::Registry> + Send + Sync + 'static,
     tracing_subscriber::Registry: Subscriber + for<'a> LookupSpan<'a>,
 {
     let filter = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target(OURS, level);
-    // Fails only when the process has a subscriber already, which then stays.
+    // Fails only if the process has a subscriber already, which then stays.
     let _ = registry().with(layer.with_filter(filter)).try_init();
 }

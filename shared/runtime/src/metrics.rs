@@ -1,4 +1,4 @@
-//! What a function tells CloudWatch of what it has counted.
+//! A function's metrics, for CloudWatch.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,13 +8,14 @@ use posthorn_delivery::{Metric, Reading, Tally};
 use posthorn_domain::Clock;
 use serde::Serialize;
 
-/// Where the metrics are found in CloudWatch.
+/// The metrics' namespace in CloudWatch.
 pub const NAMESPACE: &str = "Posthorn";
 
-/// Writes what has been counted as one line of the function's log, in CloudWatch's [embedded metric format]: CloudWatch
-/// makes metrics of it, and no call is made.
+/// Writes the counts as one line of the function's log, in CloudWatch's [embedded metric format]. CloudWatch makes
+/// metrics of it, without a call.
 ///
-/// [embedded metric format]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+/// [embedded metric format]:
+/// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 pub struct Metrics {
     tally: Arc<Tally>,
     /// The name of the stack: the metrics' only dimension.
@@ -65,7 +66,7 @@ impl Metrics {
         Self { tally, stack, clock }
     }
 
-    /// The line of what has been counted since the last one; `None` when that is nothing.
+    /// Returns the line with all counts since the last one; `None` if there are none.
     pub fn line(&self) -> Option<String> {
         let readings = self.tally.take();
         if readings.is_empty() {
@@ -89,11 +90,11 @@ impl Metrics {
         Some(serde_json::to_string(&line).expect("texts and numbers are all that it has"))
     }
 
-    /// Does an invocation's work, and then writes its line to standard output, if it has one.
+    /// Runs an invocation's work, then writes its line to standard output, if it has one.
     pub(crate) async fn written_after<Work: Future>(&self, work: Work) -> Work::Output {
         let outcome = work.await;
         if let Some(line) = self.line() {
-            // Nobody could be told that the log takes nothing.
+            // If standard output fails, there is nowhere to report it.
             let _ = writeln!(std::io::stdout().lock(), "{line}");
         }
         outcome

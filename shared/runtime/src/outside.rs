@@ -1,4 +1,4 @@
-//! The one place where the clock is asked and chance is drawn.
+//! The only place that reads the clock and the system's randomness.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! Everything that a function needs, from what its environment says.
+//! Builds everything that a function needs from its environment.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -17,18 +17,18 @@ use rustls::ClientConfig;
 use crate::clients::Aws;
 use crate::{Metrics, Settings, SettingsError, SystemClock, SystemRandom, log_json, tls};
 
-/// The memory of a function where Lambda does not say it, in MB.
+/// The memory of a function in MB, if Lambda does not say it.
 const USUAL_MEMORY: usize = 512;
 /// The part of a function's memory that endpoints may take: a quarter.
 const SNAPSHOTS_SHARE: usize = 4;
 
-/// What a function is built from: its settings, its AWS clients, the time and chance.
+/// What functions are built from: settings, AWS clients, clock and random source.
 pub struct Runtime {
     settings: Settings,
     tls: ClientConfig,
     aws: Aws,
     dynamodb: aws_sdk_dynamodb::Client,
-    /// Made where it is needed: that takes a tenth of a start, and most functions send nothing.
+    /// Made on first use: it takes a tenth of a start, and most functions send nothing.
     sqs: OnceLock<aws_sdk_sqs::Client>,
     secrets_key: Option<Arc<SecretsKey>>,
     clock: Arc<dyn Clock>,
@@ -37,14 +37,14 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// The runtime of this process: its environment, the system's clock, log lines as JSON.
+    /// Builds the runtime of this process: its environment, the system's clock and randomness, log lines as JSON.
     pub fn start() -> Result<Self, SettingsError> {
         let settings = Settings::from_environment();
         log_json(settings.parsed("LOG_LEVEL")?);
         Self::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))
     }
 
-    /// A runtime of these parts.
+    /// Builds a runtime from these parts.
     pub fn new(
         settings: Settings,
         clock: Arc<dyn Clock>,
@@ -58,32 +58,32 @@ impl Runtime {
         Ok(Self { settings, tls, aws, dynamodb, sqs: OnceLock::new(), secrets_key, clock, random, tally })
     }
 
-    /// A variable of the environment that must be there and parse.
+    /// Returns an environment variable, parsed. Errors if it is missing or does not parse.
     pub fn setting<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, SettingsError> {
         self.settings.parsed(name)
     }
 
-    /// A variable of the environment that may be missing, and parses where it is there.
+    /// Returns an environment variable, parsed, or `None` if it is missing. Errors if it does not parse.
     pub fn setting_if_set<T: FromStr<Err: Display>>(&self, name: &str) -> Result<Option<T>, SettingsError> {
         self.settings.parsed_if_set(name)
     }
 
-    /// What time it is.
+    /// Returns the clock.
     pub fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock)
     }
 
-    /// What ids and secrets are made of.
+    /// Returns the random source for ids and secrets.
     pub fn random(&self) -> Arc<dyn Random> {
         Arc::clone(&self.random)
     }
 
-    /// Who may call.
+    /// Builds authentication by API key.
     pub fn access(&self) -> Result<Access, SettingsError> {
         Ok(Access::new(self.api_keys()?, self.clock()))
     }
 
-    /// Where endpoints may be.
+    /// Returns the guard, which decides where endpoints may be.
     pub fn guard(&self) -> Result<Guard, SettingsError> {
         Ok(Guard {
             schemes: self.setting("ENDPOINT_SCHEMES")?,
@@ -92,24 +92,24 @@ impl Runtime {
         })
     }
 
-    /// What POSTs to endpoints.
+    /// Builds the sender, which POSTs to endpoints.
     pub fn sender(&self) -> Result<Sender, SettingsError> {
         let timeout = Duration::from_secs(self.setting("DELIVERY_TIMEOUT_SECONDS")?);
         Ok(Sender::new(self.clock(), self.random(), timeout, self.guard()?, &self.tls))
     }
 
-    /// The endpoints as this process knows them.
+    /// Builds this process's memory of endpoints.
     pub fn snapshots(&self) -> Result<Snapshots, SettingsError> {
         let megabytes = self.setting_if_set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.unwrap_or(USUAL_MEMORY);
         Ok(Snapshots::new(self.endpoints()?, self.clock(), (megabytes << 20) / SNAPSHOTS_SHARE))
     }
 
-    /// Where the workers count what they do.
+    /// Returns the tally, in which the workers count.
     pub fn tally(&self) -> Arc<Tally> {
         Arc::clone(&self.tally)
     }
 
-    /// What tells CloudWatch what the workers have counted.
+    /// Returns the metrics, which report the tally to CloudWatch.
     pub fn metrics(&self) -> Result<Metrics, SettingsError> {
         let stack = self.setting("STACK_NAME")?;
         Ok(Metrics::new(Arc::clone(&self.tally), stack, Arc::clone(&self.clock)))
@@ -134,12 +134,12 @@ impl Runtime {
         Ok(EventLog::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
     }
 
-    /// Over how many partitions of the events table new events of one type are spread.
+    /// Returns how many partitions of the events table share the new events of one type.
     pub fn event_shards(&self) -> Result<EventShards, SettingsError> {
         self.setting("EVENT_SHARDS")
     }
 
-    /// The keys that make publishing safe to repeat, which are in the events table.
+    /// The idempotency keys, which are in the events table.
     pub fn idempotency_keys(&self) -> Result<IdempotencyKeys, SettingsError> {
         Ok(IdempotencyKeys::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?))
     }
@@ -149,7 +149,7 @@ impl Runtime {
         Ok(Recoveries::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
     }
 
-    /// When failed deliveries are tried again. Errors if a delivery may outlast its event's record.
+    /// Returns the retry schedule. Errors if a delivery may outlast its event's record.
     pub fn retry_schedule(&self) -> Result<RetrySchedule, SettingsError> {
         let (schedule, retention) = (self.setting::<RetrySchedule>("RETRY_SCHEDULE")?, self.retention()?);
         let longest = schedule.longest();
@@ -186,7 +186,7 @@ impl Runtime {
         Ok(DeliveryOutbox::new(self.sqs()?, self.setting("DELIVERIES_QUEUE_URL")?))
     }
 
-    /// The queues that this function receives from, whose URLs these settings have.
+    /// The queues that this function receives from. `queues` are the names of the settings with their URLs.
     pub fn inbox(&self, queues: &[&str]) -> Result<Inbox, SettingsError> {
         let urls = queues.iter().map(|name| self.setting(name)).collect::<Result<Vec<String>, _>>()?;
         Ok(Inbox::new(self.sqs()?, urls, self.setting("DEAD_LETTER_QUEUE_URL")?))
@@ -206,7 +206,7 @@ impl Runtime {
     }
 }
 
-/// The key that endpoints' secrets are sealed under, where the customer has one.
+/// Returns the key that endpoints' secrets are sealed under, if the customer has set one.
 fn secrets_key(
     settings: &Settings,
     aws: &Aws,

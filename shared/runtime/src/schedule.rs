@@ -1,4 +1,4 @@
-//! Serving a schedule.
+//! Serves calls of a schedule.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use serde::de::IgnoredAny;
 use crate::http::describe;
 use crate::{Error, Metrics, deadline};
 
-/// A function that a schedule calls: takes when it will be ended.
+/// A function that a schedule calls: takes the time at which Lambda will end it.
 pub type ScheduleFunction = Arc<dyn Fn(Timestamp) -> BoxFuture<'static, Result<(), Error>> + Send + Sync>;
 
-/// Makes a function of a handler and what it works with. A panic becomes an error, and the next call is served.
+/// Makes a function of a handler and its `App`. A panic becomes an error, and the next call is served.
 pub fn schedule_function<App, Handler, Work>(app: App, handler: Handler) -> ScheduleFunction
 where
     App: Send + Sync + 'static,

@@ -1,20 +1,20 @@
-//! What a function is told by its environment.
+//! A function's settings, from its environment.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// The variables of a function's environment. `template.yaml` says what each is for.
+/// The environment variables of a function. `template.yaml` says what each is for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings(BTreeMap<String, String>);
 
 /// Why a function cannot start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// A variable is needed and not there.
+    /// A required variable is missing.
     #[error("the environment variable {0} is not set")]
     Missing(String),
-    /// A variable does not make sense.
+    /// A variable has an invalid value.
     #[error("the environment variable {name} {reason}")]
     Invalid {
         /// The variable.
@@ -25,7 +25,7 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// The settings of this process.
+    /// Reads the settings of this process.
     #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
     pub fn from_environment() -> Self {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -34,22 +34,22 @@ impl Settings {
         Self(std::env::vars_os().filter_map(text).collect())
     }
 
-    /// A variable that may be missing; an empty one counts as missing.
+    /// Returns a variable, or `None` if it is missing or empty.
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A variable that must be there.
+    /// Returns a variable. Errors if it is missing.
     pub(crate) fn text(&self, name: &str) -> Result<String, SettingsError> {
         self.find(name).map(str::to_owned).ok_or_else(|| SettingsError::Missing(name.to_owned()))
     }
 
-    /// A variable that must be there and parse.
+    /// Returns a variable, parsed. Errors if it is missing or does not parse.
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T, SettingsError> {
         self.parsed_if_set(name)?.ok_or_else(|| SettingsError::Missing(name.to_owned()))
     }
 
-    /// A variable that may be missing, and parses where it is there.
+    /// Returns a variable, parsed, or `None` if it is missing. Errors if it does not parse.
     pub(crate) fn parsed_if_set<T: FromStr<Err: Display>>(
         &self,
         name: &str,
@@ -68,7 +68,7 @@ impl FromIterator<(String, String)> for Settings {
     }
 }
 
-/// The name of the function that this process is to be: the `Handler` that Lambda puts into `_HANDLER`.
+/// Returns the name of the function to run: the `Handler` that Lambda puts into `_HANDLER`.
 pub fn handler_name() -> Option<String> {
     Settings::from_environment().find("_HANDLER").map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Serving messages from SQS.
+//! Serves messages from SQS.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -17,36 +17,37 @@ use tracing::{error, warn};
 use crate::http::describe;
 use crate::{Error, Metrics, deadline};
 
-/// A function behind a queue: takes a batch, and when it will be ended; answers which messages are not done with. It
-/// fails as a whole when it cannot even name a message.
+/// A function behind a queue: takes a batch, and the time at which Lambda will end it. Returns the messages that SQS
+/// has to deliver again. Errors as a whole if a message has no id to name it by.
 pub type SqsFunction =
     Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, Result<SqsBatchResponse, Error>> + Send + Sync>;
 
-/// How often a message is received before it is a dead letter, where nothing can be made of it: what looks hopeless may be a
-/// row that is not there yet.
+/// How often a message without hope is received before it becomes a dead letter: it may seem so only because a row is
+/// not there yet.
 const RECEIPTS: u32 = 3;
-/// How long before it is ended a function leaves its messages: what is not done then comes again. Without this, one that
-/// hangs would take the others with it, which are done.
+/// How long before Lambda ends it a function gives up on unfinished messages, which then come again. Otherwise, one
+/// message that hangs would make the finished ones come again, too.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-/// How long each of the calls takes at most that give messages back.
+/// Timeout of each call that gives messages back.
 const GIVING_BACK: Duration = Duration::from_secs(2);
-/// When a message comes again that could not be handled the first time. Each time it takes twice as long.
+/// Wait before a message that failed once comes again. It doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
-/// The longest that it takes: the visibility timeout of the queues.
+/// The longest such wait: the visibility timeout of the queues.
 const LONGEST_WAIT: Duration = Duration::from_mins(6);
 
-/// A message, and what became of it.
+/// A message, and the result of handling it.
 struct Handled {
     id: String,
     /// What SQS sent, without its body.
     record: SqsMessage,
-    /// What was made of it; `None` where SQS left something out.
+    /// The message as read; `None` if SQS left something out.
     message: Option<Arc<QueueMessage>>,
     outcome: Result<(), WorkError>,
 }
 
 impl Handled {
-    /// What is needed to give it back.
+    /// Returns what is needed to give the message back, and how often it was received. `None` if SQS left something
+    /// out.
     fn received(&self) -> Option<(Received<'_>, u32)> {
         let (record, message) = (&self.record, self.message.as_ref()?);
         let received = Received {
@@ -61,9 +62,9 @@ impl Handled {
     }
 }
 
-/// Makes a function of a handler for one message and what it works with. The messages of a batch are handled at
-/// once: neither an error nor a panic in one costs another. What could not be handled comes again within seconds; what
-/// cannot be, and was tried three times, is made a dead letter.
+/// Makes a function of a handler for one message and its `App`. The messages of a batch are handled concurrently: an
+/// error or panic in one does not affect the others. A message that failed comes again within seconds. If no retry can
+/// help, it becomes a dead letter at its third receipt.
 pub fn sqs_function<App, Handler, Work>(
     app: App,
     handler: Handler,
@@ -117,7 +118,7 @@ where
     Ok(join_all(work).await)
 }
 
-/// Returns which messages are not done with, once it is arranged when they come again.
+/// Returns the messages that are not done, after setting when each comes again.
 async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
     let left = join_all(messages.iter().map(|message| left(inbox, message))).await;
     let mut response = SqsBatchResponse::default();
@@ -132,7 +133,7 @@ async fn give_back(inbox: &Inbox, messages: Vec<Handled>) -> SqsBatchResponse {
     response
 }
 
-/// The message, if it is to come again: what cannot be handled becomes a dead letter.
+/// Returns the message, if it has to come again. A hopeless one becomes a dead letter instead.
 async fn left<'m>(inbox: &Inbox, message: &'m Handled) -> Option<&'m Handled> {
     let cause = message.outcome.as_ref().err()?;
     tell(&message.id, cause);
@@ -152,7 +153,7 @@ async fn in_time<T>(call: impl Future<Output = Result<T, StorageError>>) -> Resu
     timeout(GIVING_BACK, call).await.unwrap_or(Err(StorageError::Interrupted))
 }
 
-/// How long after its n-th receipt a message comes again.
+/// Returns how long after its n-th receipt a message comes again.
 fn wait(receive_count: u32) -> Duration {
     let times = 1_u32.checked_shl(receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
     FIRST_WAIT.saturating_mul(times).min(LONGEST_WAIT)

@@ -1,4 +1,4 @@
-//! Whom TLS trusts.
+//! The certificate authorities that TLS trusts.
 
 use std::sync::Arc;
 
@@ -8,11 +8,12 @@ use rustls::{ClientConfig, RootCertStore};
 
 use crate::{Settings, SettingsError};
 
-/// The file of further root certificates, as other programs take it too.
+/// The variable that names a file of more root certificates; other programs use it, too.
 const CERTIFICATES: &str = "SSL_CERT_FILE";
 
-/// TLS as a client: it trusts Mozilla's root certificates, which are compiled in, and those in the PEM file that
-/// `SSL_CERT_FILE` names. Reading the system's 150 instead would take longer than all else that a function does to start.
+/// Returns the TLS configuration for clients. It trusts Mozilla's root certificates, which are compiled in, and those
+/// in the PEM file that `SSL_CERT_FILE` names. Reading the system's 150 certificates instead would take longer than
+/// everything else at a function's start.
 pub(crate) fn client_config(settings: &Settings) -> Result<ClientConfig, SettingsError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(file) = settings.find(CERTIFICATES) {

@@ -1,4 +1,4 @@
-//! Who may call.
+//! API keys.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -22,7 +22,7 @@ const DAY_MILLIS: i64 = 86_400_000;
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// The hash of a key.
+    /// Returns the hash of a key.
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
     }
@@ -41,8 +41,8 @@ impl From<&ApiKey> for KeyHash {
     }
 }
 
-/// The API keys, in the endpoints table: what is known of a key under `pk = key#{sha256}`, `sk = key`, and for the list
-/// of an account's keys its hash under `pk = keys#{account}`, `sk = {key id}`.
+/// The API keys, in the endpoints table. A key's grant is under `pk = key#{sha256}`, `sk = key`. For the list of an
+/// account's keys, the hash is also under `pk = keys#{account}`, `sk = {key id}`.
 #[derive(Debug, Clone)]
 pub struct ApiKeys {
     client: Client,
@@ -50,17 +50,17 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// The keys in this table.
+    /// Uses the keys in this table.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// What is known of a key, or `None` when there is no such key.
+    /// Returns a key's grant, or `None` if there is no such key. The read is eventually consistent.
     pub async fn find(&self, hash: KeyHash) -> Result<Option<KeyGrant>, StorageError> {
         self.grant(hash.hex()).await
     }
 
-    /// Adds a key, unless it is there.
+    /// Adds a key, unless it already exists.
     pub async fn add(&self, hash: KeyHash, grant: &KeyGrant) -> Result<Written, StorageError> {
         let label = grant.id.to_string();
         let item = serde_dynamo::to_item(GrantRow::of(&hash.hex(), grant));
@@ -88,21 +88,21 @@ impl ApiKeys {
         }
     }
 
-    /// What is known of an account's keys, the oldest first.
+    /// Returns the grants of an account's keys, the oldest first.
     pub async fn list(&self, account: &AccountId) -> Result<Vec<KeyGrant>, StorageError> {
         let hashes = self.hashes(account, None).await?;
         let grants = try_join_all(hashes.into_iter().map(|hash| self.grant(hash))).await?;
         Ok(grants.into_iter().flatten().collect())
     }
 
-    /// Ends a key of an account. `false` when the account has none of this id.
+    /// Revokes a key of an account. Returns `false` if the account has no key with this id.
     pub async fn revoke(&self, account: &AccountId, id: KeyId, now: Timestamp) -> Result<bool, StorageError> {
         let Some(hash) = self.hashes(account, Some(id)).await?.pop() else { return Ok(false) };
         self.set(&hash, "revoked_at", now.as_millis()).await?;
         Ok(true)
     }
 
-    /// Notes that a key is in use on this day.
+    /// Records that a key was used today (UTC). Writes at most once a day.
     pub async fn note_use(
         &self,
         hash: KeyHash,

@@ -1,4 +1,4 @@
-//! Messages of several senders in one call to SQS: a call costs the same for one message as for ten.
+//! Combines messages of several senders into one call to SQS: a call costs the same for one message as for ten.
 
 use futures::future::join_all;
 use tokio::select;
@@ -8,29 +8,29 @@ use tokio::task::JoinSet;
 use crate::StorageError;
 use crate::queue::{Entry, MAX_BATCH, Queue};
 
-/// The most calls under way at once.
+/// Maximum number of concurrent calls.
 const MAX_CALLS: usize = 8;
 
-/// An entry, and where to tell its sender what became of it.
+/// An entry, and the channel for its result.
 type Waiting = (Entry, oneshot::Sender<Result<(), StorageError>>);
 
-/// Sends entries together that are handed over at about the same time, whoever hands them over.
+/// Sends entries together that arrive at about the same time, from any sender.
 #[derive(Debug, Clone)]
 pub(crate) struct Carrier(mpsc::UnboundedSender<Waiting>);
 
 impl Carrier {
-    /// A carrier to this queue. Has to be made within a tokio runtime; it works until its last clone is dropped.
+    /// A carrier to this queue. Must be called within a tokio runtime. It works until its last clone is dropped.
     pub(crate) fn new(queue: Queue) -> Self {
         let (sender, waiting) = mpsc::unbounded_channel();
         tokio::spawn(carry(queue, waiting));
         Self(sender)
     }
 
-    /// Sends the entries; the results stand in their order.
+    /// Sends the entries. Returns the results in the same order.
     pub(crate) async fn send(&self, entries: impl Iterator<Item = Entry>) -> Vec<Result<(), StorageError>> {
         let sent = entries.map(|entry| {
             let (reply, told) = oneshot::channel();
-            // Should nobody carry any more, the reply comes back in the error and is dropped: told as well.
+            // If the carrying task has ended, the error returns the reply channel and drops it, so `told` fails, too.
             let _ = self.0.send((entry, reply));
             async { told.await.unwrap_or(Err(StorageError::Interrupted)) }
         });
@@ -38,8 +38,8 @@ impl Carrier {
     }
 }
 
-/// While a call is under way, messages gather for the next: only a full batch does not wait for it. Where none is
-/// under way, nothing waits.
+/// While a call is under way, messages gather for the next one; only a full batch does not wait. If no call is under
+/// way, nothing waits.
 async fn carry(queue: Queue, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
     let (mut calls, mut batch) = (JoinSet::new(), Vec::new());
     loop {
@@ -58,7 +58,7 @@ async fn carry(queue: Queue, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
 async fn call(queue: Queue, batch: Vec<Waiting>) {
     let (entries, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     for (reply, sent) in replies.into_iter().zip(queue.send(entries).await) {
-        // Whoever does not wait any more does not want to know.
+        // A sender that no longer waits does not need the result.
         let _ = reply.send(sent);
     }
 }

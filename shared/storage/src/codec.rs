@@ -1,4 +1,4 @@
-//! The payload of an event record: compressed when that makes it smaller.
+//! The payload of an event record, compressed if that makes it smaller.
 
 use std::cell::RefCell;
 use std::io::Read as _;
@@ -9,19 +9,20 @@ use flate2::read::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use posthorn_domain::MAX_EVENT_BYTES;
 
-/// The most bytes that a stored payload can unpack to: an event, and what Posthorn adds to it.
+/// Maximum size of an unpacked payload: an event, and what Posthorn adds to it.
 const MAX_UNPACKED: u64 = 2 * MAX_EVENT_BYTES as u64;
 
 thread_local! {
-    /// It has hundreds of kilobytes of tables, which take longer to allocate than an event takes to compress.
+    /// Reused because its tables have hundreds of kilobytes, and take longer to allocate than an event takes to
+    /// compress.
     static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-/// A string as it is, or bytes that are its deflated form.
+/// Returns the text as a string, or as compressed bytes (deflate) if they are smaller.
 pub(crate) fn pack(text: &str) -> AttributeValue {
     let packed = COMPRESS.with_borrow_mut(|compress| {
         compress.reset();
-        // Where this is too little room, it is not worth it.
+        // If the compressed text does not fit, compressing does not pay.
         let mut packed = Vec::with_capacity(text.len());
         let status = compress.compress_vec(text.as_bytes(), &mut packed, FlushCompress::Finish);
         matches!(status, Ok(Status::StreamEnd)).then_some(packed)
@@ -32,7 +33,7 @@ pub(crate) fn pack(text: &str) -> AttributeValue {
     }
 }
 
-/// The text that [`pack`] took.
+/// Returns the text that was given to [`pack`].
 pub(crate) fn unpack(value: &AttributeValue) -> Result<String, String> {
     match value {
         AttributeValue::S(text) => Ok(text.clone()),

@@ -1,28 +1,29 @@
-//! A key of AES-256-GCM, and what is sealed with it.
+//! An AES-256-GCM key, and the texts sealed with it.
 
 use posthorn_domain::Random;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
-/// A data key. It has no `Debug`, and leaves the process only as KMS has wrapped it.
+/// A data key. It has no `Debug`, and leaves the process only in the form that KMS has wrapped.
 pub(crate) struct DataKey(LessSafeKey);
 
-/// What a data key has sealed.
+/// A text that a data key has sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sealed {
-    /// Drawn for this text alone.
+    /// Drawn at random for this text only.
     pub(crate) nonce: Vec<u8>,
-    /// The text, unreadable, and its tag.
+    /// The encrypted text and its tag.
     pub(crate) ciphertext: Vec<u8>,
 }
 
 impl DataKey {
-    /// The key of these bytes; `None` unless there are 32.
+    /// Makes a key of these bytes. Returns `None` unless there are 32.
     pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
         UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new).map(Self)
     }
 
-    /// Seals a text, to be opened at this place alone. Nonces are random, so no more than 2³² texts may be sealed with
-    /// one key ([NIST SP 800-38D §8.3](https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf)).
+    /// Seals a text. It can be opened only for the same `place`. Nonces are random, so no more than 2³² texts may be
+    /// sealed with one key ([NIST SP 800-38D
+    /// §8.3](https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf)).
     pub(crate) fn seal(&self, text: &[u8], place: &str, random: &dyn Random) -> Sealed {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce);
@@ -34,7 +35,7 @@ impl DataKey {
         Sealed { nonce: nonce.to_vec(), ciphertext }
     }
 
-    /// The text that was sealed at this place; `None` when it was sealed otherwise, or changed since.
+    /// Returns the text; `None` if it was sealed with another key or for another place, or was changed since.
     pub(crate) fn open(&self, sealed: &Sealed, place: &str) -> Option<Vec<u8>> {
         let nonce = Nonce::try_assume_unique_for_key(&sealed.nonce).ok()?;
         let mut text = sealed.ciphertext.clone();

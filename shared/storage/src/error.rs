@@ -1,4 +1,4 @@
-//! What can go wrong with tables and queues.
+//! Errors of tables and queues.
 
 use std::error::Error;
 
@@ -7,27 +7,27 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::error::TransactionCanceledException;
 
-/// What DynamoDB and SQS call a call that makes no sense to them, whenever it is made.
+/// DynamoDB's and SQS's error codes for an invalid call. Repeating it never helps.
 const INVALID: [&str; 4] =
     ["ValidationException", "SerializationException", "InvalidMessageContents", "InvalidParameterValue"];
 /// DynamoDB's error when another transaction is writing the same row.
 const IN_A_TRANSACTION: &str = "TransactionConflictException";
-/// What SQS says of a queue that it does not have.
+/// SQS's error codes for a queue that does not exist.
 const NO_QUEUE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
 
-/// Why a table or a queue did not do what it was asked.
+/// Why a call to a table or a queue failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// Others kept changing the same thing at the same time. Trying again later helps.
+    /// Others kept changing the same row at the same time. Trying again later helps.
     #[error("others keep changing this at the same time")]
     Conflict,
-    /// The tenant has as many endpoints as it may have.
+    /// The tenant has the maximum number of endpoints.
     #[error("the limit of {limit} endpoints is reached")]
     LimitReached {
-        /// The most endpoints that a tenant may have.
+        /// Maximum number of endpoints of a tenant.
         limit: u32,
     },
-    /// A row is not as this program writes it.
+    /// A row does not have the form that this program writes.
     #[error("the row {key} cannot be read: {reason}")]
     Corrupt {
         /// The row's key.
@@ -35,30 +35,30 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A row's secrets are sealed, and this program was given no key to open them with.
+    /// A row's secrets are sealed, and this program has no key to open them.
     #[error("the secrets of {key} are sealed: set SECRETS_KEY_ARN to the KMS key that they are sealed under")]
     NoSecretsKey {
         /// The row's key.
         key: String,
     },
-    /// A message came from a queue that this program was not told of.
+    /// A message came from a queue that is not in this function's settings.
     #[error("this function was not told of the queue {arn}")]
     UnknownQueue {
         /// The queue's ARN.
         arn: String,
     },
-    /// There is no such queue. Only who has deployed the program can help.
+    /// The queue does not exist. Only whoever deployed the program can fix that.
     #[error("{operation} found no such queue")]
     NoQueue {
         /// The operation of the AWS API.
         operation: &'static str,
     },
-    /// AWS refuses the call as it is, and would again.
+    /// AWS refuses the call, and would refuse it again.
     #[error("{operation} was refused")]
     Refused {
         /// The operation of the AWS API.
         operation: &'static str,
-        /// What the SDK says.
+        /// The SDK's error.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The program is ending.
@@ -69,7 +69,7 @@ pub enum StorageError {
     Unavailable {
         /// The operation of the AWS API.
         operation: &'static str,
-        /// What the SDK says.
+        /// The SDK's error.
         source: Box<dyn Error + Send + Sync>,
     },
 }
@@ -80,7 +80,7 @@ impl StorageError {
         matches!(self, Self::Conflict | Self::Interrupted | Self::NoQueue { .. } | Self::Unavailable { .. })
     }
 
-    /// Takes an SDK's error, for use with `map_err`.
+    /// Converts an SDK error, for use with `map_err`.
     pub(crate) fn from_call<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -93,7 +93,7 @@ impl StorageError {
         }
     }
 
-    /// The same once more, for each of those who shared a call.
+    /// Returns a copy of this error, for each of the callers that shared a call.
     #[must_use]
     pub fn copied(&self) -> Self {
         match self {
@@ -117,15 +117,17 @@ impl StorageError {
     }
 }
 
-/// The reason why the write at this place of a cancelled transaction failed, such as
-/// `ConditionalCheckFailed`; `None` when the transaction failed otherwise or this write was not to blame.
+/// Returns the reason why the write at this position of a canceled transaction failed, such as
+/// `ConditionalCheckFailed`. Returns `None` if the transaction failed for another reason, or this write did not cause
+/// it.
 pub(crate) fn canceled_at(error: &TransactWriteItemsError, place: usize) -> Option<&str> {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return None };
     let reasons = TransactionCanceledException::cancellation_reasons(canceled);
     reasons.get(place)?.code().filter(|code| *code != "None")
 }
 
-/// What a row holds; `None` where it cannot be read, which the log then says. One damaged row must not hide all others.
+/// Returns what was read from a row; `None` if the row is corrupt, after logging it. One damaged row must not hide all
+/// others.
 pub(crate) fn readable<T>(read: Result<T, StorageError>) -> Result<Option<T>, StorageError> {
     match read {
         Err(damage @ StorageError::Corrupt { .. }) => {
@@ -136,7 +138,7 @@ pub(crate) fn readable<T>(read: Result<T, StorageError>) -> Result<Option<T>, St
     }
 }
 
-/// An error and what caused it, in words.
+/// Returns an error and its causes as one text.
 fn told(error: &dyn Error) -> String {
     let mut words = vec![error.to_string()];
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! Keys that make publishing safe to repeat.
+//! Idempotency keys make publishing safe to repeat.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StorageError;
 
-/// How long a key is remembered.
+/// How long a key is kept.
 const MEMORY: Duration = Duration::from_hours(24);
 
 /// The idempotency keys, in the events table under `pk = idem#{tenant}#{key}`.
@@ -21,10 +21,10 @@ pub struct IdempotencyKeys {
     table: String,
 }
 
-/// What a key stands for.
+/// The publication that an idempotency key belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// The event that was published under it.
+    /// The event that was published with the key.
     pub event_id: EventId,
     /// The request that published it.
     pub request_id: Option<String>,
@@ -35,24 +35,25 @@ pub struct Claim {
     pub sent: bool,
 }
 
-/// Whose a key is.
+/// The result of claiming a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// Nobody had used it within the last 24 hours; now it stands for this claim.
+    /// The key was unused for the last 24 hours; now it belongs to this claim.
     Now,
-    /// It stood for this very claim: an earlier try to make it whose answer was lost, or the same message received again.
+    /// The key already belonged to exactly this claim: an earlier attempt wrote it but its answer was lost, or the same
+    /// message was received again.
     Again,
-    /// It stood for something already.
+    /// The key already belonged to another claim.
     Before(Claim),
 }
 
 impl IdempotencyKeys {
-    /// The keys in this table.
+    /// Uses the keys in this table.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table }
     }
 
-    /// Lets a key stand for an event, unless it stands for one already.
+    /// Claims a key for an event, unless another claim already has it.
     pub async fn claim(
         &self,
         tenant: &Tenant,
@@ -82,7 +83,7 @@ impl IdempotencyKeys {
         Ok(if theirs == *claim { Claimed::Again } else { Claimed::Before(theirs) })
     }
 
-    /// Remembers that the event of a key is on its queue.
+    /// Records that the key's event is on its queue. Errors if the key has no claim.
     pub async fn mark_sent(&self, tenant: &Tenant, key: &str) -> Result<(), StorageError> {
         self.client
             .update_item()
@@ -97,7 +98,7 @@ impl IdempotencyKeys {
         Ok(())
     }
 
-    /// What a key stands for now.
+    /// Returns the current claim of a key, if there is one.
     pub async fn get(&self, tenant: &Tenant, key: &str) -> Result<Option<Claim>, StorageError> {
         let answer = self
             .client

@@ -1,4 +1,4 @@
-//! Messages that were received and are not done with.
+//! Messages that were received and are not yet acknowledged.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use posthorn_domain::Timestamp;
 use crate::StorageError;
 use crate::queue::{MAX_BATCH, whole_seconds};
 
-/// The attributes of a dead letter that Posthorn has sent itself: the id and the time that it had as a message.
+/// An attribute of a dead letter that Posthorn has sent itself: the id of the original message.
 pub const DEAD_MESSAGE_ID: &str = "posthorn-message-id";
-/// Milliseconds since the Unix epoch.
+/// Another: the time when the original message was sent, in milliseconds since the Unix epoch.
 pub const DEAD_SENT_AT: &str = "posthorn-sent-at";
 
 const POSTPONE: &str = "ChangeMessageVisibilityBatch";
@@ -22,11 +22,11 @@ const POSTPONE: &str = "ChangeMessageVisibilityBatch";
 pub struct Received<'m> {
     /// Its id.
     pub id: &'m str,
-    /// What names this receipt of it.
+    /// The handle of this receipt.
     pub receipt_handle: &'m str,
     /// The ARN of the queue that it came from.
     pub queue_arn: &'m str,
-    /// What it says.
+    /// Its body.
     pub body: &'m str,
     /// Its message group.
     pub group: Option<&'m str>,
@@ -34,17 +34,17 @@ pub struct Received<'m> {
     pub sent_at: Timestamp,
 }
 
-/// The queues behind a function, as they are seen by whoever receives from them.
+/// The queues that a function receives from.
 #[derive(Debug, Clone)]
 pub struct Inbox {
     client: Client,
-    /// The queues' URLs by their names.
+    /// The queues' URLs, by queue name.
     urls: HashMap<String, String>,
     dead_letters_url: String,
 }
 
 impl Inbox {
-    /// The queues with these URLs, and the one for what cannot be handled.
+    /// Uses the queues with these URLs, and a dead-letter queue for messages that cannot be handled.
     pub fn new(
         client: Client,
         queue_urls: impl IntoIterator<Item = String>,
@@ -55,8 +55,8 @@ impl Inbox {
         Self { client, urls, dead_letters_url }
     }
 
-    /// Has messages of one queue come again after a wait each. Where that fails, they come again once their queue's
-    /// visibility timeout is over.
+    /// Makes messages of one queue visible again, each after its own wait. All messages must be of the same queue. If
+    /// this fails, they return after the queue's visibility timeout.
     pub async fn postpone(&self, messages: &[(Received<'_>, Duration)]) -> Result<(), StorageError> {
         for some in messages.chunks(MAX_BATCH) {
             let entries = some.iter().enumerate().map(|(n, (message, wait))| {
@@ -84,7 +84,7 @@ impl Inbox {
         url.ok_or_else(|| StorageError::UnknownQueue { arn: message.queue_arn.to_owned() })
     }
 
-    /// Makes a dead letter of a message, which keeps its id and time as attributes.
+    /// Sends a copy of a message to the dead-letter queue, with the original's id and time as attributes.
     pub async fn bury(&self, message: &Received<'_>) -> Result<(), StorageError> {
         let attribute = |kind: &str, value: String| {
             MessageAttributeValue::builder()

@@ -1,7 +1,7 @@
-//! The tables and queues of Posthorn, in the words of its domain.
+//! The tables and queues of Posthorn, in the types of its domain.
 //!
-//! Here alone are tables, keys and queue messages known by name. Nothing above this crate names an AWS
-//! operation, and nothing here knows HTTP.
+//! Only this crate knows the names of tables, keys and queue messages. No crate above it names an AWS operation, and
+//! this crate does not know HTTP.
 
 mod api_keys;
 mod carrier;

@@ -1,4 +1,4 @@
-//! What leaves for the queues.
+//! Sends messages to the queues.
 
 use std::time::Duration;
 
@@ -19,8 +19,8 @@ impl EventOutbox {
         Self(Queue { client, url: queue_url })
     }
 
-    /// Sends events, each on its own: the results stand in the events' order. An account's events share a
-    /// message group, so that one account's flood does not make the others wait (SQS fair queues).
+    /// Sends events. Each succeeds or fails separately; the results are in the order of the events. An account's events
+    /// share a message group, so that one account's flood does not delay the others (SQS fair queues).
     pub async fn send(&self, events: &[EventMessage]) -> Vec<Result<(), StorageError>> {
         let entries = events.iter().map(|event| Entry {
             body: event.to_json(),
@@ -39,27 +39,27 @@ pub struct DeliveryOutbox {
 }
 
 impl DeliveryOutbox {
-    /// The queue with this URL. Has to be made within a tokio runtime.
+    /// The queue with this URL. Must be called within a tokio runtime.
     pub fn new(client: Client, queue_url: String) -> Self {
         let queue = Queue { client, url: queue_url };
         Self { carrier: Carrier::new(queue.clone()), queue }
     }
 
-    /// The longest delay of a message; what has to wait longer waits in [`crate::DueRetries`].
+    /// Maximum delay of a message. Longer waits go to [`crate::DueRetries`].
     pub const MAX_DELAY: Duration = MAX_DELAY;
 
-    /// Sends messages, each to arrive after its delay; a longer delay than [`Self::MAX_DELAY`] is cut to that. What
-    /// others send at the same time shares its calls. Fails when any could not be sent; some others may have been.
+    /// Sends messages, each with its delay. A delay longer than [`Self::MAX_DELAY`] is cut to that. Messages that are
+    /// sent at the same time share calls. Errors if any message could not be sent; some others may have been.
     pub async fn send(&self, messages: &[(DeliveryMessage, Duration)]) -> Result<(), StorageError> {
         self.send_each(messages).await.into_iter().collect()
     }
 
-    /// The same; the results stand in the messages' order.
+    /// Like [`Self::send`]. Returns the results in the order of the messages.
     pub async fn send_each(&self, messages: &[(DeliveryMessage, Duration)]) -> Vec<Result<(), StorageError>> {
         self.carrier.send(messages.iter().map(|(message, delay)| Parcel::of(message).entry(*delay))).await
     }
 
-    /// Sends what keeps a recovery going, with its delay in the same way.
+    /// Sends the message for a recovery's next slice. The delay is limited as in [`Self::send`].
     pub async fn send_recovery(
         &self,
         message: &RecoveryMessage,
@@ -70,16 +70,16 @@ impl DeliveryOutbox {
         self.carrier.send(std::iter::once(entry)).await.into_iter().collect()
     }
 
-    /// Sends what was packed before, with delays in the same way, in calls of its own. The results stand in the parcels'
-    /// order.
+    /// Sends parcels in calls of their own, with delays limited as in [`Self::send`]. Returns the results in the order
+    /// of the parcels.
     pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Vec<Result<(), StorageError>> {
         let entries = parcels.into_iter().map(|(parcel, delay)| parcel.entry(delay));
         self.queue.send(entries.collect()).await
     }
 }
 
-/// A message of one of them, packed: its body, and its group. An endpoint's messages share a group, so that
-/// one endpoint's backlog does not make the others wait (SQS fair queues).
+/// A message for one of these queues: its body and its message group. An endpoint's messages share a group, so that one
+/// endpoint's backlog does not delay the others (SQS fair queues).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parcel {
     pub(crate) body: String,

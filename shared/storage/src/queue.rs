@@ -1,4 +1,4 @@
-//! One SQS queue, and as few calls to it as SQS allows.
+//! One SQS queue. Messages are sent in as few calls as SQS allows.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use futures::{StreamExt as _, stream};
 
 use crate::StorageError;
 
-/// The most messages in one call to SQS.
+/// Maximum number of messages in one call to SQS.
 pub(crate) const MAX_BATCH: usize = 10;
-/// The longest that SQS delays a message.
+/// Maximum delay of a message in SQS.
 pub(crate) const MAX_DELAY: Duration = Duration::from_mins(15);
-/// The most bytes of message bodies in one call to SQS (1 MiB), less some room for group ids.
+/// Maximum size of all message bodies in one call to SQS: 1 MiB, less some room for group ids.
 const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
-/// The most calls of one sender under way at once.
+/// Maximum number of concurrent calls of one sender.
 const AT_ONCE: usize = 8;
 const SEND: &str = "SendMessageBatch";
-/// What SQS says of a whole call where the text of a message is to blame, or its length.
+/// SQS's error codes for a whole call that a message's text or length has caused.
 const ABOUT_MESSAGES: [&str; 2] = ["InvalidMessageContents", "BatchRequestTooLong"];
-/// What is found in the codes of refusals that are no matter of the message, whomever SQS holds responsible.
+/// Parts of the error codes of refusals that are not the message's fault, even if SQS says that they are the sender's.
 const NOT_ABOUT_MESSAGES: [&str; 3] = ["throttl", "denied", "kms"];
 
 /// A queue at its URL.
@@ -42,21 +42,21 @@ pub(crate) struct Entry {
 }
 
 impl Queue {
-    /// Sends the entries in as few calls as SQS allows; the results stand in the entries' order.
+    /// Sends the entries in as few calls as SQS allows. Returns the results in the order of the entries.
     pub(crate) async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
         let batches = batches(entries).into_iter().map(|batch| self.send_batch(batch));
-        // Collected first: a stream of futures that borrow is not known to be `Send` otherwise.
+        // Collected first: otherwise the compiler cannot prove that a stream of futures with borrows is `Send`.
         let batches: Vec<_> = batches.collect();
         let sent: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
         sent.into_iter().flatten().collect()
     }
 
-    /// Sends one batch. Entries that SQS refuses singly are sent again a few times, unless it refuses them for good; a
-    /// call that fails as a whole has been repeated by the SDK already.
+    /// Sends one batch. An entry that SQS refuses is sent again a few times, unless the refusal is final. A call that
+    /// fails as a whole is not repeated: the SDK has already done that.
     async fn send_batch(&self, batch: Vec<Entry>) -> Vec<Result<(), StorageError>> {
         let results = match self.call(batch.clone()).await {
             Ok(results) => results,
-            // One of them is to blame. Singly, only that one is refused.
+            // One entry causes the refusal. Sent one by one, only that entry is refused.
             Err(StorageError::Refused { .. }) if batch.len() > 1 => {
                 return join_all(batch.into_iter().map(|entry| self.send_again(entry))).await;
             }
@@ -111,7 +111,7 @@ fn refused(code: &str, message: Option<&str>) -> StorageError {
     StorageError::Refused { operation: SEND, source: reason.into() }
 }
 
-/// What became of each entry, by the answer; an entry that it does not mention counts as not sent.
+/// Returns each entry's result. An entry that the answer does not mention counts as not sent.
 fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), StorageError>> {
     let refusal = |n: usize| {
         let id = n.to_string();
@@ -140,7 +140,7 @@ fn is_about_the_message(code: &str) -> bool {
     !NOT_ABOUT_MESSAGES.iter().any(|part| code.contains(part))
 }
 
-/// Cuts entries into batches that SQS takes, keeping their order.
+/// Splits entries into batches that SQS accepts, in the same order.
 fn batches(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
     let mut batches: Vec<Vec<Entry>> = Vec::new();
     let mut bytes = 0;

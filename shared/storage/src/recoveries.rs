@@ -1,4 +1,4 @@
-//! How far recoveries have come: `pk = {tenant}#recoveries`, `sk = {recovery id}` in the events table.
+//! The progress of recoveries: `pk = {tenant}#recoveries`, `sk = {recovery id}` in the events table.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{StorageError, Written};
 
-/// The recoveries in the events table. Each is kept as long as the events are.
+/// The recoveries in the events table. Each is kept as long as events are.
 #[derive(Debug, Clone)]
 pub struct Recoveries {
     client: Client,
@@ -21,12 +21,12 @@ pub struct Recoveries {
 }
 
 impl Recoveries {
-    /// The recoveries in this table; each is kept for `retention` from its last step.
+    /// Uses the recoveries in this table. Each expires `retention` after its last step.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
         Self { client, table, retention }
     }
 
-    /// The recovery, or `None` when the tenant has none of this id.
+    /// Returns the recovery, or `None` if the tenant has none with this id.
     pub async fn get(&self, tenant: &Tenant, id: RecoveryId) -> Result<Option<Recovery>, StorageError> {
         let answer = self
             .client
@@ -41,14 +41,14 @@ impl Recoveries {
         answer.item.map(|item| RecoveryRow::read(item, tenant)).transpose()
     }
 
-    /// Writes a recovery that has just begun.
+    /// Writes a new recovery.
     pub async fn create(&self, tenant: &Tenant, recovery: &Recovery) -> Result<(), StorageError> {
         let put = self.client.put_item().table_name(&self.table).set_item(Some(self.item(tenant, recovery)?));
         put.send().await.map_err(StorageError::from_call("PutItem"))?;
         Ok(())
     }
 
-    /// Writes a recovery's next step, unless somebody else has taken one since `slices` were done.
+    /// Writes a recovery's next step, unless it has ended or its number of slices is no longer `slices`.
     pub async fn advance(
         &self,
         tenant: &Tenant,
@@ -94,7 +94,7 @@ impl Recoveries {
     }
 }
 
-/// The attributes of the row. Times are milliseconds since the Unix epoch, but for `expires_at`, in seconds.
+/// The attributes of the row. Times are milliseconds since the Unix epoch, except `expires_at`, which is in seconds.
 #[derive(Serialize, Deserialize)]
 struct RecoveryRow {
     pk: String,

@@ -1,4 +1,4 @@
-//! The key in KMS that endpoints' secrets are sealed under.
+//! The KMS key that seals endpoints' secrets.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -15,18 +15,18 @@ use zeroize::Zeroizing;
 use crate::StorageError;
 use crate::data_key::{DataKey, Sealed};
 
-/// How long a data key is kept after KMS has unwrapped it: for as long, KMS may fail, or the key stay in use after
-/// it was disabled.
+/// How long an unwrapped data key stays in memory. So KMS may fail for this long, and a disabled KMS key stays in use
+/// for this long.
 const KEPT_FOR: Duration = Duration::from_hours(1);
-/// How many data keys are kept; the least recently used are forgotten.
+/// Maximum number of data keys in memory; the least recently used are evicted.
 const MAX_KEPT: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
-/// How long all that is sealed is sealed with the same data key. A key is good for 2³² texts: 550 a second.
+/// How long one data key seals everything. A key may seal 2³² texts: 550 a second for this long.
 const PERIOD: Duration = Duration::from_hours(24 * 90);
-/// The encryption context, which `template.yaml` grants the key's use by.
+/// The encryption context. `template.yaml` grants use of the key only with it.
 const CONTEXT: (&str, &str) = ("posthorn", "endpoint-secrets");
 
-/// A KMS key of the customer's. It wraps data keys; these seal the secrets. To call KMS for every secret would cost more
-/// than all else, so an unwrapped data key is kept for an hour.
+/// A KMS key of the customer's. It wraps data keys; these seal the secrets. A call to KMS for every secret would cost
+/// more than everything else, so an unwrapped data key is kept for an hour.
 pub struct SecretsKey {
     kms: Client,
     arn: String,
@@ -35,7 +35,8 @@ pub struct SecretsKey {
     unwrapped: Mutex<LruCache<Vec<u8>, Arc<Slot>>>,
 }
 
-/// One data key. The lock is held while KMS is asked, so that many rows at once ask once, and wait for no other key.
+/// One data key. The lock is held during the call to KMS, so many rows that need the same key make one call, and do not
+/// wait for other keys.
 type Slot = tokio::sync::Mutex<Option<Unwrapped>>;
 
 struct Unwrapped {
@@ -44,7 +45,7 @@ struct Unwrapped {
 }
 
 impl SecretsKey {
-    /// The key of this ARN.
+    /// Uses the KMS key with this ARN.
     pub fn new(kms: Client, arn: String, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
         Self { kms, arn, clock, random, unwrapped: Mutex::new(LruCache::new(MAX_KEPT)) }
     }
@@ -53,12 +54,12 @@ impl SecretsKey {
         &self.arn
     }
 
-    /// The number of the current period. Each has its own data key.
+    /// Returns the number of the current period. Each period has its own data key.
     pub(crate) fn period(&self) -> u128 {
         self.clock.now().since(Timestamp::from_millis(0)).as_millis() / PERIOD.as_millis()
     }
 
-    /// A new data key, wrapped.
+    /// Has KMS generate a data key, and returns it wrapped.
     pub(crate) async fn new_data_key(&self) -> Result<Vec<u8>, StorageError> {
         let (name, value) = CONTEXT;
         let answer = self
@@ -74,7 +75,7 @@ impl SecretsKey {
         wrapped.ok_or_else(|| StorageError::corrupt(&self.arn, "KMS made no data key"))
     }
 
-    /// Seals a text with a data key, to be opened at this place alone.
+    /// Seals a text with a data key. It can be opened only for the same `place`.
     pub(crate) async fn seal(
         &self,
         wrapped: &[u8],
@@ -84,7 +85,7 @@ impl SecretsKey {
         Ok(self.data_key(wrapped).await?.seal(text, place, self.random.as_ref()))
     }
 
-    /// The text that was sealed at this place with a data key.
+    /// Opens a text that was sealed with a data key for this `place`.
     pub(crate) async fn open(
         &self,
         wrapped: &[u8],
@@ -109,7 +110,7 @@ impl SecretsKey {
         Ok(key)
     }
 
-    /// Has KMS unwrap a data key. It knows the key that wrapped it, so that the customer may change to another one.
+    /// Has KMS unwrap a data key. The wrapped key names its KMS key, so the customer may change to another KMS key.
     async fn ask_for(&self, wrapped: &[u8]) -> Result<DataKey, StorageError> {
         let (name, value) = CONTEXT;
         let answer = self

@@ -1,4 +1,4 @@
-//! Writes on a condition.
+//! Conditional writes.
 
 use std::error::Error;
 
@@ -11,14 +11,14 @@ use crate::StorageError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Written {
-    /// It was.
+    /// The write was made.
     Now,
-    /// It was not: somebody else has written there.
+    /// The write was not made: the condition failed, because somebody else has written there.
     Before,
 }
 
 impl Written {
-    /// What the answer to a conditional write says.
+    /// Reads the answer to a conditional write.
     pub(crate) fn read<T, E>(
         operation: &'static str,
         answer: Result<T, SdkError<E, HttpResponse>>,

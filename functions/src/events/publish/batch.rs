@@ -1,4 +1,4 @@
-//! Many events at once, each accepted or refused on its own.
+//! Publishes a batch of events. Each is accepted or refused separately.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,15 @@ use super::idempotency::reused;
 use super::publication::{self, Publication};
 use super::{App, idempotency_key, read};
 
-/// The most events in a batch.
+/// Maximum number of events in a batch.
 const MAX_EVENTS: usize = 100;
-/// The most bytes in a batch's body: 4 MiB. API Gateway hands Lambda at most 6 MB, with every quote escaped.
+/// Maximum size of a batch's body: 4 MiB. API Gateway passes at most 6 MB to Lambda, with every quote escaped.
 const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes of a batch that its answer repeats. The answer has 6 MB at most, and a hundred refusals take a quarter.
+/// Maximum number of bytes of a batch that its answer repeats. The answer may have 6 MB, and a hundred refusals take a
+/// quarter of that.
 const MAX_ECHOED_BYTES: usize = 4_500_000;
 
-/// The `events` of a batch, not yet looked at.
+/// The `events` of a batch, not parsed yet.
 struct Batch(Vec<Box<RawValue>>);
 
 impl FromJson for Batch {
@@ -36,7 +37,7 @@ impl FromJson for Batch {
     }
 }
 
-/// What became of one event of a batch.
+/// The result of one event of a batch.
 #[derive(Clone, Serialize)]
 #[serde(untagged)]
 enum Outcome {
@@ -49,11 +50,12 @@ enum Outcome {
     Refused(ProblemBody),
 }
 
-/// Where an event of a batch gets its outcome from.
+/// Where an event of a batch gets its result from.
 enum Source {
-    /// It is published, as the n-th.
+    /// It is the n-th event that is published.
     Published(usize),
-    /// An event before it has the same key and is the same: its outcome is that of the n-th published, replayed.
+    /// An earlier event of the batch is the same, with the same key. This one gets the result of that event, the n-th
+    /// published, marked as replayed.
     Twin(usize),
     /// It cannot be published.
     Refused(Problem),
@@ -101,7 +103,7 @@ fn replayed(outcome: Outcome) -> Outcome {
     }
 }
 
-/// Which events are to be published, and where each event of the batch gets its outcome from.
+/// Returns where each event of the batch gets its result from, and the events to publish.
 fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec<Source>, Vec<EventDraft>) {
     let (mut published, mut places) = (Vec::<EventDraft>::new(), HashMap::new());
     let sources = drafts.map(|draft| {
@@ -123,7 +125,7 @@ fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec
     (sources.collect(), published)
 }
 
-/// Refuses a batch whose answer would be too large before anything is published.
+/// Errors if the answer would be too large, before anything is published.
 fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem> {
     let echoed = |draft: &EventDraft| {
         let repeated = (&draft.metadata, &draft.request, &draft.object_type, &draft.object_id);
@@ -147,8 +149,8 @@ fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem
     Err(Problem::new(Code::BodyTooLarge, detail))
 }
 
-/// The header `Idempotency-Key` of a batch covers each of its events that has no key of its own: the n-th gets
-/// `{key}/{n}`.
+/// Gives the n-th event of a batch the idempotency key `{key}/{n}`, if the batch has a header `Idempotency-Key` and the
+/// event has no key of its own.
 fn give_key(draft: &mut EventDraft, common: Option<&ShortText>, n: usize) -> Result<(), Problem> {
     if let (None, Some(common)) = (&draft.request.idempotency_key, common) {
         let key = format!("{}/{n}", common.as_str()).parse();

@@ -1,12 +1,12 @@
-//! An event as the answer to a batch repeats it.
+//! An event as the answer to a batch shows it.
 
 use posthorn_domain::{
     ApiVersion, Event, EventDraft, EventId, EventRequest, EventType, Metadata, Mode, ShortText, Timestamp,
 };
 use serde::Serialize;
 
-/// The event object without its `data`, which the publisher has: a hundred events with theirs would be more than one answer
-/// can hold.
+/// The event object without its `data`. The publisher has that, and a hundred events with theirs may not fit into one
+/// answer.
 #[derive(Clone, Serialize)]
 pub(crate) struct Echo {
     id: EventId,

@@ -1,4 +1,4 @@
-//! Publishing that is safe to repeat: within 24 hours, the same key stands for the same event.
+//! Makes publishing safe to repeat: within 24 hours, a key belongs to one event.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use posthorn_storage::{Claim, Claimed};
 
 use super::App;
 
-/// How often, and at what intervals, a request looks whether its twin has sent the event.
+/// How often, and at what intervals, a request checks whether an earlier request with the same key has sent the event.
 const LOOKS: usize = 20;
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// Where an event stands that is to be published.
+/// An event to publish, and its state.
 pub(crate) struct Standing {
     pub(crate) event: Event,
     /// Whether it is on its queue.
@@ -22,7 +22,8 @@ pub(crate) struct Standing {
     pub(crate) replayed: bool,
 }
 
-/// The event as it is to be published, or as it was under the same key. A key that stands for another event is a 409.
+/// Returns the event as it is to be published, or as it was published under the same key. Errors with a 409 if the key
+/// belongs to another event.
 pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Result<Standing, Problem> {
     let Some(key) = event.draft.request.idempotency_key.clone() else {
         return Ok(Standing { event, sent: false, replayed: false });
@@ -39,14 +40,14 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
         Claimed::Before(theirs) => {
             event.id = theirs.event_id;
             event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
-            // The first request may still be about to send the event; if it ended before it could, this one does.
+            // The first request may be about to send the event. If it ended before that, this request sends the event.
             let sent = theirs.sent || is_sent_soon(app, tenant, key.as_str()).await?;
             Ok(Standing { event, sent, replayed: true })
         }
     }
 }
 
-/// The key stands for another event.
+/// Returns the problem for a key that belongs to another event.
 pub(crate) fn reused(key: &ShortText) -> Problem {
     let detail = format!(
         "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new event, \
@@ -56,8 +57,8 @@ pub(crate) fn reused(key: &ShortText) -> Problem {
     Problem::new(Code::IdempotencyKeyReused, detail)
 }
 
-/// Remembers that the event of a key is on its queue. Where that fails, a repeated request sends the event again, under
-/// the same id.
+/// Records that the event of a key is on its queue. If that fails, a repeated request sends the event again, under the
+/// same id.
 pub(crate) async fn remember(app: &App, tenant: &Tenant, standing: &Standing) {
     let Some(key) = standing.event.draft.request.idempotency_key.as_ref().filter(|_| !standing.sent) else {
         return;

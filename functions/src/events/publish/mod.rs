@@ -51,12 +51,12 @@ async fn publish_one(app: &App, tenant: &Tenant, request: &Request) -> Result<Re
     Ok(if publication.replayed { replayed(&publication.event) } else { accepted(&publication.event) })
 }
 
-/// An event to publish.
+/// Reads an event to publish.
 fn read(json: &str, tenant: &Tenant) -> Result<EventDraft, Problem> {
     read_fields(json, tenant.mode, EventDraft::read)
 }
 
-/// The header `Idempotency-Key`.
+/// Returns the header `Idempotency-Key`, if there is one.
 fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
     let key = |text: &str| match text {
         "" => Err(Problem::header("Idempotency-Key", EMPTY_KEY)),
@@ -65,5 +65,5 @@ fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
     request.header("Idempotency-Key")?.map(key).transpose()
 }
 
-/// An empty key would stand for all events that a publisher forgot to give one.
+/// An empty key would belong to all events for which a publisher forgot the key.
 const EMPTY_KEY: &str = "must not be empty: give each event a key of its own, or leave it out";

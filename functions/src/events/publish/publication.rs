@@ -1,4 +1,4 @@
-//! From what a publisher says to an event on the queue.
+//! Turns a publisher's request into an event on the queue.
 
 use futures::future::join_all;
 use posthorn_api::{Code, Problem, Request};
@@ -10,11 +10,11 @@ use super::idempotency::{self, Standing};
 /// An event that is on the queue.
 pub(crate) struct Publication {
     pub(crate) event: Event,
-    /// Whether it had been published before, under the same idempotency key.
+    /// Whether it was published before, under the same idempotency key.
     pub(crate) replayed: bool,
 }
 
-/// Publishes events, each on its own: the results stand in the drafts' order.
+/// Publishes events. Each succeeds or fails separately; the results are in the order of the drafts.
 pub(crate) async fn publish(
     app: &App,
     tenant: &Tenant,
@@ -45,8 +45,8 @@ pub(crate) async fn publish(
     .await
 }
 
-/// Makes an event of a draft: it gets its id, and names the request that brought it unless the
-/// publisher names another.
+/// Makes an event of a draft: gives it an id, and the id of this request unless the publisher has named another. Errors
+/// if the event is too large.
 fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) -> Result<Event, Problem> {
     if draft.request.id.is_none() {
         draft.request.id = request.id().parse().ok();
@@ -63,7 +63,7 @@ fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) 
     Ok(event)
 }
 
-/// What goes to the events queue. By now the event's idempotency key, if it has one, stands for it.
+/// Returns the message for the events queue. By now the event's idempotency key, if it has one, is claimed.
 fn message(tenant: &Tenant, event: &Event) -> EventMessage {
     EventMessage {
         tenant: tenant.clone(),

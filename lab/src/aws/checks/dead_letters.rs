@@ -22,7 +22,7 @@ pub(crate) async fn unreadable_message(lab: &Lab, limit: Duration) -> Checked {
     Ok(None)
 }
 
-/// Waits for the dead letter that has this in its body. All stay there, for others to see.
+/// Waits for the dead letter whose body contains this text. Leaves all dead letters in the queue, visible to others.
 pub(crate) async fn find(lab: &Lab, text: &str) -> Result<Message> {
     loop {
         let receive = lab.sqs.receive_message().queue_url(&lab.events_dead_letters);

@@ -44,7 +44,7 @@ pub(crate) async fn rotation(lab: &Lab) -> Checked {
 
     let object = new_object();
     let event_id = lab.publish(&endpoint, &object).await?;
-    // The receiver may have either.
+    // Both secrets sign, so the receiver may use either.
     let arrivals = lab.arrivals(&endpoint, &object, &event_id, 1).await?;
     arrivals[0].verify(new).context("the new secret should sign, too")?;
     Ok(None)

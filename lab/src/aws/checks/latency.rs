@@ -1,4 +1,4 @@
-//! How long deliveries take.
+//! Measures how long deliveries take.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use super::Checked;
 use crate::aws::lab::{Lab, new_object};
 use crate::percentiles::Percentiles;
 
-/// Events before those that are measured: by then endpoint and containers are known and warm.
+/// Events before the measured ones. After them, the endpoint is known to be healthy and the containers are warm.
 const WARM_UP: usize = 5;
 
-/// Publishes events one after another, each when the one before has arrived. From the publisher's request to the
+/// Publishes events one by one, each after the previous one has arrived. Measures from the publisher's request to the
 /// arrival, by this machine's clock.
 pub(crate) async fn measure(lab: &Lab, events: usize) -> Checked {
     ensure!(events > 0, "--events must be at least 1");

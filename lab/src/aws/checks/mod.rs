@@ -1,4 +1,4 @@
-//! The checks: each returns what it has to tell, or an error that says what was expected and what happened.
+//! The checks. Each returns a text to report, or an error that says what was expected and what happened.
 
 pub(crate) mod dead_letters;
 pub(crate) mod endpoints;
@@ -12,5 +12,5 @@ pub(crate) mod sweep;
 
 use anyhow::Result;
 
-/// What a check returns: something to be told, if there is anything.
+/// The result of a check: a text to report, if it has one.
 pub(crate) type Checked = Result<Option<String>>;

@@ -11,12 +11,12 @@ use super::publishing::message;
 use super::{Checked, dead_letters};
 use crate::aws::lab::{Lab, new_object};
 
-/// How many messages Lambda hands over at once.
+/// The number of messages in a batch of fan-out.
 const BATCH: usize = 10;
 
 pub(crate) async fn in_a_batch(lab: &Lab, text: &str, cure: &str, limit: Duration) -> Checked {
     let endpoint = lab.endpoint("poison").await?;
-    // The first is the poison: its object has the text that fan-out panics on.
+    // The first event makes fan-out panic: its object contains the text.
     let poison = format!("{}_{text}", new_object());
     let neighbours: Vec<_> = (1..BATCH).map(|_| new_object()).collect();
     let bodies = [&poison].into_iter().chain(&neighbours).map(|object| message(lab, &endpoint, object));
@@ -24,7 +24,8 @@ pub(crate) async fn in_a_batch(lab: &Lab, text: &str, cure: &str, limit: Duratio
 
     let dead = timeout(limit, dead_letters::find(lab, &poison)).await;
     dead.context("the poison message has not become a dead letter")??;
-    // It has been received as often as the queue allows, and its neighbours would have been received with it.
+    // By now the poison message has been received as often as it may be. If its panic affected the others, they would
+    // have been received as often.
     for object in &neighbours {
         let arrivals = lab.inbox.wait(&endpoint.path, object, 1, lab.patience).await?;
         ensure!(arrivals.len() == 1, "{object} should arrive once, and arrived {} times", arrivals.len());

@@ -1,4 +1,4 @@
-//! Requests that cannot be answered.
+//! Invalid requests.
 
 use http::Method;
 use serde_json::json;

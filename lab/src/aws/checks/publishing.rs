@@ -1,4 +1,4 @@
-//! The three ways to publish, and what is on record then.
+//! The three ways to publish, and reading what was published.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ pub(crate) async fn by_queue(lab: &Lab) -> Checked {
         .send()
         .await
         .context("the events queue takes no message")?;
-    // The event has its id from its message: the webhook tells it, and the record has it.
+    // The event's id follows from the SQS message. The webhook tells it, and the record has it.
     let arrived = lab.inbox.wait(&endpoint.path, &object, 1, lab.patience).await?;
     let event_id = arrived.first().map(|arrival| arrival.event_id().to_owned()).unwrap_or_default();
     lab.arrivals(&endpoint, &object, &event_id, 1).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn reads(lab: &Lab) -> Checked {
     Ok(None)
 }
 
-/// The message with which a producer publishes an event by the queue.
+/// Returns the message by which a producer publishes an event on the queue.
 pub(crate) fn message(lab: &Lab, endpoint: &Endpoint, object: &str) -> String {
     json!({ "account": lab.account, "livemode": true, "event": event(endpoint, object) }).to_string()
 }

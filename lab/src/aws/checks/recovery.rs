@@ -1,4 +1,4 @@
-//! What an endpoint missed while it was down.
+//! Recovery of what an endpoint missed while it was down.
 
 use anyhow::{Context as _, Result, ensure};
 use http::StatusCode;
@@ -20,7 +20,7 @@ pub(crate) async fn of_failures(lab: &Lab) -> Checked {
     let since = SystemClock.now();
     lab.answer(&endpoint, StatusCode::INTERNAL_SERVER_ERROR);
     let event_id = lab.publish(&endpoint, &object).await?;
-    // After two attempts the schedule waits for five minutes: what arrives now is the recovery's.
+    // After two attempts the schedule waits for five minutes, so what arrives now is from the recovery.
     lab.arrivals(&endpoint, &object, &event_id, 2).await?;
     lab.until(&event_id, "two attempts on record", |delivery| attempts(delivery) == 2).await?;
     lab.answer(&endpoint, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Attempts after the first.
+//! Retries.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use serde_json::json;
 use super::Checked;
 use crate::aws::lab::{Lab, new_object};
 
-/// The first wait of the retry schedule less a fifth.
+/// The first wait of the retry schedule minus a fifth.
 const EARLIEST: Duration = Duration::from_secs(4);
-/// The first wait plus a fifth, and what queue, function and network take.
+/// The first wait plus a fifth, and the time that queue, function and network take.
 const LATEST: Duration = Duration::from_secs(6 + 4);
 
 pub(crate) async fn after_a_503(lab: &Lab) -> Checked {

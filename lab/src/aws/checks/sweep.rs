@@ -1,4 +1,4 @@
-//! Retries that are further off than a queue can delay a message.
+//! Retries that are due later than a queue can delay a message.
 
 use std::time::Duration;
 
@@ -9,17 +9,18 @@ use posthorn_runtime::{SystemClock, SystemRandom};
 use super::Checked;
 use crate::aws::lab::{Endpoint, Lab, new_object};
 
-/// When the retry is due. Sweeps look two minutes ahead, so what is due earlier might lie in a minute that has been swept.
+/// When the retry is due. Sweeps look two minutes ahead, so an earlier retry might be in a minute that was already
+/// swept.
 const DUE: Duration = Duration::from_secs(150);
 
-/// An event whose retry waits in the due table.
+/// An event with a retry in the due table.
 pub(crate) struct Waiting {
     endpoint: Endpoint,
     object: String,
     event_id: String,
 }
 
-/// Delivers an event, and puts a retry of it into the due table as functions do.
+/// Delivers an event, and puts a retry of it into the due table, as functions do.
 pub(crate) async fn begin(lab: &Lab) -> Result<Waiting> {
     let (endpoint, object) = (lab.endpoint("sweep").await?, new_object());
     let event_id = lab.publish(&endpoint, &object).await?;
@@ -36,7 +37,7 @@ pub(crate) async fn begin(lab: &Lab) -> Result<Waiting> {
     Ok(Waiting { endpoint, object, event_id })
 }
 
-/// Waits for the retry.
+/// Waits for the retry to arrive.
 pub(crate) async fn arrives(lab: &Lab, begun: Result<Waiting>) -> Checked {
     let Waiting { endpoint, object, event_id } = begun?;
     let wait = DUE + lab.patience;

@@ -1,4 +1,4 @@
-//! Retries that are due later than a queue can hold them back.
+//! Retries that are due later than a queue can delay a message.
 
 mod places;
 
@@ -15,17 +15,17 @@ use crate::StorageError;
 use crate::outbox::Parcel;
 pub use places::{Floor, Mark, Minute, Place, Places, Start};
 
-/// How many rows are read at a time. A sweep that is ended sends at most as many of each shard twice.
+/// Number of rows in a page. A sweep that is cut off sends at most this many rows of each shard twice.
 const PAGE: i32 = 250;
-/// The most rows that one `BatchWriteItem` takes.
+/// Maximum number of rows in one `BatchWriteItem`.
 const MAX_BATCH: usize = 25;
 /// When DynamoDB may delete a row: seconds since the Unix epoch. Rows of 0.1.0 have none.
 const EXPIRES_AT: &str = "expires_at";
 
-/// The due table: `pk = due#{minute}#{shard}`, `sk = {due ms}#{event}#{endpoint}#{attempt}`, and
-/// [how far it has been swept](Places). Minutes count from the Unix epoch.
+/// The due table: `pk = due#{minute}#{shard}`, `sk = {due ms}#{event}#{endpoint}#{attempt}`, and [how far it has been
+/// swept](Places). Minutes count from the Unix epoch.
 ///
-/// A row stays after it was sent, until DynamoDB deletes it at no charge.
+/// A row stays after it was sent. DynamoDB deletes it later, free of charge.
 #[derive(Debug, Clone)]
 pub struct DueRetries {
     client: Client,
@@ -35,37 +35,37 @@ pub struct DueRetries {
 /// A row of the due table.
 #[derive(Debug)]
 pub struct DueRow {
-    /// Its sort key, which says what retry it is.
+    /// Its sort key, which identifies the retry.
     pub sort_key: String,
-    /// Whether DynamoDB deletes it in time. Rows of 0.1.0 are deleted by whoever has sent them.
+    /// Whether DynamoDB will delete it. Rows of 0.1.0 don't expire; whoever has sent them deletes them.
     pub expires: bool,
     /// The retry, or why it cannot be read.
     pub retry: Result<DueRetry, StorageError>,
 }
 
-/// A retry that waits.
+/// A waiting retry.
 #[derive(Debug, Clone)]
 pub struct DueRetry {
     /// When it is due.
     pub due: Timestamp,
-    /// What to send then.
+    /// The message to send then.
     pub parcel: Parcel,
 }
 
-/// Some rows of one minute in one shard, in the order of their sort keys.
+/// Rows of one minute in one shard, in the order of their sort keys.
 #[derive(Debug)]
 pub struct DuePage {
-    /// The rows; none where there are no more.
+    /// The rows; empty if there are no more.
     pub rows: Vec<DueRow>,
     /// Whether the minute has no more rows than these.
     pub is_last: bool,
 }
 
 impl DueRetries {
-    /// Over how many partitions a minute's retries are spread; each takes 1,000 writes a second. It may grow, and
-    /// must not shrink while retries wait.
+    /// Number of partitions for a minute's retries; each takes 1,000 writes a second. It may grow, but must not shrink
+    /// while retries wait.
     pub const SHARDS: u32 = 4;
-    /// How long a row is kept after it was due. If no sweep has run for all that time, the retry is lost.
+    /// How long a row is kept after it was due. If no sweep runs in this time, the retry is lost.
     pub const LIFETIME: Duration = Duration::from_hours(7 * 24);
 
     /// The retries in this table.
@@ -73,13 +73,13 @@ impl DueRetries {
         Self { client, table }
     }
 
-    /// Keeps messages until shortly before they are due. The same message is kept once. Fails when any could not be
-    /// kept; all others have been.
+    /// Stores messages until shortly before they are due. The same message is stored once. Errors if any message could
+    /// not be stored; all others have been.
     pub async fn put(&self, messages: &[(DeliveryMessage, Timestamp)]) -> Result<(), StorageError> {
         self.put_each(messages).await.into_iter().collect()
     }
 
-    /// The same; the results stand in the messages' order.
+    /// Like [`Self::put`]. Returns the results in the order of the messages.
     pub async fn put_each(&self, messages: &[(DeliveryMessage, Timestamp)]) -> Vec<Result<(), StorageError>> {
         join_all(messages.iter().map(|(message, due)| self.put_one(message, *due))).await
     }
@@ -95,7 +95,7 @@ impl DueRetries {
                 format!("{:013}#{event_id}#{group}", due.as_millis())
             }
         };
-        // The last character of an event's id is chance.
+        // The last character of an event's id is random.
         let shard = event_id.to_string().bytes().last().map_or(0, u32::from) % Self::SHARDS;
         self.client
             .put_item()
@@ -110,7 +110,7 @@ impl DueRetries {
         Ok(())
     }
 
-    /// The first rows of a minute in a shard, or those that follow the row with the sort key `after`.
+    /// Returns the first rows of a minute in a shard, or those after the sort key `after`.
     pub async fn page(
         &self,
         minute: Minute,
@@ -135,7 +135,7 @@ impl DueRetries {
         Ok(DuePage { rows, is_last: answer.last_evaluated_key.is_none() })
     }
 
-    /// Deletes rows of a minute in a shard. Where it fails, some are left.
+    /// Deletes rows of a minute in a shard. If it fails, some rows may be left.
     pub async fn remove(&self, minute: Minute, shard: u32, sort_keys: &[String]) -> Result<(), StorageError> {
         for some in sort_keys.chunks(MAX_BATCH) {
             let requests = some.iter().map(|sort_key| {
@@ -148,7 +148,7 @@ impl DueRetries {
         Ok(())
     }
 
-    /// Makes one batch of writes, and again those that DynamoDB has left undone because it is busy.
+    /// Makes one batch of writes. Repeats those that DynamoDB has left out because it is busy, up to five times.
     async fn write_all(&self, mut requests: Vec<WriteRequest>) -> Result<(), StorageError> {
         const OPERATION: &str = "BatchWriteItem";
         let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(50));
@@ -168,7 +168,7 @@ impl DueRetries {
         }
     }
 
-    /// Whether there is no row at all, as in a new stack.
+    /// Returns whether the table has no rows, as in a new stack.
     pub async fn is_empty(&self) -> Result<bool, StorageError> {
         let first = self.client.scan().table_name(&self.table).consistent_read(true).limit(1);
         let answer = first.send().await.map_err(StorageError::from_call("Scan"))?;

@@ -9,9 +9,9 @@ use super::DueRetries;
 use crate::{StorageError, Written};
 
 const MINUTE_MILLIS: i64 = 60_000;
-/// The partition key of the rows that say how far the sweep is, and the sort key of the floor.
+/// The partition key of the rows with the sweep's progress, and the sort key of the floor.
 const CURSOR: &str = "cursor";
-/// What the sort keys of shards' places begin with.
+/// Prefix of the sort keys of shards' places.
 const SHARD: &str = "shard#";
 const MINUTE: &str = "minute";
 const AFTER: &str = "after";
@@ -19,17 +19,17 @@ const SENDING: &str = "sending";
 const MARK: &str = "mark";
 const BY_SHARD: &str = "by_shard";
 
-/// A minute since the Unix epoch.
+/// A minute, counted from the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Minute(pub i64);
 
 impl Minute {
-    /// The minute that a time lies in.
+    /// Returns the minute that contains a time.
     pub fn of(at: Timestamp) -> Self {
         Self(at.as_millis().div_euclid(MINUTE_MILLIS))
     }
 
-    /// The minute after this.
+    /// Returns the next minute.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0 + 1)
@@ -37,54 +37,54 @@ impl Minute {
 }
 
 /// How far one shard has been sent: row `pk = cursor`, `sk = shard#{shard}`. It is written when there was something to
-/// send; minutes without rows are passed by raising the [`Floor`].
+/// send. Raising the [`Floor`] skips minutes without rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The first minute that has not been sent as a whole.
+    /// The first minute that has not been sent completely.
     pub minute: Minute,
-    /// The sort key up to which that minute has been sent; `None` where nothing of it has been.
+    /// The sort key up to which that minute has been sent; `None` if none of it has been sent.
     pub after: Option<String>,
-    /// Until when the sweep that wrote this may be sending what follows; `None` where it was about to end. Where that time
-    /// is over, the sweep was ended before it could say what it had sent: up to a page of what follows.
+    /// Until when the sweep that wrote this may still be sending the rows that follow; `None` if it was about to end.
+    /// If that time is over, the sweep was ended before it could write what it had sent: up to a page of the following
+    /// rows.
     pub sending: Option<Timestamp>,
 }
 
 impl Place {
-    /// The beginning of a minute, with nothing of it on its way.
+    /// Returns the beginning of a minute, with nothing being sent.
     pub fn start(minute: Minute) -> Self {
         Self { minute, after: None, sending: None }
     }
 }
 
-/// Tells one writing of a shard's place from all others: 64 bits of chance. Whoever writes a place names the mark that it
-/// has read, so of two sweeps at the same place one stops, and a sweep recognises what it wrote itself when the answer
-/// was lost.
+/// Identifies one write of a shard's place: 64 random bits. A write names the mark that the writer has read. So of two
+/// sweeps at the same place one stops, and a sweep recognises its own write if the answer was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark(String);
 
 impl Mark {
-    /// A mark of these random bits.
+    /// Makes a mark of these random bits.
     pub fn of(bits: u64) -> Self {
         Self(format!("{bits:016x}"))
     }
 }
 
-/// The minute before which all shards have been sent: row `pk = sk = cursor`. It is all that 0.1.0 knows of how far the
-/// sweep is, so either release goes on where the other stopped.
+/// The minute before which all shards have been sent: row `pk = sk = cursor`. Release 0.1.0 knows only this row, so
+/// after an upgrade or a rollback, either release continues where the other stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Floor {
-    /// The first minute that may not have been sent as a whole.
+    /// The first minute that may not have been sent completely.
     pub minute: Minute,
-    /// Whether shards have places of their own. 0.1.0 wrote `false`; it may have sent some of this minute.
+    /// Whether shards have places of their own. Rows of 0.1.0 count as `false`; it may have sent some of this minute.
     pub by_shard: bool,
 }
 
-/// How far the sweep is.
+/// How far the due table has been swept.
 #[derive(Debug, Default)]
 pub struct Places {
     /// `None` before the first sweep.
     pub floor: Option<Floor>,
-    /// Rows that cannot be read; they count as missing, and are written anew.
+    /// Rows that cannot be read. They count as missing, and are overwritten.
     pub corrupt: Vec<StorageError>,
     shards: HashMap<u32, (Option<Place>, Option<Mark>)>,
 }
@@ -94,17 +94,17 @@ pub struct Places {
 pub struct Start {
     /// The place.
     pub place: Place,
-    /// The mark of the shard's row; `None` where it has none.
+    /// The mark in the shard's row; `None` if it has none.
     pub mark: Option<Mark>,
 }
 
 impl Places {
-    /// Where the sweep of a shard begins: at its place, or at the floor where that is further. `first` is where it begins
-    /// when there is neither.
+    /// Returns where the sweep of a shard begins: at its place, or at the floor if that is further. If there is
+    /// neither, it begins at `first`.
     pub fn start_of(&self, shard: u32, first: Minute) -> Start {
         let (place, mark) = self.shards.get(&shard).cloned().unwrap_or_default();
         let floor = self.floor.map(|Floor { minute, by_shard }| {
-            // Whatever 0.1.0 was sending then, it was ended for the upgrade.
+            // 0.1.0 was stopped for the upgrade, and may have been sending.
             let sending = (!by_shard).then_some(Timestamp::from_millis(0));
             Place { sending, ..Place::start(minute) }
         });
@@ -140,7 +140,7 @@ impl Places {
 }
 
 impl DueRetries {
-    /// How far the sweep is.
+    /// Reads how far the due table has been swept.
     pub async fn places(&self) -> Result<Places, StorageError> {
         let query = self
             .client
@@ -153,8 +153,8 @@ impl DueRetries {
         Ok(Places::read(answer.items.unwrap_or_default()))
     }
 
-    /// Writes how far a shard has been sent, under the mark `new`, unless another sweep has written since the mark `read`
-    /// was read.
+    /// Writes how far a shard has been sent, under the mark `new`, unless another sweep has written since the mark
+    /// `read`.
     pub async fn keep_place(
         &self,
         shard: u32,
@@ -184,7 +184,7 @@ impl DueRetries {
             Some(read) => put
                 .condition_expression("#mark = :read OR #mark = :new")
                 .expression_attribute_values(":read", mark(read)),
-            // There is no row, or it has no mark that could be read.
+            // There is no row, or it has no readable mark.
             None => put
                 .condition_expression("NOT attribute_type(#mark, :text) OR #mark = :new")
                 .expression_attribute_values(":text", AttributeValue::S("S".to_owned())),
@@ -192,7 +192,7 @@ impl DueRetries {
         Written::read("PutItem", put.send().await)
     }
 
-    /// Notes that all shards have been sent up to a minute. The floor is never lowered.
+    /// Records that all shards have been sent before a minute. Never lowers the floor.
     pub async fn raise_floor(&self, to: Minute) -> Result<Written, StorageError> {
         let put = self
             .client
@@ -254,7 +254,7 @@ mod tests {
         check(&[floor("7"), place("7", &[AFTER, MARK, SENDING])], 7, Some("some after"), Some(5));
         check(&[floor("6"), place("7", &[MARK, SENDING])], 7, None, Some(5));
         check(&[floor("8"), place("7", &[AFTER, MARK, SENDING])], 8, None, None);
-        // 0.1.0 was deployed once more, and swept for a while.
+        // After a rollback, 0.1.0 swept for a while.
         check(&[of_0_1_0("8"), place("7", &[AFTER, MARK])], 8, None, Some(0));
         check(&[floor("7"), row("shard#1", Some("9"), &[MARK])], 7, None, None);
     }

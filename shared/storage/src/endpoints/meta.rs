@@ -1,8 +1,8 @@
-//! What is on record of a tenant's endpoints together: `pk = {tenant}`, `sk = meta`, with their `count`, their `version`, and
-//! `changes`: which endpoints the last of its moves were about, the latest at the end.
+//! The row for all of a tenant's endpoints together: `pk = {tenant}`, `sk = meta`. It has their `count`, their
+//! `version`, and `changes`: the ids of the endpoints that changed last, the latest at the end.
 //!
-//! `logged` counts the changes that were put into the list. Where it has moved less than the version, an earlier release, which
-//! knows no list, wrote as well, and what changed is not on record.
+//! `logged` counts the changes that were added to the list. If it has moved less than the version, an earlier release,
+//! which does not know the list, wrote as well, and it is unknown what changed.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -18,32 +18,32 @@ use crate::StorageError;
 /// The row's sort key.
 pub(super) const SORT_KEY: &str = "meta";
 
-/// The most changes that the row keeps. With them it is smaller than 4 KB, so that reading it costs one unit.
+/// Maximum number of changes in the row. With them it is smaller than 4 KB, so reading it costs one unit.
 const MOST_CHANGES: usize = 200;
-/// How many are left when there would be more.
+/// How many changes stay when the list is full.
 const KEPT_CHANGES: usize = 100;
 
-/// A number that moves whenever an owner's change to one of a tenant's endpoints is written, and when one is disabled. It is
-/// 0 before the first.
+/// A number that increases with each written change of an owner to one of a tenant's endpoints, and when one is
+/// disabled. It is 0 before the first change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Version {
     moved: u64,
     logged: u64,
 }
 
-/// The version of a tenant's endpoints, and what changed last.
+/// The version of a tenant's endpoints, and the last changes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Latest {
-    /// Where they are now.
+    /// The current version.
     pub version: Version,
     changes: Vec<EndpointId>,
-    /// Whether the next change has no room.
+    /// Whether there is no room for the next change.
     pub(super) is_full: bool,
     pub(super) count: u64,
 }
 
 impl Latest {
-    /// The endpoints that have changed since that version; `None` where that is not on record any more.
+    /// Returns the endpoints that have changed since that version; `None` if that is no longer on record.
     pub fn changed_since(&self, known: Version) -> Option<BTreeSet<EndpointId>> {
         let moved = self.version.moved.checked_sub(known.moved)?;
         let logged = self.version.logged.checked_sub(known.logged)?;
@@ -51,7 +51,7 @@ impl Latest {
         (moved == logged).then(|| self.changes[first..].iter().copied().collect())
     }
 
-    /// The endpoints of the last changes, of so many at most.
+    /// Returns the endpoints of the last `most` changes.
     pub fn last_changes(&self, most: usize) -> BTreeSet<EndpointId> {
         self.changes.iter().rev().take(most).copied().collect()
     }
@@ -65,7 +65,7 @@ impl Latest {
         let latest = || {
             Some(Self {
                 version: Version { moved: numeric("version")?, logged: numeric("logged").unwrap_or(0) },
-                // A later release may write them in another way: then it is not on record what changed.
+                // A later release may write the list in another form: then it is unknown what changed.
                 changes: list.iter().map(id).collect::<Option<_>>().unwrap_or_default(),
                 is_full: list.len() >= MOST_CHANGES,
                 count: numeric("count").unwrap_or(0),
@@ -74,19 +74,19 @@ impl Latest {
         latest().ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{SORT_KEY}"), "it has no version"))
     }
 
-    /// The changes that are left where room has to be made.
+    /// Returns the changes that stay when the list is full.
     pub(super) fn kept(&self) -> AttributeValue {
         list(&self.changes[self.changes.len().saturating_sub(KEPT_CHANGES)..])
     }
 
-    /// How many changes there have been, those forgotten included.
+    /// Returns how many changes were ever logged, including dropped ones.
     pub(super) fn logged(&self) -> u64 {
         self.version.logged
     }
 }
 
-/// Moves the version because of a change to this endpoint, and the count by `count`, if there is room for the change and the
-/// condition holds.
+/// Increments the version for a change to this endpoint and adds `count` to the count, if there is room for the change
+/// and the condition holds.
 pub(super) fn move_version(id: EndpointId, count: i32, condition: Option<&str>) -> UpdateBuilder {
     let room = "(attribute_not_exists(#changes) OR size(#changes) < :most)";
     let condition =

@@ -1,4 +1,4 @@
-//! Where tenants want their events.
+//! Tenants' endpoints.
 
 mod meta;
 mod row;
@@ -29,16 +29,18 @@ pub use meta::{Latest, Version};
 use row::{EndpointRow, OutlineRow, sort_key};
 use seal::Seal;
 
-/// How many endpoints are read in one transaction. One has less than 160 KB, and DynamoDB takes 4 MB.
+/// How many endpoints are read in one transaction. An endpoint has less than 160 KB; a transaction returns at most 4
+/// MB.
 const AT_ONCE: usize = 25;
-/// How long to wait before what DynamoDB left out is asked for again; twice as long each time.
+/// The first wait before rows that DynamoDB left out are requested again. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest such wait. If that was not enough, the table is throttled, and the caller does better to try again later.
+/// The longest such wait. If rows are still left out then, the table is throttled, and the caller should try again
+/// later.
 const LAST_WAIT: Duration = Duration::from_millis(1_600);
 
-/// The endpoints table. What an owner changes, and that an endpoint is disabled, moves the tenant's [version](Version) in
-/// the same transaction, so that a reader who knows the version knows whether anything changed, and what. How endpoints are
-/// doing does not: it changes with the endpoints, not with their owners, and no two of them wait for each other.
+/// The endpoints table. An owner's change, or disabling an endpoint, moves the tenant's [version](Version) in the same
+/// transaction. So a reader that knows the version can tell whether anything changed, and what. A change of health does
+/// not move it, so that no two endpoints' changes of health wait for each other.
 #[derive(Debug, Clone)]
 pub struct EndpointStore {
     client: Client,
@@ -47,19 +49,19 @@ pub struct EndpointStore {
 }
 
 impl EndpointStore {
-    /// The endpoints in this table.
+    /// Uses the endpoints in this table.
     pub fn new(client: Client, table: String) -> Self {
         Self { client, table, seal: None }
     }
 
-    /// The same, with the secrets and headers of each endpoint that is written sealed under this key.
+    /// Seals the secrets and headers of each endpoint that is written from now on under this key.
     #[must_use]
     pub fn sealed_under(self, key: Arc<SecretsKey>) -> Self {
         let seal = Seal::new(key, self.client.clone(), self.table.clone());
         Self { seal: Some(Arc::new(seal)), ..self }
     }
 
-    /// Adds an endpoint, unless the tenant has `limit` already.
+    /// Adds an endpoint. Errors if the tenant already has `limit`.
     pub async fn create(&self, tenant: &Tenant, endpoint: &Endpoint, limit: u32) -> Result<(), StorageError> {
         let attempt = || async {
             let put =
@@ -77,7 +79,7 @@ impl EndpointStore {
         retrying(attempt).await
     }
 
-    /// The endpoint, or `None` when the tenant has none of this id.
+    /// Returns the endpoint, or `None` if the tenant has none with this id.
     pub async fn get(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
         match self.item(tenant, &sort_key(id)).await? {
             Some(item) => self.open(item, tenant).await.map(Some),
@@ -85,8 +87,8 @@ impl EndpointStore {
         }
     }
 
-    /// Hands over all endpoints of the tenant, one after another in the order of their ids, but for those that cannot be
-    /// read. Reads as many rows as there are endpoints; other tasks have their turn in between.
+    /// Passes all endpoints of the tenant to `take`, one by one in the order of their ids, except those that cannot be
+    /// read. Reads as many rows as there are endpoints; other tasks may run in between.
     pub async fn read_all(
         &self,
         tenant: &Tenant,
@@ -103,8 +105,8 @@ impl EndpointStore {
         Ok(())
     }
 
-    /// What all endpoints of the tenant are sorted and filtered by, in no order. Reads as many rows as there are endpoints,
-    /// but fetches little of each.
+    /// Returns the fields that lists sort and filter by, of all the tenant's endpoints, in no order. Reads as many rows
+    /// as there are endpoints, but transfers little of each.
     pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
         let rows = self
             .rows(tenant)
@@ -120,7 +122,7 @@ impl EndpointStore {
         Ok(outlines)
     }
 
-    /// Asks for the rows of all endpoints of the tenant.
+    /// Prepares the query for the rows of all the tenant's endpoints.
     fn rows(&self, tenant: &Tenant) -> QueryFluentBuilder {
         self.client
             .query()
@@ -131,8 +133,8 @@ impl EndpointStore {
             .consistent_read(true)
     }
 
-    /// These endpoints, 100 at most, in no order. Those that the tenant has not are left out, and so are those that cannot be
-    /// read.
+    /// Returns these endpoints (at most 100), in no order. Leaves out those that the tenant does not have, and those
+    /// that cannot be read.
     pub async fn get_all(&self, tenant: &Tenant, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StorageError> {
         let keys = ids.iter().map(|id| key(tenant, &sort_key(*id))).collect();
         let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
@@ -158,9 +160,9 @@ impl EndpointStore {
         }
     }
 
-    /// These endpoints as their last transaction has left them, each with its id; `None` where the tenant has it not. Those that
-    /// cannot be read count as none. A plain read may find one row as a transaction has left it, and a moment later another as
-    /// it was before; this waits until the transaction is over.
+    /// Returns these endpoints as their last transaction left them, each with its id; `None` if the tenant does not
+    /// have it, or it cannot be read. A plain read may see one row as a transaction left it, and a moment later another
+    /// as it was before; this waits until the transaction is over.
     pub async fn get_settled(
         &self,
         tenant: &Tenant,
@@ -205,8 +207,8 @@ impl EndpointStore {
         }
     }
 
-    /// Edits an endpoint and answers it as it then is; `None` when the tenant has none of this id. An edit that
-    /// meets another is applied to what that one left; one that `edit` refuses changes nothing.
+    /// Edits an endpoint and returns it as it then is; `None` if the tenant has none with this id. If another edit was
+    /// written first, this one is applied to its result. If `edit` returns an error, nothing changes.
     pub async fn update<E: From<StorageError>>(
         &self,
         tenant: &Tenant,
@@ -232,7 +234,7 @@ impl EndpointStore {
         retrying(attempt).await?
     }
 
-    /// Removes an endpoint and answers it as it was; `None` when the tenant has none of this id.
+    /// Deletes an endpoint and returns it as it was; `None` if the tenant has none with this id.
     pub async fn delete(&self, tenant: &Tenant, id: EndpointId) -> Result<Option<Endpoint>, StorageError> {
         let attempt = || async {
             let Some(found) = self.get(tenant, id).await? else { return Ok(None) };
@@ -250,8 +252,8 @@ impl EndpointStore {
         retrying(attempt).await
     }
 
-    /// Puts on record how an endpoint has been doing, unless anybody has written it since `before` was read. That costs
-    /// one write of its row, and moves no version.
+    /// Writes an endpoint's health, unless anybody has written the endpoint since `before` was read. Costs one write of
+    /// its row, and does not move the version.
     pub async fn set_health(
         &self,
         tenant: &Tenant,
@@ -283,7 +285,7 @@ impl EndpointStore {
         retrying(attempt).await
     }
 
-    /// Disables an endpoint, unless anybody has written it since `before` was read.
+    /// Disables an endpoint, unless anybody has written the endpoint since `before` was read.
     pub async fn disable(
         &self,
         tenant: &Tenant,
@@ -315,13 +317,13 @@ impl EndpointStore {
         retrying(attempt).await
     }
 
-    /// The version of the tenant's endpoints, and what changed last.
+    /// Returns the version of the tenant's endpoints, and the last changes.
     pub async fn latest(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
         let item = self.item(tenant, meta::SORT_KEY).await?;
         item.map_or_else(|| Ok(Latest::default()), |item| Latest::read(&item, tenant))
     }
 
-    /// One of the tenant's rows, as it is now.
+    /// Reads one of the tenant's rows, consistently.
     async fn item(
         &self,
         tenant: &Tenant,
@@ -340,7 +342,7 @@ impl EndpointStore {
         EndpointRow::read(seal::open(self.seal.as_deref(), item).await?, tenant)
     }
 
-    /// Writes the endpoint, as its next revision.
+    /// Prepares the write of an endpoint, as its next revision.
     async fn put(&self, tenant: &Tenant, mut endpoint: Endpoint) -> Result<PutBuilder, StorageError> {
         endpoint.revision += 1;
         let mut item = EndpointRow::item(tenant, &endpoint)?;
@@ -380,7 +382,7 @@ impl EndpointStore {
         }
     }
 
-    /// Forgets the older half of the changes, if there is no room for another. Returns what was on record.
+    /// Drops the older half of the changes if there is no room for another. Returns the row as it was before.
     async fn forget_changes(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
         let latest = self.latest(tenant).await?;
         if latest.is_full {
@@ -396,24 +398,24 @@ impl EndpointStore {
                 .expression_attribute_values(":logged", number(latest.logged()))
                 .send()
                 .await;
-            // Where there has been another change since, whoever makes the next one finds out.
+            // If there has been another change since, the next change drops them.
             let _: Written = Written::read("UpdateItem", answer)?;
         }
         Ok(latest)
     }
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 enum Transaction {
     Done,
     /// Somebody else has written the endpoint.
     RowMoved,
-    /// The tenant has all the endpoints that it may have, or its changes had no room for another.
+    /// The tenant has the maximum number of endpoints, or there is no room for another change.
     Refused(Latest),
 }
 
 impl Transaction {
-    /// For callers that read again and retry.
+    /// Returns an error that makes callers read again and retry, unless the transaction was done.
     fn done(self) -> Result<(), StorageError> {
         match self {
             Self::Done => Ok(()),
@@ -426,7 +428,7 @@ fn put_item(put: PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
 }
 
-/// Runs a read–write cycle again, at most twelve times within about two seconds, as long as it conflicts.
+/// Runs a read–write cycle, and repeats it up to twelve times within about two seconds as long as it conflicts.
 async fn retrying<T, F, Fut>(cycle: F) -> Result<T, StorageError>
 where
     F: FnMut() -> Fut,

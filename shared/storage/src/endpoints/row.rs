@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::StorageError;
 
-/// What the sort key of every endpoint begins with.
+/// Prefix of the sort key of every endpoint.
 pub(super) const PREFIX: &str = "endpoint#";
 
 pub(super) fn sort_key(id: EndpointId) -> String {
@@ -40,7 +40,7 @@ pub(super) struct EndpointRow {
     health: String,
     health_since: i64,
     health_warned: bool,
-    /// Missing in rows of 0.1.0, as is the last of them.
+    /// Missing in rows of 0.1.0, as is `failed_last`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failed_days: Option<u32>,
     /// In days since the Unix epoch.
@@ -57,7 +57,7 @@ pub(super) struct EndpointRow {
     reach_former: Vec<String>,
 }
 
-/// Those attributes of the row that lists sort and filter by.
+/// The attributes of the row that lists sort and filter by.
 #[derive(Deserialize)]
 pub(super) struct OutlineRow {
     sk: String,

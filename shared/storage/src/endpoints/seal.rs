@@ -1,4 +1,4 @@
-//! What is secret in an endpoint's row, sealed where the customer has a key for that.
+//! Seals the secret attributes of an endpoint's row, if the customer has a key for that.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,11 @@ type Item = HashMap<String, AttributeValue>;
 
 /// The attributes that are sealed together.
 const SECRETS: [&str; 3] = ["secret", "retired_secrets", "headers"];
-/// The attribute that takes their place: the wrapped data key `k`, the nonce `n` and the ciphertext `c` of their JSON.
+/// The attribute that replaces them: the wrapped data key `k`, the nonce `n` and the ciphertext `c` of their JSON.
 const SEALED: &str = "sealed";
 
-/// Seals the secrets of rows, and opens them. The data key of each period is in the table, under
-/// `pk = datakey#{ARN of the KMS key}`, `sk = {period}`: were each process to make its own, a reader would have to ask
-/// KMS for nearly every endpoint.
+/// Seals and opens the secrets of rows. The data key of each period is in the table, under `pk = datakey#{ARN of the
+/// KMS key}`, `sk = {period}`. If each process made its own, a reader would have to call KMS for nearly every endpoint.
 #[derive(Debug)]
 pub(super) struct Seal {
     key: Arc<SecretsKey>,
@@ -36,7 +35,7 @@ impl Seal {
         Self { key, client, table, current: Mutex::new(None) }
     }
 
-    /// The row with its secrets sealed.
+    /// Returns the row with its secrets sealed.
     pub(super) async fn close(&self, mut item: Item) -> Result<Item, StorageError> {
         let place = place(&item);
         let secrets: Item = SECRETS.iter().filter_map(|name| item.remove_entry(*name)).collect();
@@ -51,7 +50,7 @@ impl Seal {
         Ok(item)
     }
 
-    /// The wrapped data key of this period, the same for everybody.
+    /// Returns the wrapped data key of this period, the same in all processes.
     async fn data_key(&self) -> Result<Vec<u8>, StorageError> {
         let period = self.key.period();
         let mut current = self.current.lock().await;
@@ -81,7 +80,7 @@ impl Seal {
         answer.item.map(|item| bytes(&item, "data_key", &self.row_name(period))).transpose()
     }
 
-    /// Puts a data key on record, unless somebody was faster; answers the one that then is.
+    /// Records a data key, unless another process was faster. Returns the one on record.
     async fn record(&self, period: u128, wrapped: Vec<u8>) -> Result<Vec<u8>, StorageError> {
         let answer = self
             .client
@@ -109,7 +108,7 @@ impl Seal {
     }
 }
 
-/// The row with its secrets open. One that was written without a key has them so already.
+/// Returns the row with its secrets opened. A row that was written without a key is returned unchanged.
 pub(super) async fn open(seal: Option<&Seal>, mut item: Item) -> Result<Item, StorageError> {
     let Some(sealed) = item.remove(SEALED) else { return Ok(item) };
     let place = place(&item);
@@ -126,7 +125,7 @@ pub(super) async fn open(seal: Option<&Seal>, mut item: Item) -> Result<Item, St
     Ok(item)
 }
 
-/// The row's key. What is sealed in one row cannot be opened in another.
+/// Returns the row's key. A secret that is sealed in one row cannot be opened in another.
 fn place(item: &Item) -> String {
     let part = |name| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
     format!("{}/{}", part("pk"), part("sk"))

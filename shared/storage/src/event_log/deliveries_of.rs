@@ -1,4 +1,4 @@
-//! What was sent to one endpoint.
+//! The deliveries to one endpoint.
 
 use std::collections::VecDeque;
 
@@ -12,10 +12,10 @@ use super::{EventLog, EventRecord, EventScan, RecordKey, failures};
 use crate::StorageError;
 use crate::error::readable;
 
-/// How many deliveries that have failed are read at once.
+/// How many failed deliveries are read concurrently.
 const AT_ONCE: usize = 25;
 
-/// The deliveries to an endpoint, one after another in the order of their events.
+/// The deliveries to an endpoint, one by one in the order of their events.
 pub struct DeliveriesOf {
     log: EventLog,
     endpoint_id: EndpointId,
@@ -23,33 +23,33 @@ pub struct DeliveriesOf {
 }
 
 enum Source {
-    /// The log itself, in the parts that may have events for the endpoint.
+    /// The log itself: the partitions that may have events for the endpoint.
     Log(EventScan),
-    /// The rows of deliveries that have failed.
+    /// The rows that name failed deliveries.
     Failures { tenant: Tenant, run: Run, ready: VecDeque<Found> },
 }
 
 /// An event that may have been sent to the endpoint.
 #[derive(Debug)]
 pub struct Found {
-    /// The row with the delivery, or the one that would have it.
+    /// The row that has the delivery, or would have it.
     pub key: RecordKey,
     /// The delivery, if there is one.
     pub delivery: Option<Delivery>,
-    /// The event's type, if it is one that any endpoint may get.
+    /// The event's type, if the event is not for one endpoint only. `None` if it is, or has expired.
     pub open_type: Option<EventType>,
 }
 
 impl Found {
-    /// The event.
+    /// Returns the event's id.
     pub fn event_id(&self) -> EventId {
         self.key.event_id
     }
 }
 
 impl EventLog {
-    /// All deliveries to the endpoint, and the events between them that were not sent to it though their types are
-    /// those of others that may have been. About `expected` of them are going to be taken.
+    /// Returns all deliveries to the endpoint. It also returns the events between them that were not sent to it,
+    /// because it reads whole partitions. The caller is expected to take about `expected` of them.
     pub async fn deliveries_of(
         &self,
         tenant: &Tenant,
@@ -64,7 +64,7 @@ impl EventLog {
         Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source })
     }
 
-    /// The deliveries to the endpoint that have failed at least once, or were canceled.
+    /// Returns the deliveries to the endpoint that have failed at least once, or were canceled.
     pub fn failures_of(
         &self,
         tenant: &Tenant,
@@ -80,7 +80,7 @@ impl EventLog {
 }
 
 impl DeliveriesOf {
-    /// The next one.
+    /// Returns the next one. Skips records that cannot be read.
     pub async fn next(&mut self) -> Result<Option<Found>, StorageError> {
         let Self { log, endpoint_id, source } = self;
         match source {

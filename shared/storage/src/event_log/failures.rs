@@ -1,6 +1,6 @@
-//! Which deliveries to an endpoint did not go well at once: a row each, so that they can be found among all the others.
-//! `pk = {tenant}#{endpoint id}`, `sk = {event id}`. It is written before the failed attempt is on record; the record
-//! says what became of the delivery since.
+//! Rows that name the deliveries to an endpoint that have a failed attempt or were canceled, so that they can be found
+//! among all others. `pk = {tenant}#{endpoint id}`, `sk = {event id}`. The row is written before the failure is on
+//! record; the record has the delivery's current state.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
@@ -10,11 +10,12 @@ use super::scan::Item;
 use super::{EventLog, RecordKey, row};
 use crate::StorageError;
 
-/// The chunk that holds the delivery; absent where the record does.
+/// The chunk that contains the delivery; absent if the record itself does.
 const CHUNK: &str = "c";
 
 impl EventLog {
-    /// Notes those deliveries of a row of which the first attempt has just gone wrong.
+    /// Writes a row for each of these deliveries that has just failed for the first time: by an unsuccessful attempt,
+    /// or by being canceled without one.
     pub(super) async fn note_failures<'a>(
         &self,
         key: &RecordKey,
@@ -50,7 +51,7 @@ pub(super) fn pk(tenant: &Tenant, endpoint_id: EndpointId) -> String {
     format!("{tenant}#{endpoint_id}")
 }
 
-/// The row that holds the delivery which an index row names.
+/// Returns the key of the row that contains the delivery of an index row.
 pub(super) fn record_key(tenant: &Tenant, item: &Item) -> Result<RecordKey, StorageError> {
     let event_id: EventId = row::event_id(item)?;
     let corrupt = || StorageError::corrupt(&format!("{tenant}/{event_id}"), "its chunk is no number");

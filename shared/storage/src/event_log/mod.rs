@@ -1,4 +1,4 @@
-//! What became of every event: one row an event, with its payload and the state of its deliveries.
+//! The event log: a row for each event, with its payload and the state of its deliveries.
 
 mod deliveries_of;
 mod failures;
@@ -23,9 +23,9 @@ pub use scan::EventScan;
 pub use search::{RecoverySearch, Treatment};
 use types::Noted;
 
-/// The events table. An event whose deliveries are too many for one row keeps them in chunks, rows of their
-/// own beside it. A chunk's number is partly chance, so that two runs that cut the same event into chunks do not
-/// mix theirs: the record names those that count.
+/// The events table. If an event has too many deliveries for one row, they are in chunks, which are rows of their own.
+/// A chunk's number is partly random, so that two runs that split the same event do not mix their chunks: the record
+/// names those that count.
 #[derive(Debug, Clone)]
 pub struct EventLog {
     client: Client,
@@ -34,10 +34,10 @@ pub struct EventLog {
     noted: Noted,
 }
 
-/// Names a row: an event's record, or one of its chunks.
+/// The key of a row: an event's record, or one of its chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RecordKey {
-    /// Whose event it is.
+    /// The tenant that the event belongs to.
     pub tenant: Tenant,
     /// The event.
     pub event_id: EventId,
@@ -45,18 +45,19 @@ pub struct RecordKey {
     pub chunk: Option<u32>,
 }
 
-/// What is on record of an event.
+/// The record of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
     /// The body of its deliveries.
     pub body: String,
-    /// The chunks that hold its deliveries, in the order of their endpoints; none when the record holds them itself.
+    /// The chunks that contain its deliveries, in the order of their endpoints; empty if the record contains them
+    /// itself.
     pub chunks: Vec<Chunk>,
     /// Its deliveries, in no order.
     pub deliveries: Vec<Delivery>,
-    /// The only endpoint that it is for; `None` where it is for all that want it.
+    /// The only endpoint that the event is for; `None` if it is for all that want it.
     pub only: Option<EndpointId>,
-    /// When it expires; `None` where it is not on record yet.
+    /// When it expires; `None` if it is not on record yet, or does not expire.
     pub expires_at: Option<Timestamp>,
 }
 
@@ -70,7 +71,7 @@ pub struct Chunk {
 }
 
 impl EventRecord {
-    /// The rows that hold its deliveries; `key` is the record's own.
+    /// Returns the keys of the rows that contain its deliveries; `key` is the record's own.
     pub fn rows(&self, key: &RecordKey) -> Vec<RecordKey> {
         if self.chunks.is_empty() {
             return vec![key.clone()];
@@ -79,35 +80,35 @@ impl EventRecord {
         chunks.map(|chunk| RecordKey { chunk: Some(chunk.number), ..key.clone() }).collect()
     }
 
-    /// The chunk that has the delivery to this endpoint, if any has; `None` where the record itself would have it.
+    /// Returns the chunk that would contain the delivery to this endpoint; `None` if that is the record itself.
     pub fn chunk_of(&self, endpoint_id: EndpointId) -> Option<u32> {
         let follows = self.chunks.partition_point(|chunk| chunk.first <= endpoint_id);
         self.chunks.get(follows.saturating_sub(1)).map(|chunk| chunk.number)
     }
 }
 
-/// A delivery that went on, and where it stood when it was read.
+/// A delivery that has changed, and its state when it was read.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
     /// The delivery as it is now.
     pub delivery: &'a Delivery,
-    /// Where it stood.
+    /// Its state when it was read.
     pub before: Before,
 }
 
-/// Where a delivery stands on record: what each step that it takes changes.
+/// A delivery's state on record: the values that each step changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Before {
     /// Its status.
     pub status: DeliveryStatus,
-    /// How many attempts there are.
+    /// Its number of attempts.
     pub attempts: usize,
-    /// How many there were when it was last recovered.
+    /// Its number of attempts when it was last recovered; 0 if it never was.
     pub recovered_after: usize,
 }
 
 impl Before {
-    /// That of a delivery as it was read.
+    /// Returns the state of a delivery as it was read.
     pub fn of(delivery: &Delivery) -> Self {
         let Delivery { status, attempts, recovered_after, .. } = delivery;
         Self { status: *status, attempts: attempts.len(), recovered_after: *recovered_after }
@@ -115,7 +116,7 @@ impl Before {
 }
 
 impl EventLog {
-    /// The events in this table; each is kept for `retention` from when it is put on record.
+    /// Uses the events in this table. Each is kept for `retention` from when it is put on record.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
         Self { client, table, retention, noted: Noted::default() }
     }
@@ -147,13 +148,13 @@ impl EventLog {
         self.put(row::chunk_item(key, deliveries, now.plus(self.retention))?).await
     }
 
-    /// The record of an event, or `None` when it has none.
+    /// Returns the record of an event, or `None` if it has none.
     pub async fn get(&self, tenant: &Tenant, event_id: EventId) -> Result<Option<EventRecord>, StorageError> {
         let key = RecordKey { tenant: tenant.clone(), event_id, chunk: None };
         self.read(&key).await?.map(|item| row::record(&key, item)).transpose()
     }
 
-    /// The record of an event with all its deliveries, those in chunks too; `None` when it has none.
+    /// Returns the record of an event with all its deliveries, including those in chunks; `None` if it has none.
     pub async fn get_whole(
         &self,
         tenant: &Tenant,
@@ -163,7 +164,7 @@ impl EventLog {
         Ok(Some(self.with_chunks(tenant, event_id, record).await?))
     }
 
-    /// The record with the deliveries in its chunks.
+    /// Adds the deliveries in the record's chunks to the record.
     pub async fn with_chunks(
         &self,
         tenant: &Tenant,
@@ -177,8 +178,8 @@ impl EventLog {
         Ok(record)
     }
 
-    /// The delivery of an event to an endpoint, and the row that it is in; without a delivery, the row that it would be
-    /// in. `None` when the event is not on record.
+    /// Returns the delivery of an event to an endpoint, and the key of its row; without a delivery, the key of the row
+    /// that it would be in. Returns `None` if the event is not on record.
     pub async fn find(
         &self,
         tenant: &Tenant,
@@ -191,7 +192,8 @@ impl EventLog {
         Ok(Some((key, delivery)))
     }
 
-    /// The delivery to an endpoint in the row of this key; `recorded` are those in the record itself.
+    /// Returns the delivery to an endpoint in the row with this key; `recorded` are the deliveries in the record
+    /// itself.
     async fn pick(
         &self,
         key: &RecordKey,
@@ -204,7 +206,7 @@ impl EventLog {
         }
     }
 
-    /// The delivery to an endpoint in a row; `None` when there is no such row, or it has no such delivery.
+    /// Returns the delivery to an endpoint in a row; `None` if the row or the delivery does not exist.
     pub async fn delivery(
         &self,
         key: &RecordKey,
@@ -214,18 +216,18 @@ impl EventLog {
         Ok(deliveries.find(|delivery| delivery.endpoint_id == endpoint_id))
     }
 
-    /// The deliveries in a chunk, or `None` when there is no such chunk.
+    /// Returns the deliveries in a chunk, or `None` if there is no such chunk.
     pub async fn get_chunk(&self, key: &RecordKey) -> Result<Option<Vec<Delivery>>, StorageError> {
         self.read(key).await?.map(|item| row::deliveries(key, item)).transpose()
     }
 
-    /// The deliveries in a row; none when there is no such row.
+    /// Returns the deliveries in a row; none if there is no such row.
     pub async fn deliveries(&self, key: &RecordKey) -> Result<Vec<Delivery>, StorageError> {
         Ok(self.get_chunk(key).await?.unwrap_or_default())
     }
 
-    /// Writes how deliveries in one row went on: all of them, or none when any does not stand any more where the
-    /// reader knew it.
+    /// Writes changes of deliveries in one row. Writes all of them, or none if the recorded state of any is no longer
+    /// its `before`.
     pub async fn advance(
         &self,
         key: &RecordKey,
@@ -261,8 +263,8 @@ impl EventLog {
         Written::read("UpdateItem", answer)
     }
 
-    /// Writes a delivery as it was read. So it becomes clear whether the table takes writes, before an attempt is made whose
-    /// result will have to be written.
+    /// Writes a delivery's status as it was read. This tests whether the table takes writes, before an attempt whose
+    /// result must be written.
     pub async fn confirm(&self, key: &RecordKey, delivery: &Delivery) -> Result<Written, StorageError> {
         let update = self
             .update(key)
@@ -274,7 +276,7 @@ impl EventLog {
         Written::read("UpdateItem", update.send().await)
     }
 
-    /// Adds a delivery to the row of this key, unless it has one to the same endpoint.
+    /// Adds a delivery to the row of this key, unless the row already has one to the same endpoint, or does not exist.
     pub async fn add(&self, key: &RecordKey, delivery: &Delivery) -> Result<Written, StorageError> {
         let update = self
             .update(key)

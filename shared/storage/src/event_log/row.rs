@@ -1,6 +1,6 @@
-//! An event's record as a row: `pk = {tenant}#{partition}`, `sk = {event id}`; its chunks have
-//! `pk = {tenant}#{partition}#chunks`, `sk = {event id}#{chunk}`, so that they don't stand between events. As a row is
-//! paid for by the kilobyte, and most deliveries need one attempt, names are short.
+//! An event's record as a row: `pk = {tenant}#{partition}`, `sk = {event id}`. Its chunks have `pk =
+//! {tenant}#{partition}#chunks`, `sk = {event id}#{chunk}`, so that they don't lie between events. Names are short,
+//! because rows are paid for by the kilobyte, and most deliveries need one attempt.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::{StorageError, codec};
 
 /// The payload: text, or bytes when it is compressed.
 const BODY: &str = "b";
-/// The chunks that hold the deliveries, each with its `n`umber and the `f`irst of its endpoints; absent when there are
+/// The chunks that contain the deliveries, each with its `n`umber and the `f`irst of its endpoints; absent if there are
 /// none.
 const CHUNKS: &str = "c";
-/// The only endpoint that the event is for; absent where it is for all that want it.
+/// The only endpoint that the event is for; absent if it is for all that want it.
 const ONLY: &str = "o";
 /// The deliveries, by endpoint id.
 pub(super) const DELIVERIES: &str = "d";
 /// When DynamoDB may delete the row: seconds since the Unix epoch.
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
-/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, whether it is made `w`hatever
-/// its endpoint wants, last answe`r`. Times are milliseconds since the Unix epoch.
+/// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, whether it is made
+/// `w`hatever its endpoint wants, last answe`r`. Times are milliseconds since the Unix epoch.
 #[derive(Serialize, Deserialize)]
 struct DeliveryRow {
     s: Status,
@@ -61,8 +61,8 @@ struct ChunkRow {
     f: EndpointId,
 }
 
-/// An attempt: when it began (`t`), how many `m`illiseconds it took, its status `c`ode, its `e`rror in words that
-/// 0.1.0 knows, the e`x`act error where that is another, the to`k`en of the request that asked for it by hand.
+/// An attempt: start `t`ime, duration in `m`illiseconds, status `c`ode, `e`rror in words that 0.1.0 knows, the e`x`act
+/// error if that is another, the to`k`en of the manual retry that asked for it.
 #[derive(Serialize, Deserialize)]
 struct AttemptRow {
     t: i64,
@@ -87,23 +87,23 @@ pub(super) fn key(key: &RecordKey) -> HashMap<String, AttributeValue> {
     }
 }
 
-/// The key that a tenant's records in a partition share.
+/// Returns the partition key of a tenant's records in a partition.
 pub(super) fn log(tenant: &Tenant, partition: Partition) -> String {
     format!("{tenant}#{partition}")
 }
 
-/// The key of a row.
+/// Makes a row's key.
 pub(super) fn place(pk: String, sk: String) -> HashMap<String, AttributeValue> {
     HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
 }
 
-/// The event that a row's sort key names.
+/// Returns the event that a row's sort key names.
 pub(super) fn event_id(item: &HashMap<String, AttributeValue>) -> Result<EventId, StorageError> {
     let sort_key = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
     sort_key.parse().map_err(|reason| StorageError::corrupt(sort_key, reason))
 }
 
-/// A record's row.
+/// Returns a record's row.
 pub(super) fn item(
     key: &RecordKey,
     record: &EventRecord,
@@ -124,7 +124,7 @@ pub(super) fn item(
     Ok(item)
 }
 
-/// A chunk's row.
+/// Returns a chunk's row.
 pub(super) fn chunk_item(
     key: &RecordKey,
     deliveries: &[Delivery],
@@ -137,7 +137,7 @@ pub(super) fn chunk_item(
     Ok(item)
 }
 
-/// The record in a row.
+/// Reads the record in a row.
 pub(super) fn record(
     key: &RecordKey,
     mut item: HashMap<String, AttributeValue>,
@@ -167,17 +167,17 @@ pub(super) fn record(
     })
 }
 
-/// A time as DynamoDB wants it of a row that expires.
+/// Returns a time as DynamoDB expects it in `expires_at`.
 pub(super) fn seconds(at: Timestamp) -> AttributeValue {
     AttributeValue::N(at.as_seconds().to_string())
 }
 
-/// The row's name in an error.
+/// Returns the row's name for error messages.
 pub(super) fn label(key: &RecordKey) -> String {
     format!("{}/{}", key.tenant, key.event_id)
 }
 
-/// How a delivery's row says where it stands.
+/// Returns a delivery's status as its row has it.
 pub(super) fn status(status: DeliveryStatus) -> Result<AttributeValue, StorageError> {
     serde_dynamo::to_attribute_value(Status::from(status))
         .map_err(|error| StorageError::corrupt("a delivery's status", error))
@@ -257,7 +257,7 @@ impl From<&Attempt> for AttemptRow {
     }
 }
 
-/// What 0.1.0 called an error: after a rollback, it has to read what this release wrote.
+/// Returns what 0.1.0 called an error: after a rollback, 0.1.0 has to read what this release wrote.
 fn in_words_of_0_1_0(error: AttemptError, attempt: &Attempt) -> Option<AttemptError> {
     match error {
         AttemptError::TlsCertificate | AttemptError::TlsUnsupported => Some(AttemptError::Tls),

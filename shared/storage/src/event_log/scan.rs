@@ -1,4 +1,4 @@
-//! Reading the log in the order of its events, across its parts.
+//! Reads events of several partitions of the log in order.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,18 +10,18 @@ use super::{EventLog, EventRecord, RecordKey, row};
 use crate::StorageError;
 use crate::error::readable;
 
-/// A row as DynamoDB has it.
+/// A row as DynamoDB returns it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The fewest rows that are read of a part at first.
+/// Minimum number of rows in the first read of a partition.
 const FEWEST: usize = 4;
-/// The most rows that are read at once; those of large events are read fewer at once by DynamoDB itself.
+/// Maximum number of rows in one read. DynamoDB itself returns fewer if the events are large.
 const MOST: usize = 200;
-/// How many parts are read at the same time.
+/// How many partitions are read concurrently.
 const AT_ONCE: usize = 16;
 
-/// The events of some parts of the log, one after another. It reads about as many rows as are taken from it, and a few
-/// of each part.
+/// The events of some partitions of the log, one by one. Reads about as many rows as are taken from it, and a few more
+/// of each partition.
 pub struct EventScan {
     log: EventLog,
     tenant: Tenant,
@@ -30,7 +30,8 @@ pub struct EventScan {
 }
 
 impl EventLog {
-    /// The events of these parts that lie in the span. About `expected` of them are going to be taken.
+    /// Returns the events of these partitions that lie in the span. The caller is expected to take about `expected` of
+    /// them.
     pub fn scan(
         &self,
         tenant: &Tenant,
@@ -50,8 +51,7 @@ impl EventScan {
         &self.tenant
     }
 
-    /// The next event, and what is on record of it, without the deliveries in its chunks. A record that cannot be read is
-    /// passed over.
+    /// Returns the next event and its record, without the deliveries in its chunks. Skips records that cannot be read.
     pub async fn next(&mut self) -> Result<Option<(EventId, EventRecord)>, StorageError> {
         loop {
             match self.next_row().await? {
@@ -79,7 +79,7 @@ impl EventScan {
     }
 }
 
-/// The rows of one key, which sort by the events that they are about.
+/// The rows with one partition key, sorted by event.
 pub(super) struct Run {
     pk: String,
     /// The first and last event; `None` when there are no more.
@@ -96,12 +96,12 @@ impl Run {
         Self { pk, ends: span.ends(), age, page, start: None, rows: VecDeque::new() }
     }
 
-    /// Whether more rows have to be read to know which is next.
+    /// Returns whether more rows have to be read to know the next one.
     pub(super) fn is_dry(&self) -> bool {
         self.rows.is_empty() && self.ends.is_some()
     }
 
-    /// Whether there may be another row.
+    /// Returns whether there may be another row.
     pub(super) fn has_more(&self) -> bool {
         !self.rows.is_empty() || self.ends.is_some()
     }
@@ -114,7 +114,7 @@ impl Run {
         self.rows.pop_front()
     }
 
-    /// Reads the next rows: each time twice as many as before.
+    /// Reads the next rows: each time twice as many as before, up to [`MOST`].
     pub(super) async fn fill(&mut self, log: &EventLog) -> Result<(), StorageError> {
         let Some((first, last)) = self.ends else { return Ok(()) };
         let answer = log

@@ -1,35 +1,35 @@
-//! Looking for what a recovery is to send.
+//! Finds the events that a recovery has to send.
 
 use posthorn_domain::{Age, Delivery, DeliveryStatus, Endpoint, Recovery, RecoveryScope, Tenant, Timestamp};
 
 use super::{DeliveriesOf, EventLog, Found};
 use crate::StorageError;
 
-/// About how many events are looked at from one place on.
+/// About how many events one search examines.
 const EXPECTED: usize = 500;
 
-/// What a recovery makes of an event that it looks at.
+/// What a recovery does with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Treatment {
-    /// It sends it.
+    /// Sends it.
     Send,
-    /// It ends the delivery: its endpoint does not want the event's type any more.
+    /// Cancels the delivery: its endpoint no longer wants the event's type.
     Cancel,
-    /// It leaves it as it is.
+    /// Leaves it unchanged.
     Leave,
 }
 
-/// The events that a recovery looks at, the oldest first, from where it stands.
+/// The events that a recovery examines, oldest first, from its position.
 pub struct RecoverySearch<'a> {
     deliveries: DeliveriesOf,
     endpoint: &'a Endpoint,
     scope: RecoveryScope,
-    /// Whether an earlier try at the same place may have put deliveries on record without queueing them.
+    /// Whether an earlier run of the same slice may have recorded deliveries without queueing them.
     pub is_repeated: bool,
 }
 
 impl EventLog {
-    /// Begins to look where the recovery stands.
+    /// Begins a search at the recovery's position.
     pub async fn search<'a>(
         &self,
         tenant: &Tenant,
@@ -48,7 +48,7 @@ impl EventLog {
 }
 
 impl RecoverySearch<'_> {
-    /// The next event, and what the recovery makes of it.
+    /// Returns the next event, and what the recovery does with it.
     pub async fn next(&mut self, now: Timestamp) -> Result<Option<(Found, Treatment)>, StorageError> {
         let Some(found) = self.deliveries.next().await? else { return Ok(None) };
         let treatment = self.treatment(&found, now);

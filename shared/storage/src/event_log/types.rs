@@ -1,10 +1,10 @@
-//! Which parts of the log have events of a tenant: the log is in parts by type, and a type's part may be in shards. A list
-//! reads the parts that may have what it wants.
+//! The partitions of the log in which a tenant has events. The log is partitioned by event type, and a type's partition
+//! may have several shards. A list reads only the partitions that may have what it wants.
 //!
-//! `pk = {tenant}#types`. `sk = {event type}` says that the tenant has had events of this type; those of shard 0 need no more.
-//! `sk = _shard.{partition}` says that it has had events in another shard. What these rows say is in their keys, and none
-//! takes the place of another: processes with other numbers of shards, and 0.1.0, which knows no shards and writes the row of a
-//! type as a whole, cannot undo what is noted. Each expires once the last event that it stands for has expired.
+//! `pk = {tenant}#types`. `sk = {event type}`: the tenant has had events of this type; shard 0 needs no other row. `sk
+//! = _shard.{partition}`: it has had events in another shard. All information is in the keys, and no row replaces
+//! another. So processes with other numbers of shards cannot undo what is recorded, nor can 0.1.0, which knows no
+//! shards and writes a type's row as a whole. A row expires after the last event that it stands for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,17 +19,18 @@ use posthorn_domain::{EventFilter, EventPattern, EventType, Partition, Tenant, T
 use super::{EventLog, RecordKey, row};
 use crate::StorageError;
 
-/// What the sort keys of shards' rows begin with. 0.1.0 takes each sort key here for an event type, and its lists fail at one
-/// that is none. At these it looks for events where none are. Events of a type with such a name are only in lists that name it.
+/// Prefix of the sort keys of shards' rows. 0.1.0 takes each sort key here for an event type, and its lists fail if one
+/// is not a valid type. These are valid: 0.1.0 looks for their events and finds none. Events of a type with such a name
+/// appear only in lists that name the type.
 const SHARD: &str = "_shard.";
-/// How many rows are remembered to have been noted.
+/// How many rows a process remembers as written.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
-/// After how long a type or shard that still occurs is noted again.
+/// How long until a type or shard that still occurs is written again.
 const REFRESH: Duration = Duration::from_hours(12);
-/// How much longer than an event its type and shard are kept. It has to be longer than [`REFRESH`].
+/// How much longer the row of a type or shard is kept than its events. Must be longer than [`REFRESH`].
 const SLACK: Duration = Duration::from_hours(24);
 
-/// When this process has noted which row last.
+/// When this process last wrote each row.
 #[derive(Clone)]
 pub(super) struct Noted(Arc<Mutex<LruCache<(Tenant, String), Timestamp>>>);
 
@@ -46,8 +47,8 @@ impl fmt::Debug for Noted {
 }
 
 impl EventLog {
-    /// Notes where the tenant has events of this type. This has to be on record before the event is: a list that may have to
-    /// show the event then knows where it is. Each process does so once in a while.
+    /// Records where the tenant has events of this type. This must be on record before the event is, so that a list
+    /// which has to show the event knows where to look. Each process writes a row once per [`REFRESH`].
     pub(super) async fn note_place(
         &self,
         key: &RecordKey,
@@ -84,9 +85,9 @@ impl EventLog {
         Ok(())
     }
 
-    /// The parts of the log that may have events which the filter takes, each once. This reads a row for each shard in use,
-    /// but the first, of the type that the filter names; where it names no single type, of all types, and a row for each type
-    /// that the tenant has had.
+    /// Returns the partitions that may have events which the filter accepts, each once. If the filter names one type,
+    /// this reads a row for each of the type's shards in use, except the first. Otherwise it reads the rows of all
+    /// types that the tenant has had, and of all their shards.
     pub async fn partitions(
         &self,
         tenant: &Tenant,
@@ -101,7 +102,7 @@ impl EventLog {
         Ok([first].into_iter().chain(shards).collect())
     }
 
-    /// The parts of the log that have events of the tenant's types which `wanted` takes, each once.
+    /// Returns the partitions of the tenant's types for which `wanted` is true, each once.
     pub async fn partitions_where(
         &self,
         tenant: &Tenant,
@@ -124,8 +125,8 @@ impl EventLog {
         Ok(firsts.into_iter().chain(shards).collect())
     }
 
-    /// The sort keys of the tenant's rows, or of those from one to another. The read is consistent: it sees what was noted
-    /// before an event was put on record.
+    /// Returns the sort keys of the tenant's rows, or of a range of them. The read is consistent: it sees what was
+    /// recorded before an event was.
     async fn noted_places(
         &self,
         tenant: &Tenant,
@@ -161,12 +162,12 @@ fn pk(tenant: &Tenant) -> String {
     format!("{tenant}#types")
 }
 
-/// The sort key that notes a shard.
+/// Returns the sort key of a shard's row.
 fn shard(partition: Partition) -> String {
     format!("{SHARD}{partition}")
 }
 
-/// The shard that a sort key notes; `None` where it is a type's.
+/// Returns the shard of a sort key; `None` if it is a type's.
 fn shard_in(sort_key: &str) -> Option<Partition> {
     let partition: Partition = sort_key.strip_prefix(SHARD)?.parse().ok()?;
     (partition != partition.first()).then_some(partition)
