@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::retry::{ReconnectMode, RetryConfig};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region, SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -74,12 +74,14 @@ impl Aws {
     fn config(&self, settings: &Settings, endpoint: &str) -> Result<SdkConfig, SettingsError> {
         let endpoint = settings.find(endpoint).or_else(|| settings.find("AWS_ENDPOINT_URL"));
         let timeouts = TimeoutConfig::builder().operation_timeout(self.patience.a_call);
+        // The SDK cannot close this client's connections, and would log an error each time that it wants to.
+        let retries = RetryConfig::standard().with_reconnect_mode(ReconnectMode::ReuseAllConnections);
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(settings.text("AWS_REGION")?))
             .credentials_provider(SharedCredentialsProvider::new(credentials(settings)?))
             .http_client(self.http.clone())
-            .retry_config(RetryConfig::standard())
+            .retry_config(retries)
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .time_source(SystemTimeSource::new())
             .timeout_config(timeouts.build());
@@ -255,5 +257,35 @@ mod tests {
         let error = client.list_tables().send().await.unwrap_err();
         assert!(matches!(error, SdkError::TimeoutError(_) | SdkError::DispatchFailure(_)), "{error:?}");
         assert!(began.elapsed() >= a_try, "{:?}", began.elapsed());
+    }
+
+    /// What was logged while this is alive.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// For each call that got no answer, the SDK logged an error: that it could not close the connection.
+    #[tokio::test]
+    async fn the_sdk_logs_no_errors_of_its_own_about_calls_that_fail() {
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        let _logging = tracing::subscriber::set_default(subscriber);
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let client = client(&format!("http://{closed}"), None, PATIENCE);
+        tracing::error!("before the call");
+        client.list_tables().send().await.unwrap_err();
+        let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(logged.matches("ERROR").count(), 1, "{logged}");
     }
 }
