@@ -274,17 +274,24 @@ mod tests {
         }
     }
 
-    /// For each call that got no answer, the SDK logged an error: that it could not close the connection.
+    /// For each call that AWS could not make, the SDK logged an error besides: that it could not close the connection.
     #[tokio::test]
     async fn the_sdk_logs_no_errors_of_its_own_about_calls_that_fail() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 8192]).await.unwrap();
+                let refusal = b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(refusal).await.unwrap();
+            }
+        });
         let logged = Logged::default();
         let writer = logged.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
         let _logging = tracing::subscriber::set_default(subscriber);
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let client = client(&format!("http://{closed}"), None, PATIENCE);
         tracing::error!("before the call");
-        client.list_tables().send().await.unwrap_err();
+        client(&url, None, PATIENCE).list_tables().send().await.unwrap_err();
         let logged = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
         assert_eq!(logged.matches("ERROR").count(), 1, "{logged}");
     }
