@@ -30,8 +30,8 @@ use event::Invocation;
 
 /// Maximum bytes of a request that API Gateway accepts: 10 MB.
 const BODY_LIMIT: usize = 10 << 20;
-/// Maximum bytes that Lambda accepts of an event, and of a function's answer: 6 MB each ([Lambda
-/// quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)).
+/// Maximum bytes that Lambda accepts of an event, and of a function's answer: 6 MB each
+/// ([Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)).
 const PAYLOAD_LIMIT: usize = 6 << 20;
 
 /// The function behind a route.

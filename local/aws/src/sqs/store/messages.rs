@@ -25,7 +25,7 @@ pub(in crate::sqs) struct Message {
     pub(in crate::sqs) trace_header: Option<String>,
     pub(in crate::sqs) sent_at: i64,
     pub(in crate::sqs) first_received_at: i64,
-    /// In all queues that the message has been in.
+    /// Number of receives, in all queues that the message has been in.
     pub(in crate::sqs) receive_count: i64,
     /// The name of the queue from which it became a dead letter.
     pub(in crate::sqs) dead_letter_source: Option<String>,
@@ -45,8 +45,8 @@ pub(in crate::sqs) struct Counts {
 }
 
 /// A message group is noisy if it has at least this many messages in flight, and more than a tenth of all messages in
-/// flight ([SQS fair
-/// queues](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html)).
+/// flight
+/// ([SQS fair queues](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html)).
 const NOISY: usize = 30;
 const NOISY_SHARE: usize = 10;
 /// Number of messages to search for those of quiet groups.
