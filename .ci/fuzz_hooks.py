@@ -1,4 +1,4 @@
-"""What the fuzzer has to be told of the API's values."""
+"""Hooks for the fuzzer: rules for the API's values that its schemas cannot express."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ import urllib.request
 import schemathesis
 from hypothesis import strategies as st
 
-# Nobody listens there, so nobody is disturbed by what is delivered meanwhile.
+# Nothing listens there, so deliveries reach nobody.
 NOWHERE = "http://127.0.0.1:9"
 CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789-._~%/?&="
 
@@ -20,7 +20,7 @@ schemathesis.openapi.format("uri", st.text(CHARACTERS, max_size=60).map(lambda p
 
 @schemathesis.hook
 def filter_body(context, body):
-    """No schema can say how long a value of metadata is as JSON."""
+    """Filters out metadata values whose JSON is too long. A schema cannot limit that."""
     metadata = body.get("metadata") if isinstance(body, dict) else None
     values = metadata.values() if isinstance(metadata, dict) else ()
     return all(isinstance(value, str) or len(json.dumps(value)) <= 500 for value in values)
@@ -32,8 +32,8 @@ own = {}
 
 
 def own_objects(base):
-    """An endpoint, an event, an attempt and a recovery that exist. Ids that are made up name nothing, so that hardly a body
-    would get further than to a 404."""
+    """Returns the ids of an existing endpoint, event, attempt and recovery. Generated ids do not exist, so that almost every
+    request would only return 404."""
     def ask(path, body=None):
         data = None if body is None else json.dumps(body).encode()
         with urllib.request.urlopen(urllib.request.Request(f"{base}/api/{path}", data, KEY)) as answer:
@@ -52,13 +52,13 @@ def own_objects(base):
 
 
 def is_right(case):
-    """Whether the request is meant to be a right one."""
+    """Whether the request is meant to be valid."""
     return case.meta is not None and case.meta.generation.mode.is_positive
 
 
 def name_what_exists(case):
-    """Lets two of three right requests name objects that exist, in the path and in the body. Where requests follow from each
-    other, they do so already."""
+    """Puts ids of existing objects into two of three valid requests, in the path and in the body. Requests that follow from
+    earlier ones (stateful) have such ids already."""
     if case.method == "DELETE" or not is_right(case) or case.meta.phase.name.value == "stateful":
         return
     if next(turns) % 3 == 0:
@@ -77,9 +77,9 @@ def name_what_exists(case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Keeps requests to the live data that the key is for, and their consequences small."""
+    """Keeps requests to the key's live data, and their effects small."""
     name_what_exists(case)
-    # What a link takes from an answer, the fuzzer would write as Python does: True.
+    # The fuzzer would write a boolean from an earlier answer as in Python: True.
     mode = (case.query or {}).get("livemode")
     if isinstance(mode, bool) or mode == "false":
         case.query = {**case.query, "livemode": "true"}
@@ -87,19 +87,19 @@ def before_call(context, case, kwargs):
         return
     if case.body.get("livemode") is False:
         case.body = {**case.body, "livemode": True}
-    # No schema can say which secret the endpoint has: the only one that an update may name, and one that it is not rotated to.
+    # An update may only contain the endpoint's own secret, and a rotation only a new one. A schema cannot express this.
     if is_right(case) and case.body.get("secret") is not None:
         secret = base64.b64encode(hashlib.sha256(str(next(turns)).encode()).digest()).decode()
         case.body = {**case.body, "secret": None if case.method == "PUT" else f"whsec_{secret}"}
-    # The example's host exists, and others may have no public address, which no schema can say.
+    # The example's host exists, and other hosts may have no public address, which a schema cannot express.
     if is_url(case.body.get("url")):
         case.body = {**case.body, "url": NOWHERE}
-    # Endpoints that want all events would get more than a laptop can send.
+    # A laptop cannot send all events to many endpoints.
     if isinstance(wanted := case.body.get("enabled_events"), list):
         case.body = {**case.body, "enabled_events": ["customer.*" if entry == "*" else entry for entry in wanted]}
 
 
 def is_url(value):
-    """Whether the schema allows it, and it leads elsewhere."""
+    """Whether the value is a URL that the schema allows, with another host than NOWHERE."""
     well_formed = isinstance(value, str) and re.fullmatch(r"https?://[^\s\\#]+", value, re.IGNORECASE)
     return well_formed and len(value) <= 2048 and not value.startswith(NOWHERE)

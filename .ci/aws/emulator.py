@@ -1,4 +1,4 @@
-"""Runs a function's binary as Lambda does: in AWS's runtime interface emulator, which the SAM CLI brings."""
+"""Runs a function's binary as Lambda does, in AWS's runtime interface emulator. The SAM CLI contains it."""
 
 import json
 import os
@@ -18,10 +18,10 @@ EMULATOR = pathlib.Path(samcli.local.rapid.__path__[0], f"aws-lambda-rie-{ARCHIT
 
 
 class ExecutionEnvironment:
-    """A process that handles one invocation after another, as long as nothing ends it."""
+    """A process that handles one invocation after another until it ends."""
 
     def __init__(self, code, handler, variables, timeout, log):
-        """Starts the `bootstrap` in the folder `code`. What it writes is added to the file `log`."""
+        """Starts the `bootstrap` in the folder `code`. Its output is appended to the file `log`."""
         self.timeout = timeout
         self.port, runtime_port = free_port(), free_port()
         environment = {
@@ -35,13 +35,13 @@ class ExecutionEnvironment:
         command += [f"--{name}=127.0.0.1:{port}" for name, port in addresses.items()]
         command.append(str(pathlib.Path(code, "bootstrap")))
         with open(log, "ab") as output:
-            # A session of its own, so that the binary ends with its emulator.
+            # A separate session, so that the binary ends with its emulator.
             self.process = subprocess.Popen(
                 command, cwd=code, env=environment, stdout=output, stderr=output, start_new_session=True
             )
 
     def invoke(self, event):
-        """Returns what the function answers, and whether that is an error of the function's."""
+        """Returns the function's answer, and whether it is an error of the function."""
         url = f"http://127.0.0.1:{self.port}/2015-03-31/functions/function/invocations"
         request = urllib.request.Request(url, data=json.dumps(event).encode(), method="POST")
         while True:
@@ -53,19 +53,19 @@ class ExecutionEnvironment:
                 answer = refusal.read().decode()
                 break
             except urllib.error.URLError as cause:
-                # It takes a moment until the emulator listens.
+                # The emulator needs a moment until it listens.
                 if not isinstance(cause.reason, ConnectionRefusedError) or self.process.poll() is not None:
                     raise
                 time.sleep(0.02)
         try:
             payload = json.loads(answer)
         except json.JSONDecodeError:
-            # What the emulator says of a timeout is no JSON, and of a process that has ended it says nothing.
+            # After a timeout, the emulator's answer is not JSON. If the process has ended, the answer is empty.
             return {"errorType": "Sandbox.Failure", "errorMessage": answer or "the process ended"}, True
         return payload, isinstance(payload, dict) and "errorType" in payload and "statusCode" not in payload
 
     def end(self):
-        """Ends the process, and waits until it has."""
+        """Ends the process, and waits until it has ended."""
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -74,7 +74,7 @@ class ExecutionEnvironment:
 
 
 def free_port():
-    """Returns a port that nobody listens at."""
+    """Returns a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

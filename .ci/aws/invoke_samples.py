@@ -1,6 +1,6 @@
 """Invokes each function with its sample in events/, as `sam local invoke` would, but without a container.
 
-Takes the file of the functions' environment (`cargo run -- environment`). The binaries are those that `sam build` made.
+The argument is a file with the functions' environment (`cargo run -- environment`). The binaries are those of `sam build`.
 """
 
 import json
@@ -14,7 +14,7 @@ from emulator import ExecutionEnvironment
 BUILT = pathlib.Path(".aws-sam/build")
 SAMPLES = pathlib.Path("events")
 LOG = pathlib.Path("target/ci/samples.log")
-# Not a sample, but the environment for `sam local invoke --env-vars`.
+# This file is not a sample. It is the environment for `sam local invoke --env-vars`.
 ENVIRONMENT = "local-env.json"
 
 
@@ -47,7 +47,7 @@ def functions():
 
 
 def handler_of(sample, handlers):
-    """Returns the function that a sample is for: `publish-event-batch` is another for `publish-event`."""
+    """Returns the function of a sample: `publish-event-batch` is a second sample for `publish-event`."""
     of_sample = [handler for handler in handlers if f"{sample}-".startswith(f"{handler}-")]
     if not of_sample:
         sys.exit(f"there is no function for the sample {sample}")

@@ -1,7 +1,7 @@
-"""Has fan-out panic on events that hold a text, and undoes it: `poison.py STACK TEXT`, `poison.py STACK`.
+"""Makes fan-out panic on events that contain a text: `poison.py STACK TEXT`. `poison.py STACK` undoes it.
 
-With a text, messages of the events queue also come again after seconds, and few times: what takes an hour until it is a
-dead letter is one soon.
+With a text, the events queue also returns messages again after seconds, and only a few times, so that a message becomes a
+dead letter soon instead of after a day.
 """
 
 import json

@@ -1,15 +1,15 @@
-"""Starts MiniStack, an emulator of AWS, with what it lacks for Posthorn's template.
+"""Starts MiniStack, an emulator of AWS, and adds the features that Posthorn's template needs.
 
-The template is deployed as it is, so what MiniStack 1.4 cannot do is added to MiniStack:
+The template is deployed unchanged, so these features, which MiniStack 1.4 lacks, are added to MiniStack:
 
-- An HTTP API's routes are in its OpenAPI body, as SAM writes it, and not resources of their own.
-- A queue's redrive policy is made with the queue.
-- An alarm on an expression over several metrics is accepted. Nothing evaluates it.
-- A stack tells whether it is protected from being deleted, which `sam delete` asks.
+- Routes of an HTTP API are read from its OpenAPI body, as SAM writes it. They are not separate resources.
+- A queue's redrive policy is set when the queue is created.
+- An alarm on an expression over several metrics is accepted, but not evaluated.
+- A stack says whether it is protected from deletion, which `sam delete` asks.
 - A function's process handles one invocation after another, in AWS's runtime interface emulator. MiniStack would start a
-  process for each, and hand an invocation out twice when the process asks for the next one before it is killed.
+  process for each, and return an invocation twice if the process asks for the next one before it is killed.
 
-It takes MiniStack's environment variables, and FUNCTIONS_LOG: the file for what functions write.
+It uses MiniStack's environment variables, and FUNCTIONS_LOG: the file for the functions' output.
 """
 
 import atexit
@@ -37,7 +37,7 @@ def main():
 
 
 def supplement(resource_type, wrap):
-    """Replaces how CloudFormation creates resources of a type."""
+    """Replaces the code with which CloudFormation creates resources of a type."""
     of_type = provisioners._RESOURCE_HANDLERS[resource_type]
     of_type["create"] = wrap(of_type["create"])
 
@@ -95,7 +95,7 @@ def with_termination_protection(describe):
 
 
 class Functions:
-    """The execution environments of all functions: each invocation gets one for itself, an idle one where there is one."""
+    """The execution environments of all functions. Each invocation gets its own: an idle one, or else a new one."""
 
     def __init__(self, log):
         self.log = log
@@ -104,9 +104,9 @@ class Functions:
         self.all = set()
 
     def execute(self, function, event):
-        """Invokes a function, in place of MiniStack's own `_execute_function_provided`."""
+        """Invokes a function, instead of MiniStack's own `_execute_function_provided`."""
         config = function.get("config") or function
-        # MiniStack changes a configuration in place.
+        # Take the key now, because MiniStack changes the configuration in place.
         key = self.key(config)
         environment = self.take(key, config, function["code_zip"])
         try:
@@ -144,14 +144,14 @@ class Functions:
         environment.end()
 
     def end_outdated(self, key):
-        """Ends what runs the function as it was configured before."""
+        """Ends idle environments with the function's former configuration."""
         for outdated in [other for other in self.idle if other[0] == key[0] and other != key]:
             for environment in self.idle.pop(outdated):
                 self.all.discard(environment)
                 environment.end()
 
     def end(self):
-        """Ends them all."""
+        """Ends all environments."""
         for environment in list(self.all):
             environment.end()
 

@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Runs the `curl` commands of README.md and docs/*.md that talk to the system on a laptop, as they are written.
+"""Runs the `curl` commands of README.md and docs/*.md that call the laptop system, exactly as they are written.
 
     commands.py SYSTEM
 
-SYSTEM is the program that runs Posthorn on a laptop. Only its port is another one, and that of the receiver; what the text
-calls `$ENDPOINT`, `$EVENT`, `$ATTEMPT` and `$RECOVERY` is real. Commands that need an API key talk to AWS, and are left
-out.
+SYSTEM is the program that runs Posthorn on a laptop. Only its port and the receiver's port are changed. `$ENDPOINT`, `$EVENT`,
+`$ATTEMPT` and `$RECOVERY` are set to existing ids. Commands that need an API key call AWS, and are left out.
 """
 
 import os
@@ -22,12 +21,12 @@ import check  # noqa: E402
 
 ROOT = pathlib.Path(__file__).parents[2]
 CURL = re.compile(r"^ *(curl (?:.*\\\n)*.*)$", re.MULTILINE)
-# An answer that is no success fails the command.
+# An error status fails the command.
 FAILING = 'curl() { command curl --silent --show-error --fail-with-body --max-time 60 "$@"; }\n'
 
 
 def commands():
-    """Yields each command, and the file that it stands in."""
+    """Yields each command, and the name of its file."""
     for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for block in re.findall(r"^ *```sh\n(.*?)^ *```", file.read_text(), re.MULTILINE | re.DOTALL):
             for command in CURL.findall(block):
@@ -36,7 +35,7 @@ def commands():
 
 
 def things(system, receiver):
-    """What the commands are about."""
+    """Creates the objects that the commands name. Returns the environment with their ids."""
     endpoint = {"url": receiver, "enabled_events": ["customer.*"]}
     endpoint = system.call("POST", "/api/webhook-endpoints", endpoint)["id"]
     event = {"type": "customer.created", "data": {"object": {"id": "cus_1"}}}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Has Posthorn deliver, over HTTPS, to the documentation's receivers.
+"""Makes Posthorn deliver, over HTTPS, to the documentation's receivers.
 
     deliver.py SYSTEM NAME=COMMAND…
 
-SYSTEM is the program that runs Posthorn on a laptop. Each COMMAND starts a receiver, which is told its port and secret as
-`docs/receiving/check.py` does; it stands behind TLS, as receivers do. Each of them gets every event, has to verify it by
-the endpoint's own secret and print it, and to refuse what is not signed well.
+SYSTEM is the program that runs Posthorn on a laptop. Each COMMAND starts a receiver, which gets its port and secret as in
+`docs/receiving/check.py`, and runs behind TLS. Each receiver gets every event. It must verify it with the endpoint's own
+secret and print it, and refuse requests without a valid signature.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ import laptop
 sys.path.append(str(pathlib.Path(__file__).parents[2] / "docs/receiving"))
 import check  # noqa: E402
 
-# What is easily changed on the way: digits, escapes, the order of keys, more than ASCII, many bytes.
+# Data that is easily changed in transit: digits, escapes, the order of keys, characters outside ASCII, large bodies.
 ODD = r'{"object": {"z": 1.10, "a": 123456789012345678901234567890, "id": "cus_1", "name": "Zo\u00eb \ud83d\ude00 é"}}'
 LARGE = '{"object": {"id": "cus_2", "note": "%s"}}' % ("Grüße " * 20_000)
 EVENTS = [
@@ -35,7 +35,7 @@ EVENTS = [
 
 
 class Front:
-    """TLS in front of a receiver: what comes over it goes on, unencrypted, to a port of this machine."""
+    """TLS in front of a receiver: forwards what arrives, decrypted, to a port of this machine."""
 
     def __init__(self, context, port):
         self.context, self.behind = context, port
@@ -68,7 +68,7 @@ class Front:
 
 
 class Receiver:
-    """A receiver in some language, behind TLS, and its endpoint."""
+    """A receiver in one of the languages, behind TLS, and its endpoint."""
 
     def __init__(self, name, command, context, system):
         self.name, self.port = name, check.free_port()
@@ -85,7 +85,7 @@ class Receiver:
         return [line for line in self.output.read().decode().splitlines() if "evt_" in line]
 
     def answers(self, context, first, second):
-        """Yields what it is sent over TLS beside what Posthorn sends, its answer, and what that should be."""
+        """Sends the receiver further requests over TLS. Yields each one's name, the answer, and the expected answer."""
         refused = "evt_" + secrets.token_hex(13)
         for name, headers, body, status in check.cases(self.secret, first, second, refused):
             port, seconds = self.front.port, check.ANSWER_SECONDS
@@ -94,7 +94,7 @@ class Receiver:
 
 
 def publish(system, events):
-    """Publishes events. Returns the lines that a receiver prints of them."""
+    """Publishes events. Returns the lines that a receiver should print for them."""
     lines = []
     for event_type, data in events:
         event = system.call("POST", "/api/events", f'{{"type": "{event_type}", "data": {data}}}')
@@ -103,10 +103,10 @@ def publish(system, events):
 
 
 def outcomes(system, receivers, context):
-    """Yields what was checked, what came of it, and what should have."""
+    """Yields each check's name, its result, and the expected result."""
     lines = publish(system, EVENTS)
     for receiver in receivers:
-        # The receiver goes on with the old secret, which signs beside the new one.
+        # The receiver keeps the old secret, which still signs together with the new one.
         system.call("POST", f"/api/webhook-endpoints/{receiver.id}/secret/rotate", {})
     lines += publish(system, EVENTS[:1])
     for receiver in receivers:

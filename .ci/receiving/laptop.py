@@ -1,4 +1,4 @@
-"""Posthorn as it runs on a laptop, and certificates for it to trust."""
+"""The laptop system, and certificates that it trusts."""
 
 import json
 import pathlib
@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 60
 
 
 class Laptop:
-    """The system, in a process of its own. `folder` is for its log, and is gone afterwards."""
+    """The system, in a separate process. `folder` holds its log, and is deleted afterwards."""
 
     def __init__(self, program, environment=None):
         self.folder = tempfile.TemporaryDirectory()
@@ -43,7 +43,7 @@ class Laptop:
         return self.process.poll() is not None
 
     def call(self, method, path, body=None):
-        """The JSON of the answer, which has to be a success. `body` is JSON, as text or not."""
+        """Returns the answer's JSON. Errors unless it is a success. `body` is JSON, as text or as an object."""
         text = body if body is None or isinstance(body, str) else json.dumps(body)
         request = urllib.request.Request(self.http + path, method=method, data=text and text.encode())
         request.add_header("content-type", "application/json")
@@ -55,7 +55,7 @@ class Laptop:
 
 
 def wait_for(condition, what):
-    """Returns once the condition holds. Ends the program if that takes too long."""
+    """Returns when the condition is true. Ends the program if that takes too long."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > deadline:
@@ -64,7 +64,7 @@ def wait_for(condition, what):
 
 
 def certificates(folder):
-    """Makes a certificate authority, and by it a certificate for localhost. Returns the files: authority, certificate, key."""
+    """Makes a certificate authority, and a certificate for localhost. Returns the files: authority, certificate, key."""
 
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)

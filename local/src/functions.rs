@@ -1,4 +1,4 @@
-//! The functions of a template, called as AWS would call them.
+//! Runs the functions of a template, and calls them as AWS does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,28 +19,28 @@ use crate::scheduler::Scheduler;
 use crate::tasks::{Tasks, listen};
 use crate::{install_tls, laptop};
 
-/// The account that requests without an API key act for.
+/// The account of requests without an API key.
 pub const DEVELOPMENT_ACCOUNT: &str = "local";
-/// The API key of that account's live data. It opens nothing but what is on this machine.
+/// The API key for that account's live data. It is valid only on this machine.
 pub const DEVELOPMENT_KEY: &str = "sk_local_development";
-/// The API key of its test data.
+/// The API key for its test data.
 const DEVELOPMENT_TEST_KEY: &str = "sk_local_development_test";
 
-/// What functions to run, and on what.
+/// The functions to run, and the services that they use.
 #[derive(Debug, Clone, Default)]
 pub struct FunctionsOptions {
-    /// The template that says which functions there are, and what calls them.
+    /// The template that defines the functions and what calls them.
     pub template: PathBuf,
-    /// The HTTP API's port; 0 for any.
+    /// The HTTP API's port; 0 chooses a free one.
     pub http_port: u16,
     /// DynamoDB's address.
     pub dynamodb: String,
     /// SQS's address.
     pub sqs: String,
-    /// How many functions may run at the same time, as the AWS account allows; the template's limits are then those that it
-    /// has on AWS. Without, they are a laptop's.
+    /// Maximum number of functions that run at the same time, as in an AWS account. If it is set, the concurrency
+    /// parameters keep the template's defaults; otherwise they have a laptop's higher values.
     pub account_concurrency: Option<usize>,
-    /// Variables that every function has instead of the template's.
+    /// Environment variables that replace the template's in every function.
     pub environment: BTreeMap<String, String>,
 }
 
@@ -52,7 +52,7 @@ pub struct Functions {
 }
 
 impl Functions {
-    /// Starts them on tables and queues that are being served.
+    /// Starts the functions. The tables and queues must be running.
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         install_tls();
         let (listener, http) = listen(options.http_port, "--http-port").await?;
@@ -100,12 +100,12 @@ impl Functions {
         Ok(Self { http, tasks })
     }
 
-    /// Waits until one of them can no longer be called.
+    /// Waits until one of the functions can no longer be called.
     pub async fn ended(&mut self) -> Result<()> {
         self.tasks.ended().await
     }
 
-    /// Stops calling them, and waits for what they have begun.
+    /// Stops calling the functions, and waits for running invocations.
     pub async fn stop(self) -> Result<()> {
         self.tasks.stop().await
     }
@@ -118,7 +118,7 @@ fn require_none(spec: &FunctionSpec, what: &str, number: usize) -> Result<()> {
     Ok(())
 }
 
-/// A function's own runtime, as it has its own process on AWS.
+/// A runtime for this function alone, because on AWS it has its own process.
 fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
     let settings = Settings::from_iter(environment(spec, options));
     Ok(Runtime::new(settings, Arc::new(SystemClock), Arc::new(SystemRandom))?)
@@ -131,7 +131,7 @@ pub(crate) fn runtime_of(name: &str, options: &FunctionsOptions) -> Result<Runti
     runtime(spec.with_context(|| format!("the template has no function {name}"))?, options)
 }
 
-/// What the template gives a function, with this machine's addresses in place of AWS's.
+/// The function's environment variables in the template, with this machine's addresses instead of AWS's.
 fn environment(spec: &FunctionSpec, options: &FunctionsOptions) -> BTreeMap<String, String> {
     let on_this_machine = [
         ("AWS_REGION", REGION),
@@ -143,26 +143,26 @@ fn environment(spec: &FunctionSpec, options: &FunctionsOptions) -> BTreeMap<Stri
     let on_this_machine = on_this_machine.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut variables = spec.environment.clone();
     allow_this_machine(&mut variables);
-    // Lines cost nothing here.
+    // On a laptop, log lines cost nothing.
     variables.entry("LOG_ATTEMPTS".to_owned()).and_modify(|given| "all".clone_into(given));
     variables.extend(on_this_machine);
     variables.extend(options.environment.clone());
     variables
 }
 
-/// Lets a function that is told where endpoints may be send to any port of this machine, with or without TLS.
+/// Allows endpoints at any port of this machine, with or without TLS, in functions that have these variables.
 pub fn allow_this_machine(variables: &mut BTreeMap<String, String>) {
     for (name, value) in [
         ("ENDPOINT_SCHEMES", "http,https"),
         ("ENDPOINT_PORTS", "1-65535"),
         ("ALLOWED_NETWORKS", "127.0.0.0/8,::1/128"),
     ] {
-        // What the template does not give a function on AWS, it has to do without here.
+        // A variable that the template does not give the function on AWS is not added here either.
         variables.entry(name.to_owned()).and_modify(|given| value.clone_into(given));
     }
 }
 
-/// The variables of each function of the template, by its name.
+/// The environment variables of each function of the template, by the function's name.
 pub(crate) fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let template = laptop::template(&options.template, &options.sqs)?;
     let environments = template.functions.iter().map(|spec| (spec.name.clone(), environment(spec, options)));
@@ -170,19 +170,20 @@ pub(crate) fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String
 }
 
 impl FunctionsOptions {
-    /// The variables of all functions in one: those that share a name share its value.
+    /// The environment variables of all functions together. A name has the same value in each function.
     pub fn whole_environment(&self) -> Result<BTreeMap<String, String>> {
         Ok(environments(self)?.into_values().flatten().collect())
     }
 }
 
-/// The functions ask for an API key here as they do on AWS; the gateway adds one of these where a request has none.
+/// Adds the development keys. The functions check API keys as on AWS, and the gateway adds one of these to a request
+/// without a key.
 async fn add_development_keys(template: &Template, options: &FunctionsOptions) -> Result<()> {
     let knows_keys = |spec: &&FunctionSpec| spec.environment.contains_key("ENDPOINTS_TABLE");
     let spec = template.functions.iter().find(knows_keys).context("no function has an ENDPOINTS_TABLE")?;
     let keys = runtime(spec, options)?.api_keys()?;
     for (key, mode) in [(DEVELOPMENT_KEY, Mode::Live), (DEVELOPMENT_TEST_KEY, Mode::Test)] {
-        // One that is kept from the last time is as good.
+        // A key that exists from an earlier run needs no change.
         let _: Written = keys.add(KeyHash::of(key), &development_grant(mode)).await.with_context(|| {
             format!(
                 "there is no DynamoDB with Posthorn's tables at {} (serve them with `stores`)",

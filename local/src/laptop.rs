@@ -1,12 +1,12 @@
-//! The template as it holds on a laptop.
+//! The template with a laptop's parameters.
 
 use std::path::Path;
 
 use anyhow::Result;
 use posthorn_local_aws::template::Template;
 
-/// The parameters that a laptop gives values of its own: their defaults fit a new AWS account, which runs ten functions at a
-/// time.
+/// The parameters that have other values on a laptop. Their defaults fit a new AWS account, which may run only ten
+/// functions at a time.
 const PARAMETERS: [(&str, &str); 3] =
     [("FanOutConcurrency", "32"), ("FirstAttemptsConcurrency", "32"), ("DeliverConcurrency", "50")];
 
@@ -15,7 +15,7 @@ pub(crate) fn template(file: &Path, sqs: &str) -> Result<Template> {
     Template::load(file, sqs, &PARAMETERS)
 }
 
-/// The same with the template's own parameters.
+/// Reads a template with its own default parameters.
 pub(crate) fn template_as_deployed(file: &Path, sqs: &str) -> Result<Template> {
     Template::load(file, sqs, &[])
 }

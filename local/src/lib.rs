@@ -1,7 +1,7 @@
 //! Posthorn on a laptop: the functions of `template.yaml` in one process, on embedded DynamoDB and SQS.
 //!
-//! [`Stores`] holds the tables and queues, [`Functions`] runs the functions as API Gateway and Lambda would. Each
-//! can be started for itself, on free ports, and stopped; [`demo`] starts both and shows what they do.
+//! [`Stores`] holds the tables and queues; [`Functions`] runs the functions as API Gateway and Lambda would. Each can
+//! be started and stopped separately, on free ports. [`demo`] starts both and shows what they do.
 
 pub mod bench;
 pub mod chaos;
@@ -18,9 +18,9 @@ mod scheduler;
 mod stores;
 mod tasks;
 
-/// What HTTP clients here need to exist at all, though all that they speak to is plain HTTP.
+/// Installs the TLS provider. HTTP clients cannot be created without one, even if they use only plain HTTP.
 pub fn install_tls() {
-    // It fails where it is installed already.
+    // This fails if a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -1,4 +1,4 @@
-//! Numbered events: how they are published, and how long each takes to arrive.
+//! Publishes numbered events, and measures how long each takes to arrive.
 
 use std::time::Duration;
 
@@ -13,36 +13,36 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{Arrival, Receiver};
 
-/// Requests of the publisher at once, where events are published as fast as they are taken: more than are delivered.
+/// The publisher's concurrent requests if it publishes as fast as possible: more than the system delivers at once.
 const PUBLISHERS: usize = 32;
-/// The same where they are published at a rate: none waits for the one before it.
+/// The publisher's concurrent requests at a fixed rate: enough that no request waits for an earlier one.
 const OPEN_PUBLISHERS: usize = 256;
-/// Events before those that are measured: by then the endpoints are known.
+/// Number of events before the measured ones, so that the health of each endpoint is known.
 pub(crate) const WARM_UP: u32 = 20;
-/// How long a delivery may take at all.
+/// Maximum time to wait for a delivery.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long deliveries took, from publishing to arrival.
+/// Time of deliveries, from publishing to arrival.
 #[derive(Debug, Clone, Copy)]
 pub struct Latencies {
-    /// Half of them took at most this.
+    /// The median.
     pub p50: Duration,
-    /// All but one in a hundred took at most this.
+    /// The 99th percentile.
     pub p99: Duration,
-    /// None took longer.
+    /// The longest time.
     pub max: Duration,
 }
 
-/// Numbered events to be published.
+/// The numbered events to publish.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
-    /// The first one's number.
+    /// The number of the first event.
     pub(crate) first: u32,
-    /// How many there are.
+    /// Number of events.
     pub(crate) events: u32,
-    /// How many types they are of, by turns: `chaos.0`, `chaos.1` and so on.
+    /// Number of event types, used in rotation: `chaos.0`, `chaos.1` and so on.
     pub(crate) types: u32,
-    /// How many are published in a second; as fast as they are taken where it is `None`.
+    /// Events to publish per second; `None` publishes as fast as possible.
     pub(crate) rate: Option<u32>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn event(number: u32) -> Value {
     json!({ "type": "chaos.event", "data": { "object": { "id": number.to_string() } } })
 }
 
-/// The number of the event that arrived.
+/// The number of the event that arrived. Errors if it has none.
 pub(crate) fn number(arrival: &Arrival) -> Result<u32> {
     let body: Value = serde_json::from_slice(&arrival.body)?;
     let id = body["data"]["object"]["id"].as_str().context("it is no numbered event")?;
@@ -73,17 +73,17 @@ pub(crate) async fn register(
     Ok(())
 }
 
-/// Registers so many endpoints at a receiver, for numbered events: `/0`, `/1` and so on.
+/// Registers this number of endpoints at a receiver, for numbered events: `/0`, `/1` and so on.
 pub(crate) async fn register_numbered(http: &str, receiver: &str, endpoints: u32) -> Result<()> {
     register(http, (0..endpoints).map(|number| format!("{receiver}/{number}")), "chaos.*").await
 }
 
-/// The type of the event with this number, where there are so many types.
+/// The type of the event with this number. `types` is the number of types.
 fn type_of(number: u32, types: u32) -> String {
     format!("chaos.{}", number % types)
 }
 
-/// Publishes a few events, one after another, and waits until everybody knows which endpoints are healthy.
+/// Publishes a few events, one after another, and waits until all functions know which endpoints are healthy.
 pub(crate) async fn warm_up(http: &str, receiver: &mut Receiver, endpoints: usize) -> Result<()> {
     let client = reqwest::Client::new();
     for number in 0..WARM_UP {
@@ -94,8 +94,8 @@ pub(crate) async fn warm_up(http: &str, receiver: &mut Receiver, endpoints: usiz
     Ok(())
 }
 
-/// Publishes events, and waits until each has arrived at so many endpoints: how long each delivery took. `before` is called
-/// with the number of each event before it is published.
+/// Publishes events, waits until each has arrived at `endpoints` endpoints, and returns the time that the deliveries
+/// took. `before` is called with the number of each event before it is published.
 pub(crate) async fn latencies(
     http: &str,
     receiver: &mut Receiver,
@@ -133,7 +133,7 @@ pub(crate) async fn latencies(
     Ok(Latencies::of(latencies))
 }
 
-/// Publishes an event. Returns when.
+/// Publishes an event. Returns the time just before the request.
 async fn publish(client: &reqwest::Client, http: &str, event: &Value) -> Result<Instant> {
     let at = Instant::now();
     let request = client.post(format!("{http}/api/events"));
@@ -142,7 +142,7 @@ async fn publish(client: &reqwest::Client, http: &str, event: &Value) -> Result<
     Ok(at)
 }
 
-/// The numbers of the next events to arrive, and when they did.
+/// The numbers of the next events to arrive, with their arrival times.
 async fn arrivals(receiver: &mut Receiver, expected: usize) -> Result<Vec<(u32, Instant)>> {
     let mut arrived = Vec::new();
     while arrived.len() < expected {
@@ -159,14 +159,14 @@ impl Latencies {
         Self { p50: at(50), p99: at(99), max: latencies.last().copied().unwrap_or_default() }
     }
 
-    /// The round whose p99 is the median.
+    /// Returns the round whose p99 is the median.
     pub(crate) fn typical(mut rounds: Vec<Self>) -> Self {
         rounds.sort_unstable_by_key(|round| round.p99);
         rounds[rounds.len() / 2]
     }
 }
 
-/// The queues that work comes from.
+/// The queues that the functions read.
 pub const QUEUES: [&str; 3] = ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"];
 
 const ALL: [QueueAttributeName; 3] = [
@@ -175,7 +175,7 @@ const ALL: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
 ];
 
-/// How many messages are on the queues that work comes from.
+/// Number of messages on the queues that the functions read.
 pub(crate) async fn waiting(sqs: &str) -> Result<usize> {
     let mut waiting = 0;
     for queue in QUEUES {
@@ -184,7 +184,7 @@ pub(crate) async fn waiting(sqs: &str) -> Result<usize> {
     Ok(waiting)
 }
 
-/// How many messages are on a queue, in whatever state.
+/// Number of messages on a queue: visible, delayed and in flight.
 pub(crate) async fn depth(sqs: &str, queue: &str) -> Result<usize> {
     let ask = clients::sqs(sqs).get_queue_attributes().queue_url(queue_url(sqs, queue));
     let answer = ask.set_attribute_names(Some(ALL.to_vec())).send().await?;

@@ -11,7 +11,7 @@ use posthorn_local::chaos::{self, Bench, Experiment};
 use posthorn_local::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions, demo};
 use tracing::level_filters::LevelFilter;
 
-/// Posthorn on a laptop: every function, the tables and the queues, on loopback.
+/// Run Posthorn on a laptop: all functions, tables and queues, on loopback.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -32,17 +32,17 @@ enum Command {
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Break the system on purpose, and count what is lost, doubled and delayed
+    /// Break the system on purpose, and count lost, duplicate and late deliveries
     Chaos {
-        /// What to do to it; everything unless you say
+        /// The experiments to run; all of them if you name none
         experiments: Vec<Experiment>,
-        /// What chance is drawn from
+        /// Random seed: the same seed makes the same choices
         #[arg(long, default_value_t = 1)]
         seed: u64,
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Measure, and print figures
+    /// Run a benchmark, and print its figures
     Bench {
         #[command(subcommand)]
         benchmark: Benchmark,
@@ -52,14 +52,14 @@ enum Command {
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Serve the tables and queues alone
+    /// Serve only the tables and queues
     Stores {
         #[command(flatten)]
         stores: StoresArguments,
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Run the functions alone, on tables and queues served elsewhere
+    /// Run only the functions, on tables and queues that another process serves
     Functions {
         #[command(flatten)]
         http: HttpArguments,
@@ -68,14 +68,14 @@ enum Command {
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Print the functions' environment, for `cargo lambda watch --env-file`
+    /// Print the functions' environment variables, for `cargo lambda watch --env-file`
     Environment {
         #[command(flatten)]
         on: AddressArguments,
         #[command(flatten)]
         shared: SharedArguments,
     },
-    /// Be an endpoint: print the webhooks that arrive
+    /// Start a webhook receiver, and print every webhook that arrives
     Receive {
         /// The port to listen on
         #[arg(long, default_value_t = 9000)]
@@ -88,23 +88,23 @@ enum Command {
 
 #[derive(Args)]
 struct StoresArguments {
-    /// DynamoDB's port; 0 for any
+    /// DynamoDB's port; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 8000)]
     dynamodb_port: u16,
-    /// SQS's port; 0 for any
+    /// SQS's port; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 9324)]
     sqs_port: u16,
-    /// Keep tables and queues in this directory; without it they last as long as the process
+    /// Keep tables and queues in this directory; without it, they are lost when the process ends
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
 #[derive(Args)]
 struct HttpArguments {
-    /// The HTTP API's port; 0 for any
+    /// The HTTP API's port; 0 chooses a free one
     #[arg(long, value_name = "PORT", default_value_t = 8080)]
     http_port: u16,
-    /// Trust the certificates in this PEM file, too, when webhooks are sent over https
+    /// Also trust the certificates in this PEM file when sending webhooks over https
     #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE", hide_env_values = true)]
     trust: Option<String>,
 }
@@ -121,10 +121,10 @@ struct AddressArguments {
 
 #[derive(Args)]
 struct SharedArguments {
-    /// The SAM template that says what there is
+    /// The SAM template that defines the functions, tables and queues
     #[arg(long, value_name = "FILE", default_value = "template.yaml")]
     template: PathBuf,
-    /// What to log of the functions' work: off, error, warn or info; a debug build also has debug and trace
+    /// Log level of the functions: off, error, warn or info; a debug build also has debug and trace
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
     log_level: LevelFilter,
 }

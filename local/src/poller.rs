@@ -1,4 +1,4 @@
-//! Feeds a function from a queue, as an event source mapping of Lambda does.
+//! Passes messages from a queue to a function, as an event source mapping of Lambda does.
 
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -21,26 +21,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
-/// The most messages that SQS hands out, and deletes, at once.
+/// Maximum number of messages that SQS returns or deletes in one call.
 const SQS_BATCH: usize = 10;
-/// The longest that SQS waits for a message.
+/// The longest time that a receive can wait for a message.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
-/// The shortest: SQS counts whole seconds.
+/// The shortest time that a receive can wait, because SQS counts whole seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// How long a receive under way is listened to once the poller is to stop. One that has taken messages answers at once.
+/// How long a stopping poller waits for its last receive. A receive that has messages returns at once.
 const GRACE: Duration = Duration::from_millis(100);
-/// The most bytes of messages that an invocation gets: Lambda takes 6 MB, in which each message's attributes are, too.
+/// Maximum bytes of message bodies in an invocation. Lambda accepts 6 MB, which include each message's attributes.
 const MAX_PAYLOAD: usize = 6 * 1024 * 1024 - SQS_BATCH * 2 * 1024;
-/// Invocations at once where the template sets no limit. AWS goes up to 1,250.
+/// Concurrent invocations if the template sets no limit. On AWS there can be up to 1,250.
 const DEFAULT_CONCURRENCY: usize = 32;
-/// Invocations at once to begin with, as on AWS.
+/// Concurrent invocations at the start, as on AWS.
 const FIRST_CONCURRENCY: usize = 5;
-/// How often there may be one more, while all are under way: 300 in a minute, as on AWS.
+/// How often one more concurrent invocation is allowed while all are in use: 300 times a minute, as on AWS.
 const STEP: Duration = Duration::from_millis(200);
-/// The pause after SQS could not be reached.
+/// The pause after a call to SQS failed.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A queue and the function that its messages go to.
+/// A queue, and the function that gets its messages.
 #[derive(Clone)]
 pub(crate) struct Poller {
     pub(crate) client: Client,
@@ -48,14 +48,14 @@ pub(crate) struct Poller {
     pub(crate) sqs: String,
     pub(crate) source: QueueSource,
     pub(crate) function: SqsFunction,
-    /// How long an invocation may take.
+    /// Maximum time of an invocation.
     pub(crate) timeout: Duration,
-    /// What the account has left for invocations, where it has a limit.
+    /// The account's remaining concurrency, if it has a limit.
     pub(crate) account: Option<Arc<Semaphore>>,
 }
 
 impl Poller {
-    /// Polls until `stop`, then waits for the invocations under way.
+    /// Polls until `stop`, then waits for running invocations.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<()> {
         let invocations = TaskTracker::new();
         let limit = self.source.max_concurrency.unwrap_or(DEFAULT_CONCURRENCY);
@@ -86,10 +86,10 @@ impl Poller {
         polled
     }
 
-    /// The next batch. Messages that come while the window is open are gathered, from the first one on, until there are
-    /// as many as a batch may have, or as many bytes as an invocation takes; what is then too much begins the next one.
+    /// Returns the next batch. From the first message on, messages are gathered until the batching window ends, the
+    /// batch is full, or an invocation can take no more bytes. Messages that do not fit begin the next batch.
     ///
-    /// No receive is given up half-way: SQS hides what it hands out, also from whoever does not listen any more.
+    /// No receive is aborted: SQS hides the messages that it returns, even if nobody reads its answer.
     async fn batch(&self, gathered: &mut Vec<Message>, stop: &CancellationToken) -> Vec<Message> {
         if gathered.is_empty() {
             *gathered = self.receive(self.source.batch_size, LONGEST_WAIT, stop).await;
@@ -102,7 +102,7 @@ impl Poller {
                 break;
             }
             if left < SHORTEST_WAIT && !may_be_more {
-                // SQS cannot wait for as little, so the rest of the window is waited for here, and looked at once.
+                // SQS cannot wait for less than a second. So wait here for the rest of the window, then receive once.
                 sleep(left).await;
             }
             let limit = SQS_BATCH.min(self.source.batch_size - gathered.len());
@@ -113,7 +113,7 @@ impl Poller {
         gathered.drain(..batch_of(gathered)).collect()
     }
 
-    /// Messages, as soon as there are any; none after `wait`, which is cut to whole seconds, or when the poller is to stop.
+    /// Returns messages as soon as there are any, or none after `wait` (cut to whole seconds) or when the poller stops.
     async fn receive(&self, limit: usize, wait: Duration, stop: &CancellationToken) -> Vec<Message> {
         let receive = self
             .client
@@ -143,10 +143,10 @@ impl Poller {
         }
     }
 
-    /// Hands a batch to the function, and deletes what it is done with. The rest comes again once its visibility
-    /// timeout is over.
+    /// Passes a batch to the function, and deletes the messages that it has handled. SQS returns the others again after
+    /// their visibility timeout.
     async fn invoke(&self, batch: Vec<Message>) {
-        // A throttled batch was received all the same: it comes again once its visibility timeout is over.
+        // A throttled batch counts as received. SQS returns it again after its visibility timeout.
         let Ok(_running) = self.account.as_ref().map(|account| account.try_acquire()).transpose() else {
             return;
         };
@@ -172,7 +172,8 @@ impl Poller {
         }
     }
 
-    /// The messages that did not fail. A failure that names none of the batch fails them all, as on AWS.
+    /// Returns the messages that did not fail. A failure with an id that is not in the batch fails all of them, as on
+    /// AWS.
     fn done(&self, batch: Vec<Message>, failures: &HashSet<String>) -> Vec<Message> {
         let known: HashSet<&str> = batch.iter().filter_map(Message::message_id).collect();
         let named = failures.iter().all(|id| known.contains(id.as_str()));
@@ -227,7 +228,7 @@ fn fits(messages: &[Message]) -> bool {
     batch_of(messages) == messages.len()
 }
 
-/// How many of the messages fit into an invocation: one in any case.
+/// The number of messages that fit into an invocation, at least one.
 fn batch_of(messages: &[Message]) -> usize {
     let mut bytes = 0;
     let fitting = messages.iter().take_while(|message| {
@@ -237,7 +238,7 @@ fn batch_of(messages: &[Message]) -> usize {
     fitting.count().max(messages.len().min(1))
 }
 
-/// Adds a slot whenever all are taken, up to the limit.
+/// Adds a slot whenever all are in use, up to the limit.
 async fn scale_up(slots: &Semaphore, limit: usize) -> Infallible {
     for _ in FIRST_CONCURRENCY..limit {
         sleep(STEP).await;
@@ -267,8 +268,8 @@ mod tests {
     const WINDOW: Duration = Duration::from_secs(1);
     const PATIENCE: Duration = Duration::from_mins(1);
 
-    /// Counts receives. While one that brings the first message is answered, it sends what is to come in the window; the
-    /// answer to the next one is held back.
+    /// Counts receives. When a receive returns the first message, it sends the messages `then`, which arrive within the
+    /// window. It delays the answer to the next receive that returns messages by `held_back`.
     struct Watched {
         queue: aws_sdk_sqs::Client,
         url: String,
@@ -303,7 +304,7 @@ mod tests {
         }
     }
 
-    /// A poller of a queue, what it has handed to its function, and what it has asked SQS.
+    /// A poller with its queue, the batches that its function got, and the calls that it made to SQS.
     struct Polled {
         queues: Queues,
         direct: aws_sdk_sqs::Client,
@@ -351,7 +352,7 @@ mod tests {
             Self { queues, direct, url, proxy, batches, stop, running }
         }
 
-        /// The sizes of the batches until so many messages were handed over.
+        /// Returns the sizes of the batches until the function has got this number of messages.
         async fn batches(&mut self, messages: usize) -> Vec<usize> {
             let mut sizes = Vec::new();
             while sizes.iter().sum::<usize>() < messages {
@@ -360,7 +361,7 @@ mod tests {
             sizes
         }
 
-        /// Stops the poller. Returns how many messages it leaves hidden.
+        /// Stops the poller. Returns the number of messages that it leaves hidden.
         async fn stop(self) -> usize {
             self.stop.cancel();
             timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
@@ -373,7 +374,7 @@ mod tests {
         let mut polled = Polled::start(WINDOW, &["2", "3", "4", "5"], Duration::ZERO).await;
         send(&polled.direct, &polled.url, vec!["1".to_owned()]).await;
         assert_eq!(polled.batches(5).await, [5]);
-        // One for the first message, one or two for the others, and the one that now waits.
+        // One receive for the first message, one or two for the others, and one that is still waiting.
         let receives = polled.proxy.gate.receives.load(Ordering::SeqCst);
         assert!(receives <= 4, "{receives} receives");
         assert_eq!(polled.stop().await, 0, "messages are hidden");

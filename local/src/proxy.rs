@@ -1,4 +1,4 @@
-//! Stands before an AWS service: sees every call, and decides what becomes of it.
+//! A proxy in front of an AWS service. It sees every call, and decides how to answer it.
 
 use std::sync::Arc;
 
@@ -23,16 +23,16 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The API and the operation that it names, such as `AmazonSQS` and `ReceiveMessage`; empty where it names none.
+    /// The API and the operation, such as `AmazonSQS` and `ReceiveMessage`; empty if the call names none.
     pub(crate) fn operation(&self) -> (&str, &str) {
         let target = self.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         target.and_then(|target| target.rsplit_once('.')).unwrap_or_default()
     }
 }
 
-/// What a proxy does with calls.
+/// Decides how a proxy answers calls.
 pub(crate) trait Gate: Send + Sync + 'static {
-    /// Answers a call, by the service or without it.
+    /// Answers a call, with or without calling the service.
     fn answer(&self, call: Call, service: &Service) -> impl Future<Output = Response> + Send;
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// What the service answers: status, headers, and body.
+    /// Calls the service. Returns the status, headers and body of its answer.
     pub(crate) async fn call(&self, mut call: Call) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
         call.headers.remove(HOST);
         call.headers.remove(CONTENT_LENGTH);
@@ -54,17 +54,17 @@ impl Service {
     }
 }
 
-/// A proxy. Dropped, it ends.
+/// A proxy. Dropping it stops it.
 pub(crate) struct Proxy<G> {
-    /// Its address.
+    /// The proxy's address.
     pub(crate) url: String,
-    /// What it does with calls.
+    /// Answers the calls.
     pub(crate) gate: Arc<G>,
     _tasks: Tasks,
 }
 
 impl<G: Gate> Proxy<G> {
-    /// Stands before the service at this address.
+    /// Starts a proxy for the service at this address.
     pub(crate) async fn start(service: &str, gate: G) -> Result<Self> {
         install_tls();
         let (listener, url) = listen(0, "--port").await?;
@@ -84,7 +84,7 @@ impl<G: Gate> Proxy<G> {
     }
 }
 
-/// The service's answer as ours; a service that does not answer is a bad gateway.
+/// Returns the service's answer, or 502 (Bad Gateway) if the service does not answer.
 pub(crate) fn passed_on(answer: reqwest::Result<(StatusCode, HeaderMap, Bytes)>) -> Response {
     answer.map_or_else(|_| StatusCode::BAD_GATEWAY.into_response(), IntoResponse::into_response)
 }

@@ -1,4 +1,4 @@
-//! An endpoint to send to: takes POSTs, and hands on what arrived.
+//! A webhook receiver that passes on what arrives.
 
 use std::time::Duration;
 
@@ -19,11 +19,11 @@ pub struct Arrival {
     pub path: String,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, byte for byte.
+    /// Its body, unchanged.
     pub body: Bytes,
     /// When it arrived.
     pub at: Instant,
-    /// What the receiver answered.
+    /// The status that the receiver returned.
     pub answered: StatusCode,
 }
 
@@ -33,14 +33,14 @@ impl Arrival {
         self.headers.get("webhook-id").and_then(|id| id.to_str().ok()).unwrap_or_default()
     }
 
-    /// Checks the signature with the Standard Webhooks library, as a receiver of webhooks should.
+    /// Verifies the signature with the Standard Webhooks library, as a receiver of webhooks should.
     pub fn verify(&self, secret: &str) -> Result<()> {
         let webhook = Webhook::new(secret).context("the secret is not one of Standard Webhooks")?;
         webhook.verify(&self.body, &self.headers).context("the signature is not right")
     }
 }
 
-/// A server of endpoints on loopback. Dropped, it ends.
+/// A server of endpoints on loopback. Dropping it stops it.
 pub struct Receiver {
     /// Its address, such as `http://127.0.0.1:9000`. Each path is an endpoint.
     pub url: String,
@@ -49,7 +49,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Listens on a port, 0 for any. `answer` chooses the status for a path and the id of an event.
+    /// Listens on a port; 0 chooses a free one. `answer` returns the status for a path and the id of an event.
     pub async fn start<Answer>(port: u16, answer: Answer) -> Result<Self>
     where
         Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
@@ -57,7 +57,7 @@ impl Receiver {
         Self::taking(Duration::ZERO, port, answer).await
     }
 
-    /// The same, but each answer takes so long.
+    /// The same, but each answer is delayed by `delay`.
     pub(crate) async fn taking<Answer>(delay: Duration, port: u16, answer: Answer) -> Result<Self>
     where
         Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl Receiver {
             let mut arrival = Arrival { path, headers, body, at: Instant::now(), answered: StatusCode::OK };
             arrival.answered = answer(&arrival.path, arrival.event_id());
             let answered = arrival.answered;
-            // Fails only when nobody waits for arrivals any more.
+            // This fails only when nobody reads arrivals any more.
             let _ = sender.send(arrival);
             if !delay.is_zero() {
                 sleep(delay).await;
@@ -84,12 +84,12 @@ impl Receiver {
         Ok(Self { url, arrivals, _tasks: tasks })
     }
 
-    /// The next webhook to arrive.
+    /// Waits for the next webhook.
     pub async fn next(&mut self) -> Arrival {
         self.arrivals.recv().await.expect("the receiver's server holds the other end")
     }
 
-    /// Whether all that has arrived was handed on.
+    /// Whether `next` has returned everything that arrived.
     pub fn is_idle(&self) -> bool {
         self.arrivals.is_empty()
     }

@@ -1,4 +1,5 @@
-//! Lambda's side of a function's process: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+//! The Lambda Runtime API, which a function's process calls:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,14 +17,15 @@ use tokio::time::Instant;
 
 use crate::tasks::{Tasks, listen};
 
-/// The headers of an invocation: its id, when it is ended, and whose it is.
+/// The headers of an invocation: its id, its deadline, and the function's ARN.
 const INVOCATION: [(&str, &str); 3] = [
     ("lambda-runtime-aws-request-id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd"),
     ("lambda-runtime-deadline-ms", "4102444800000"),
     ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:sample"),
 ];
 
-/// A Runtime API for one process: it has at most one invocation, and hands on what it sees. Dropped, it ends.
+/// A Runtime API for one process. It has at most one invocation, and reports the function's requests. Dropping it stops
+/// it.
 pub struct RuntimeApi {
     address: String,
     polls: mpsc::UnboundedReceiver<Instant>,
@@ -32,11 +34,11 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// A Runtime API with this invocation, or with none.
+    /// Starts a Runtime API with this invocation, or with none.
     pub async fn start(event: Option<String>) -> Result<Self> {
         let ((polled, polls), (answered, answers)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
         let invocation = Arc::new(Mutex::new(event));
-        // Sending fails only when nobody is interested any more.
+        // Sending fails only when nobody reads the channel any more.
         let next = move || async move {
             let _ = polled.send(Instant::now());
             let event = invocation.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -59,8 +61,8 @@ impl RuntimeApi {
         Ok(Self { address, polls, answers, _tasks: tasks })
     }
 
-    /// Starts a binary as the function of this name, with this environment and what Lambda adds to it; its log goes to
-    /// `log`. Dropped, it is ended.
+    /// Starts a binary as the function of this name, with this environment and the variables that Lambda adds. Its log
+    /// goes to `log`. Dropping the process kills it.
     pub fn spawn(
         &self,
         binary: &Path,
@@ -84,12 +86,12 @@ impl RuntimeApi {
             .with_context(|| format!("cannot start {}", binary.display()))
     }
 
-    /// When the function asked for its next invocation.
+    /// Waits until the function asks for its next invocation. Returns the time.
     pub async fn polled(&mut self) -> Instant {
         self.polls.recv().await.expect("the server holds the other end")
     }
 
-    /// The kind of the function's next answer, `response` or `error`, and the answer.
+    /// Waits for the function's next answer. Returns its kind, `response` or `error`, and its body.
     pub async fn answered(&mut self) -> (String, Bytes) {
         self.answers.recv().await.expect("the server holds the other end")
     }

@@ -1,4 +1,4 @@
-//! Calls a function every so often, as EventBridge Scheduler does.
+//! Calls a function on a schedule, as an EventBridge rule does.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use tracing::error;
 
 /// A schedule and the function that it calls.
 pub(crate) struct Scheduler {
-    /// What the function is called in the log.
+    /// The function's name in the log.
     pub(crate) name: String,
     pub(crate) every: Duration,
     pub(crate) function: ScheduleFunction,
-    /// How long an invocation may take.
+    /// Maximum time of an invocation.
     pub(crate) timeout: Duration,
 }
 
 impl Scheduler {
-    /// Calls the function at once, and then every so often until `stop`.
+    /// Calls the function at once, then each time `every` has passed, until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<()> {
         let mut clock = interval(self.every);
         clock.set_missed_tick_behavior(MissedTickBehavior::Skip);

@@ -10,20 +10,21 @@ use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
 use crate::tasks::{Tasks, listen};
 use crate::{install_tls, laptop};
 
-/// Where the tables and queues are to be.
+/// Where to serve and keep the tables and queues.
 #[derive(Debug, Clone, Default)]
 pub struct StoresOptions {
-    /// The template that names them.
+    /// The template that defines them.
     pub template: PathBuf,
-    /// DynamoDB's port; 0 for any.
+    /// DynamoDB's port; 0 chooses a free one.
     pub dynamodb_port: u16,
-    /// SQS's port; 0 for any.
+    /// SQS's port; 0 chooses a free one.
     pub sqs_port: u16,
-    /// The directory to keep them in; without one they last as long as the process.
+    /// The directory to keep them in. Without one, they are lost when the process ends.
     pub data: Option<PathBuf>,
-    /// How long received messages stay hidden, instead of what the template says.
+    /// The queues' visibility timeout, instead of the template's.
     pub visibility_timeout: Option<Duration>,
-    /// The queues' clock, instead of the system's. Rows then don't expire: the tables know no other clock than the system's.
+    /// The queues' clock, instead of the system's. Rows then do not expire, because the tables only have the system's
+    /// clock.
     pub clock: Option<QueueClock>,
 }
 
@@ -39,7 +40,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// Creates what is not there yet, and serves it.
+    /// Creates missing tables and queues, and serves all of them.
     pub async fn start(options: &StoresOptions) -> Result<Self> {
         install_tls();
         let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port").await?;
@@ -60,7 +61,7 @@ impl Stores {
         Ok(Self { dynamodb, sqs, queues, tasks })
     }
 
-    /// Waits until one of them can no longer be served.
+    /// Waits until DynamoDB or SQS can no longer be served.
     pub async fn ended(&mut self) -> Result<()> {
         self.tasks.ended().await
     }

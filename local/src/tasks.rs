@@ -1,4 +1,4 @@
-//! What runs until it is told to stop.
+//! Tasks that run until they are told to stop.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Servers and pollers that stop together. Dropped, they end at once.
+/// Servers and pollers that stop together. Dropping them aborts them at once.
 #[derive(Default)]
 pub(crate) struct Tasks {
     stop: CancellationToken,
@@ -15,7 +15,7 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Runs a task. It is handed the signal at which it must finish what it has begun.
+    /// Runs a task. It gets a signal at which it must finish its current work.
     pub(crate) fn spawn<T>(&mut self, task: impl FnOnce(CancellationToken) -> T)
     where
         T: Future<Output = Result<()>> + Send + 'static,
@@ -23,7 +23,7 @@ impl Tasks {
         self.running.spawn(task(self.stop.clone()));
     }
 
-    /// Waits until one of them ends, which none should do by itself.
+    /// Waits until a task ends. None should end without the signal.
     pub(crate) async fn ended(&mut self) -> Result<()> {
         match self.running.join_next().await {
             Some(ended) => ended.context("a part of the system panicked")?,
@@ -31,7 +31,7 @@ impl Tasks {
         }
     }
 
-    /// Lets all of them finish what they have begun, and waits for it.
+    /// Tells all tasks to stop, and waits until they have finished their current work.
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
@@ -41,7 +41,7 @@ impl Tasks {
     }
 }
 
-/// Listens on loopback; port 0 means any free one. `flag` is what sets the port.
+/// Listens on loopback; port 0 chooses a free one. `flag` is the option that sets the port, for the error message.
 pub(crate) async fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener

@@ -1,4 +1,4 @@
-//! Clients of embedded services. They never time out: a receive may wait as long as it was told to.
+//! Clients of embedded services. They have no timeout, so a receive may wait as long as it asks for.
 
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -9,7 +9,7 @@ use aws_types::region::Region;
 
 use crate::template::REGION;
 
-/// What embedded services take for credentials: anything.
+/// Credentials for embedded services, which accept any.
 pub const ACCESS_KEY: &str = "local";
 
 /// A client of the DynamoDB at this address.

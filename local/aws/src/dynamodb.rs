@@ -1,4 +1,4 @@
-//! DynamoDB, by dynoxide.
+//! An embedded DynamoDB, from the crate dynoxide.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tracing::warn;
 
-/// How often rows are looked for whose time to live is over. AWS takes up to some days.
+/// Time between two searches for rows whose time to live has passed. AWS may take a few days to delete them.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The tables of one DynamoDB.
@@ -24,21 +24,21 @@ pub struct Tables(Database);
 pub struct TableSpec {
     /// Its name.
     pub name: String,
-    /// Its key, as CloudFormation and DynamoDB alike write it.
+    /// Its key, in the format of both CloudFormation and DynamoDB.
     pub key_schema: Value,
-    /// The types of the key's attributes, likewise.
+    /// The types of the key's attributes, in the same format.
     pub attribute_definitions: Value,
-    /// The attribute that says, in seconds since the Unix epoch, when a row may be deleted.
+    /// The attribute with the time after which a row may be deleted, in seconds since the Unix epoch.
     pub ttl_attribute: Option<String>,
 }
 
 impl Tables {
-    /// Tables that last as long as the process.
+    /// Creates tables in memory. They are lost when the process ends.
     pub fn in_memory() -> Result<Self> {
         Ok(Self(Database::memory().map_err(explain)?))
     }
 
-    /// The tables in this directory: its file `dynamodb.sqlite`.
+    /// Opens the tables in this directory's file `dynamodb.sqlite`.
     pub fn open(directory: &Path) -> Result<Self> {
         let file = directory.join("dynamodb.sqlite");
         let path = file.to_str().with_context(|| format!("{} is no UTF-8", file.display()))?;
@@ -46,7 +46,7 @@ impl Tables {
         Ok(Self(database.with_context(|| format!("{} cannot be opened", file.display()))?))
     }
 
-    /// Creates a table. One that is there already stays as it is.
+    /// Creates a table. An existing table is not changed.
     pub fn create(&self, table: &TableSpec) -> Result<()> {
         let request: CreateTableRequest = serde_json::from_value(json!({
             "TableName": table.name,
@@ -68,8 +68,8 @@ impl Tables {
         Ok(())
     }
 
-    /// Serves DynamoDB's wire protocol, and, where rows are to expire, deletes those whose time to live is over by the
-    /// system's clock, until `shutdown` resolves.
+    /// Serves DynamoDB's protocol until `shutdown` resolves. If rows expire, also deletes those whose time to live has
+    /// passed by the system's clock.
     pub async fn serve(
         self,
         listener: TcpListener,

@@ -1,6 +1,6 @@
-//! DynamoDB and SQS embedded in a process, and the reader of `template.yaml` that sets them up.
+//! DynamoDB and SQS embedded in a process, and a reader of `template.yaml`, which defines their tables and queues.
 //!
-//! Nothing here knows Posthorn: these are the parts of AWS that it runs on, over the same wire protocols.
+//! Nothing here is specific to Posthorn. These are the parts of AWS that it uses, with the same protocols.
 
 pub mod clients;
 pub mod dynamodb;

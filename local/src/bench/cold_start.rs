@@ -1,4 +1,4 @@
-//! How long a function's process takes to be ready, and how large it is.
+//! Measures how long a function's process takes to be ready, and how large it is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,35 +15,35 @@ use crate::{FunctionsOptions, functions};
 
 /// The function that does nothing.
 const EMPTY: &str = "empty-function";
-/// The binary of all others.
+/// The binary of all other functions.
 const FUNCTIONS: &str = "posthorn-functions";
-/// How long a function may take to be ready at all.
+/// Maximum time to wait until a function is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Where AWS would be. Nothing answers there: a function has to be ready without.
+/// The address of the AWS services. Nothing answers there: a function must be ready without them.
 const NOWHERE: &str = "https://127.0.0.1:9";
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
-/// A function's process, ready for its first invocation.
+/// The figures of a function's process when it is ready for its first invocation.
 #[derive(Debug, Clone)]
 pub struct ColdStart {
     /// Its name.
     pub function: String,
-    /// From the process's start to its first request for an invocation, in milliseconds: the median of the rounds.
+    /// Time from the process's start to its first request for an invocation, in milliseconds: the median of the rounds.
     pub start_ms: f64,
-    /// The same, of the fastest round.
+    /// The same time in the fastest round.
     pub fastest_ms: f64,
-    /// The memory that it then has, in megabytes: the median of the rounds.
+    /// Its memory at that moment, in megabytes: the median of the rounds.
     pub resident_mb: f64,
     /// The size of its binary in megabytes.
     pub binary_mb: f64,
 }
 
-/// What `cargo lambda build --release` makes: a folder for each binary, with a file `bootstrap` in it.
+/// The output of `cargo lambda build --release`: a folder for each binary, with a file `bootstrap` in it.
 #[derive(Debug, Clone)]
 pub struct Binaries(PathBuf);
 
 impl Binaries {
-    /// Those in this folder, usually `target/lambda`.
+    /// The binaries in this folder, usually `target/lambda`.
     pub fn in_folder(folder: PathBuf) -> Result<Self> {
         let binaries = Self(folder);
         for binary in [binaries.of(EMPTY), binaries.of("any")] {
@@ -57,20 +57,20 @@ impl Binaries {
         Ok(binaries)
     }
 
-    /// Those beside the folder that this program lies in.
+    /// The binaries in `lambda`, beside the folder of this program.
     pub(super) fn beside_this_program() -> Result<Self> {
         let program = std::env::current_exe()?;
         let target = program.ancestors().nth(2).context("this program is in no folder of a target")?;
         Self::in_folder(target.join("lambda"))
     }
 
-    /// The binary that is started as this function.
+    /// The path of this function's binary.
     pub fn of(&self, function: &str) -> PathBuf {
         self.0.join(if function == EMPTY { EMPTY } else { FUNCTIONS }).join("bootstrap")
     }
 }
 
-/// Starts each function of the template, and the empty one first, so many times by turns.
+/// Starts the empty function and each function of the template in turn, `rounds` times.
 pub async fn cold_starts(template: &Path, binaries: &Binaries, rounds: usize) -> Result<Vec<ColdStart>> {
     let nowhere = FunctionsOptions {
         template: template.to_owned(),
@@ -104,7 +104,7 @@ pub async fn cold_starts(template: &Path, binaries: &Binaries, rounds: usize) ->
     Ok(found)
 }
 
-/// Starts a process once: how many milliseconds it took, and how many megabytes it then has.
+/// Starts a process once. Returns the time until it was ready, in milliseconds, and its memory then, in megabytes.
 async fn start(binary: &Path, function: &str, environment: &BTreeMap<String, String>) -> Result<(f64, f64)> {
     let mut api = RuntimeApi::start(None).await?;
     let began = Instant::now();
@@ -121,7 +121,7 @@ fn size_mb(binary: &Path) -> Result<f64> {
     Ok(std::fs::metadata(binary)?.len() as f64 / MEGABYTE)
 }
 
-/// The figures as a report, with the goals that every function has but the empty one.
+/// The figures as a report, with goals for every function except the empty one.
 pub(super) fn report(starts: &[ColdStart]) -> Report {
     let empty = starts.iter().find(|start| start.function == EMPTY).map_or(f64::NAN, |start| start.start_ms);
     let rows = starts.iter().map(|start| {

@@ -1,4 +1,5 @@
-//! What a million deliveries cost on AWS: everything that is paid for is counted while some are made, then priced.
+//! The cost of a million deliveries on AWS. Makes some deliveries, counts everything that AWS charges for, and prices
+//! it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -25,59 +26,60 @@ use crate::{FunctionsOptions, Receiver, Stores, functions, laptop, load};
 
 /// How long an endpoint takes to answer.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
-/// How long messages stay hidden that are sent before the functions run.
+/// Delay of the messages that are sent before the functions run.
 const HEAD_START: Duration = Duration::from_secs(5);
-/// How long an event may take.
+/// Maximum time to wait for an event.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// The most messages in a batch.
+/// Maximum number of messages in a batch.
 const BATCH: usize = 10;
-/// Every how manieth delivery fails at first, where some do.
+/// If some deliveries fail at first, one in this many does.
 const FAILURES: usize = 100;
-/// The memory, in MB, with which a Lambda function has a processor to itself
+/// The memory, in MB, at which a Lambda function has a whole processor
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>).
 pub(super) const WHOLE_PROCESSOR_MB: f64 = 1769.0;
-/// What Lambda itself logs of an invocation (START, END and REPORT lines), and CloudWatch adds to each line, in bytes.
+/// Bytes that Lambda itself logs for an invocation (START, END and REPORT lines), and that CloudWatch adds to each
+/// line.
 const PLATFORM_LOG_BYTES: f64 = 370.0;
 pub(super) const MILLION: f64 = 1e6;
 const GIGABYTE: f64 = 1e9;
 
-/// What is sent.
+/// The events to send, and how.
 #[derive(Debug, Clone)]
 pub struct Cost {
-    /// The program, to be run as a process of its own, and where it is.
+    /// The path of this program, to run as a separate process.
     pub program: PathBuf,
     /// The template.
     pub template: PathBuf,
-    /// What is deployed, whose log is measured; without it that counts as nothing.
+    /// The deployed binaries, whose log is measured. Without them, the log counts as nothing.
     pub binaries: Option<Binaries>,
-    /// About how many bytes an event's body has.
+    /// Approximate size of an event's body, in bytes.
     pub event_bytes: usize,
-    /// How many endpoints want each event.
+    /// Number of endpoints that want each event.
     pub endpoints: usize,
-    /// Whether messages come in full batches, or each alone.
+    /// Whether messages arrive in full batches, or one at a time.
     pub full_batches: bool,
     /// Whether 1 % of the deliveries fail at first.
     pub failures: bool,
-    /// How many events are sent.
+    /// Number of events to send.
     pub events: usize,
 }
 
-/// What so many deliveries took.
+/// What the deliveries used.
 #[derive(Debug, Clone)]
 pub struct Bill {
     shape: Cost,
     tables: BTreeMap<(String, String), Used>,
     queues: BTreeMap<(String, String), Used>,
-    /// Each function's memory in MB, and how long its invocations were under way.
+    /// Each function's memory in MB, and the durations of its invocations.
     invocations: Vec<(u32, Vec<Duration>)>,
     /// The processor time of the functions' process.
     cpu: Duration,
-    /// What an invocation of fan-out logs, in bytes.
+    /// Bytes that an invocation of fan-out logs.
     log_bytes: f64,
     prices: Prices,
 }
 
-/// What AWS asks, in dollars.
+/// AWS's prices, in dollars.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Prices {
     as_of: String,
@@ -93,13 +95,13 @@ pub(super) struct Prices {
 }
 
 impl Prices {
-    /// The table in `prices.json`.
+    /// Reads the table in `prices.json`.
     pub(super) fn read() -> Result<Self> {
         Ok(serde_json::from_str(include_str!("prices.json"))?)
     }
 }
 
-/// A line of the bill: how much of what, per million deliveries, and what one of it costs.
+/// A line of the bill: the item, its quantity per million deliveries, and its unit price.
 struct Line {
     what: &'static str,
     number: f64,
@@ -107,7 +109,7 @@ struct Line {
 }
 
 impl Cost {
-    /// Sends the events and counts.
+    /// Sends the events, and counts what they use.
     pub async fn run(self) -> Result<Bill> {
         let stores = rig::stores(&self.template).await?;
         let (tables, queues) = (
@@ -121,7 +123,7 @@ impl Cost {
         }
         let mut functions = self.functions(&tables.url, &queues.url)?;
         functions.address("HTTP API").await?;
-        // What starting took is not what deliveries cost.
+        // The calls made at the start are not part of the cost of deliveries.
         tables.gate.take();
         let before = functions.usage()?.cpu;
         if self.full_batches {
@@ -154,7 +156,8 @@ impl Cost {
         Ok(bill)
     }
 
-    /// Endpoints that take their time, and where some deliveries fail, refuse these once.
+    /// Starts endpoints that take `ANSWER_TIME` to answer. If some deliveries should fail, the endpoints refuse these
+    /// once.
     async fn receiver(&self) -> Result<Receiver> {
         let (failures, seen) = (self.failures, Arc::new(Mutex::new(HashSet::new())));
         let answer = move |path: &str, event_id: &str| {
@@ -183,7 +186,7 @@ impl Cost {
         Part::start(&self.program, addresses.into_iter().chain(["--template", template]))
     }
 
-    /// Puts all events on the queue, to be seen at once when the functions run.
+    /// Sends all events to the queue, delayed so that they become visible together when the functions run.
     async fn send_ahead(&self, sqs: &str) -> Result<()> {
         for first in (0..self.events).step_by(BATCH) {
             self.send(sqs, BATCH.min(self.events - first), HEAD_START).await?;
@@ -203,7 +206,7 @@ impl Cost {
         Ok(())
     }
 
-    /// Waits until so many events have been taken by all endpoints.
+    /// Waits until all endpoints have accepted this number of events.
     async fn await_arrivals(&self, receiver: &mut Receiver, events: usize) -> Result<()> {
         let mut taken = 0;
         while taken < events * self.endpoints {
@@ -223,14 +226,14 @@ impl Cost {
         Ok(sources.collect())
     }
 
-    /// How many bytes fan-out's binary logs in an invocation.
+    /// Number of bytes that fan-out's binary logs in an invocation.
     async fn log_bytes(&self, stores: &Stores) -> Result<f64> {
         let Some(binaries) = &self.binaries else { return Ok(0.0) };
         let options = FunctionsOptions {
             template: self.template.clone(),
             dynamodb: stores.dynamodb.clone(),
             sqs: stores.sqs.clone(),
-            // As on AWS, where lines cost something.
+            // The default on AWS, where log lines cost something.
             environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
             ..FunctionsOptions::default()
         };
@@ -243,7 +246,7 @@ impl Cost {
         let (kind, answer) = timeout(PATIENCE, api.answered()).await.context("fan-out does not answer")?;
         ensure!(kind == "response", "fan-out fails: {}", String::from_utf8_lossy(&answer));
         process.start_kill()?;
-        // All has been said before the answer was given.
+        // The function has written its log before it answers.
         let log = process.wait_with_output().await?.stdout;
         Ok(f64::from(u32::try_from(log.len())?))
     }
@@ -255,7 +258,7 @@ impl Bill {
         (self.shape.events * self.shape.endpoints) as f64
     }
 
-    /// What a million deliveries cost, in dollars.
+    /// The cost of a million deliveries, in dollars.
     pub fn dollars(&self) -> f64 {
         self.lines().iter().map(Line::dollars).sum()
     }
@@ -270,7 +273,7 @@ impl Bill {
         self.units(is_read)
     }
 
-    /// The requests to SQS that are paid for by delivery, per million.
+    /// SQS requests per million deliveries, without empty receives, which are charged by time.
     pub fn sqs_requests(&self) -> f64 {
         let paid = self.queues.iter().filter(|((_, operation), _)| operation != Meter::EMPTY);
         paid.map(|(_, used)| used.units).sum::<f64>() * MILLION / self.deliveries()
@@ -287,7 +290,8 @@ impl Bill {
         all as f64 * MILLION / self.deliveries()
     }
 
-    /// An invocation takes as long as here, and longer by what a share of a processor needs more than a whole one.
+    /// An invocation takes as long as measured here, plus the extra time that a share of a processor needs compared
+    /// with a whole one.
     fn gigabyte_seconds(&self) -> f64 {
         let waited: f64 =
             self.invocations.iter().map(|(memory, spans)| gigabytes(*memory) * seconds(spans)).sum();
@@ -321,7 +325,7 @@ impl Bill {
         ]
     }
 
-    /// Keeping what was written for a month, with backups: at most a kilobyte for each write unit.
+    /// Storage of the written data for a month, with backups: at most a kilobyte for each write unit.
     fn kept(&self) -> Line {
         let price = self.prices.dynamodb_storage_gb_month + self.prices.dynamodb_backup_gb_month;
         Line {
@@ -369,7 +373,7 @@ fn seconds(spans: &[Duration]) -> f64 {
     spans.iter().sum::<Duration>().as_secs_f64()
 }
 
-/// The shapes that are priced: events in bytes, endpoints, full batches, failures, and how many events are sent.
+/// The shapes that are priced: event size in bytes, endpoints, full batches, failures, and number of events.
 pub(super) const SHAPES: [(usize, usize, bool, bool, usize); 8] = [
     (1024, 1, true, false, 2_000),
     (1024, 3, true, false, 1_000),
@@ -381,7 +385,7 @@ pub(super) const SHAPES: [(usize, usize, bool, bool, usize); 8] = [
     (1024, 1, true, true, 2_000),
 ];
 
-/// The figures as a report, priced by the table in `prices.json`. The first shape has the goal.
+/// The figures as a report, with the prices in `prices.json`. The goal is for the first shape.
 pub(super) fn report(bills: &[Bill]) -> Report {
     let goals = bills.first().map(|bill| Goal {
         what: format!(

@@ -1,4 +1,5 @@
-//! The whole local system, its parts in processes of their own: how soon events arrive, and what each process uses.
+//! Runs the parts of the local system in separate processes. Measures how soon events arrive, and what each process
+//! uses.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,45 +13,45 @@ use super::report::{Report, Row};
 use crate::load::{self, Latencies, Load, WARM_UP};
 use crate::{Receiver, install_tls};
 
-/// Events, the endpoints that want them, and endpoints that do not.
+/// The events, the endpoints that want them, and endpoints that do not.
 #[derive(Debug, Clone)]
 pub struct EndToEnd {
-    /// This program, to be run as processes of their own.
+    /// The path of this program, to run as separate processes.
     pub program: PathBuf,
     /// The template.
     pub template: PathBuf,
-    /// How many endpoints want each event.
+    /// Number of endpoints that want each event.
     pub endpoints: usize,
-    /// How many others there are.
+    /// Number of other endpoints.
     pub bystanders: usize,
-    /// How many events are published, as fast as they are taken.
+    /// Number of events to publish, as fast as possible.
     pub events: u32,
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Debug, Clone)]
 pub struct Journey {
-    /// What was sent, and to whom.
+    /// The events that were sent, and the endpoints.
     pub shape: EndToEnd,
-    /// How long deliveries took.
+    /// Time of deliveries.
     pub latencies: Latencies,
-    /// How long it all took.
+    /// Time of the whole run.
     pub span: Duration,
-    /// The functions; the tables and queues; publisher and receiver.
+    /// Use by the functions, by the tables and queues, and by publisher and receiver.
     pub parts: [Used; 3],
 }
 
 /// What a process used.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
-    /// Processor time meanwhile.
+    /// Processor time during the run.
     pub cpu: Duration,
-    /// The memory that it had in the end, in megabytes.
+    /// Its memory at the end, in megabytes.
     pub resident_mb: f64,
 }
 
 impl EndToEnd {
-    /// Starts everything anew, warms it up, and measures.
+    /// Starts everything, warms it up, and measures.
     pub async fn run(self) -> Result<Journey> {
         install_tls();
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;

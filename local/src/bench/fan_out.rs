@@ -1,4 +1,4 @@
-//! What a delivery costs the processor in fan-out, beside a loop that does nothing but POST.
+//! Measures the processor time of a delivery in fan-out, compared with a loop that only sends POST requests.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,11 +31,11 @@ use crate::{Receiver, Stores};
 
 /// The size of an event's body, in bytes.
 const EVENT_BYTES: usize = 1024;
-/// How many messages a batch has.
+/// Number of messages in a batch.
 const BATCH: usize = 10;
-/// How many endpoints' deliveries a row takes; more are sent by `deliver`, in chunks.
+/// Maximum number of deliveries in an event's row. For more endpoints, `deliver` sends the deliveries, in chunks.
 const CHUNK: usize = 50;
-/// How long a batch may take, by Lambda's clock.
+/// The invocation's deadline for a batch.
 const DEADLINE: Duration = Duration::from_mins(10);
 
 /// The function behind a queue.
@@ -43,48 +43,48 @@ fn worker(name: &str, runtime: &Runtime) -> Result<SqsFunction> {
     set_up(name, runtime)?.sqs().with_context(|| format!("{name} takes no messages"))
 }
 
-/// What is measured: how many deliveries, to how many endpoints each event.
+/// The numbers of deliveries and endpoints to measure.
 #[derive(Debug, Clone)]
 pub struct FanOut {
     /// The template.
     pub template: PathBuf,
-    /// How many endpoints want each event.
+    /// Number of endpoints that want each event.
     pub endpoints: usize,
-    /// How many deliveries are made in a round; a whole number of full batches is.
+    /// Number of deliveries in a round, rounded up to full batches.
     pub deliveries: usize,
-    /// How often it is all done; the median counts.
+    /// Number of rounds; the median counts.
     pub rounds: usize,
 }
 
-/// Processor time per delivery, in microseconds: of the round whose ratio is the median.
+/// Processor time per delivery, in microseconds, in the round with the median ratio.
 #[derive(Debug, Clone, Copy)]
 pub struct CpuPerDelivery {
-    /// How many endpoints wanted each event.
+    /// Number of endpoints that wanted each event.
     pub endpoints: usize,
-    /// A loop that POSTs the same bodies with `reqwest`, as many at once, and nothing else.
+    /// A loop that only POSTs the same bodies with `reqwest`, with the same concurrency.
     pub bare: f64,
-    /// The same loop, which signs each request and sends the same headers as the functions.
+    /// The same loop, but it also signs each request and sends the same headers as the functions.
     pub signed: f64,
-    /// The bare loop, with the calls to tables and queues that the functions make.
+    /// The bare loop, plus the functions' calls to tables and queues.
     pub floor: f64,
-    /// All that the functions do.
+    /// The functions' whole work.
     pub whole: f64,
 }
 
 impl CpuPerDelivery {
-    /// What the functions do but for their calls to tables and queues.
+    /// The functions' work without their calls to tables and queues.
     pub fn own(&self) -> f64 {
         self.whole - (self.floor - self.bare)
     }
 
-    /// How many deliveries the functions make in the time of one that the bare loop makes.
+    /// Number of deliveries that the functions make in the time in which the bare loop makes one.
     fn ratio(&self) -> f64 {
         self.bare / self.own()
     }
 }
 
 impl FanOut {
-    /// Measures, each thing in turn, batch by batch: a machine that others use changes its pace.
+    /// Measures the contenders alternately, batch by batch, because the speed of a shared machine changes.
     pub async fn run(&self) -> Result<CpuPerDelivery> {
         let stores = rig::stores(&self.template).await?;
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
@@ -109,8 +109,8 @@ impl FanOut {
         Ok(rounds.swap_remove(rounds.len() / 2))
     }
 
-    /// All batches, on a thread of their own with a runtime of its own, as a function's process has. One before them is
-    /// not measured: it opens connections and reads the endpoints.
+    /// Runs all batches on a separate thread with its own runtime, as in a function's process. The first batch is not
+    /// measured: it opens connections and reads the endpoints.
     async fn round(&self, stores: &Stores, endpoints: &[Endpoint]) -> Result<CpuPerDelivery> {
         let [fan_out, deliver] =
             ["fan-out", "deliver"].map(|name| rig::runtime(&self.template, stores, name));
@@ -136,7 +136,7 @@ impl FanOut {
                 bare += timed(posts.batch(&batch, bare_headers)).await?;
                 signed += timed(posts.batch(&batch, signed_headers)).await?;
                 floor += timed(posts.batch_with_calls(&batch, &calls)).await?;
-                // What it has queued must not reach the functions.
+                // The messages that it has queued must not reach the functions.
                 queue.emptied().await?;
                 whole += timed(invoke(&functions.fan_out, rig::batch(batch.messages))).await?;
                 for chunks in queue.emptied().await? {
@@ -153,7 +153,7 @@ impl FanOut {
     }
 }
 
-/// As many events as a batch has, as each of the contenders takes them.
+/// The events of a batch, in the form that each contender needs.
 struct Batch {
     events: Vec<(Event, Bytes)>,
     messages: Vec<String>,
@@ -172,13 +172,13 @@ impl Batch {
     }
 }
 
-/// The functions, for which nothing but the calls of AWS is missing.
+/// The functions, called directly instead of by AWS.
 struct Functions {
     fan_out: SqsFunction,
     deliver: SqsFunction,
 }
 
-/// A loop that does nothing but POST: as many requests as the functions make, as many at once.
+/// A loop that only sends POST requests: as many as the functions, with the same concurrency.
 struct Loop {
     client: reqwest::Client,
     endpoints: Vec<Endpoint>,
@@ -193,7 +193,7 @@ impl Loop {
         Ok(())
     }
 
-    /// The bare loop, and the calls to tables and queues that the functions make for such events.
+    /// The bare loop, plus the functions' calls to tables and queues for such events.
     async fn batch_with_calls(&self, batch: &Batch, calls: &Calls) -> Result<()> {
         calls.of_batches(&self.endpoints).await?;
         let events = batch.events.iter().map(|(event, body)| async move {
@@ -219,7 +219,7 @@ impl Loop {
     }
 }
 
-/// Adds what a request says beside its body's type.
+/// Adds a request's headers, except its content type.
 type Headers = fn(RequestBuilder, &Endpoint, EventId, &Bytes) -> RequestBuilder;
 
 fn bare_headers(request: RequestBuilder, _: &Endpoint, _: EventId, _: &Bytes) -> RequestBuilder {
@@ -235,16 +235,16 @@ fn signed_headers(request: RequestBuilder, endpoint: &Endpoint, id: EventId, bod
         .header("webhook-signature", sign(endpoint.signing_secrets(now), id, now, body))
 }
 
-/// The deliveries queue, with as many messages in it as a batch makes.
+/// The first attempts queue, with the messages that a batch produces.
 struct Queue {
     sqs: String,
-    /// What does SQS's work, and its poller's.
+    /// The runtime that does the work of SQS and of its poller.
     others: Handle,
     chunks: usize,
 }
 
 impl Queue {
-    /// Takes them out, in batches.
+    /// Removes and returns the messages, in batches.
     async fn emptied(&self) -> Result<Vec<SqsEvent>> {
         let (mut batches, mut left) = (Vec::new(), self.chunks);
         while left > 0 {
@@ -264,7 +264,7 @@ struct Calls {
 }
 
 impl Calls {
-    /// Those that are made once for each batch: fan-out's, and each of `deliver`'s that its chunks make.
+    /// The calls that are made once per batch: fan-out's, and those of each `deliver` batch that the chunks make.
     async fn of_batches(&self, endpoints: &[Endpoint]) -> Result<()> {
         let chunks = if endpoints.len() > CHUNK { endpoints.len().div_ceil(CHUNK) } else { 0 };
         for _ in 0..=chunks {
@@ -315,14 +315,14 @@ fn new(written: Written) -> Result<()> {
     Ok(())
 }
 
-/// The event that fan-out makes of a message.
+/// The event that fan-out reads from a message.
 fn accepted(event: &Value) -> Result<Event> {
     let message_id = format!("{:032x}", SystemRandom.bits());
     let sent = EventMessage::parse(&rig::message(event))?;
     Ok(sent.into_event(&message_id, SystemClock.now(), EventShards::ONE)?.1)
 }
 
-/// A delivery whose first attempt has succeeded.
+/// A delivery whose first attempt succeeded.
 fn delivered(endpoint: &Endpoint, at: Timestamp) -> Delivery {
     let attempt =
         Attempt { at, duration: Duration::from_millis(1), code: Some(200), error: None, resend: None };
@@ -334,7 +334,7 @@ fn delivered(endpoint: &Endpoint, at: Timestamp) -> Delivery {
     }
 }
 
-/// Has a function handle a batch, all of it well.
+/// Passes a batch to a function. Errors if a message fails.
 async fn invoke(function: &SqsFunction, batch: SqsEvent) -> Result<()> {
     let answer = function(batch, SystemClock.now().plus(DEADLINE)).await;
     let failures = answer.map_err(anyhow::Error::from_boxed)?.batch_item_failures;
@@ -342,7 +342,7 @@ async fn invoke(function: &SqsFunction, batch: SqsEvent) -> Result<()> {
     Ok(())
 }
 
-/// The next messages of the first attempts queue.
+/// Receives the next messages of the first attempts queue.
 async fn receive(sqs: String) -> Result<Vec<String>> {
     let (client, url) = (clients::sqs(&sqs), queue_url(&sqs, "FirstAttemptsQueue"));
     let received = client.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(5);
@@ -354,7 +354,7 @@ async fn receive(sqs: String) -> Result<Vec<String>> {
     Ok(messages.into_iter().filter_map(|message| message.body).collect())
 }
 
-/// The processor time that this thread takes for something.
+/// Measures the processor time that this thread uses for `work`.
 async fn timed(work: impl Future<Output = Result<()>>) -> Result<Duration> {
     let began = ThreadTime::now();
     work.await?;

@@ -1,4 +1,4 @@
-//! How long it takes to find the endpoints that want an event, among many that don't.
+//! Measures how long it takes to find the endpoints that want an event, among many that do not.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,27 +13,27 @@ use super::processes::Usage;
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
 
-/// The patterns of the endpoints that want the event. All others want something else.
+/// The patterns of the endpoints that want the event. All other endpoints want other types.
 const WANTED: [&str; 3] = [rig::EVENT_TYPE, "invoice.*", "*"];
-/// How long each is measured.
+/// Duration of each measurement.
 const SPAN: Duration = Duration::from_secs(2);
-/// How many events there are between two looks at the clock.
+/// Number of events between two readings of the clock.
 const EVENTS: u32 = 1_000;
 
-/// What finding an event's endpoints takes.
+/// The cost of finding an event's endpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Matching {
-    /// How many endpoints there are, each with one pattern.
+    /// Number of endpoints, each with one pattern.
     pub subscriptions: usize,
-    /// How many of them want the event.
+    /// Number of endpoints that want the event.
     pub matches: usize,
     /// The time per event, in nanoseconds.
     pub nanoseconds: f64,
-    /// The memory that the endpoints and their index take, in megabytes.
+    /// The memory of the endpoints and their index, in megabytes.
     pub memory_mb: f64,
 }
 
-/// Finds the same endpoints among so many, again and again.
+/// Finds the same endpoints among this number repeatedly.
 pub fn matching(subscriptions: usize) -> Result<Matching> {
     let before = Usage::of_self()?.resident_mb;
     let wanted = WANTED.iter().map(|pattern| endpoint(pattern));

@@ -1,4 +1,4 @@
-//! Counts what calls to DynamoDB and SQS use: DynamoDB's units as DynamoDB itself says, SQS's requests by their size.
+//! Counts what calls to DynamoDB and SQS use: capacity units as DynamoDB reports them, and SQS requests by their size.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,42 +10,42 @@ use tokio::time::Instant;
 
 use crate::proxy::{Call, Gate, Service, passed_on};
 
-/// What SQS counts as one request; a larger one counts as several.
+/// The size up to which SQS charges a call as one request. Larger calls count as several.
 const SQS_REQUEST_BYTES: usize = 64 * 1024;
 
 /// The calls of one operation on one table or queue, and what they used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Used {
-    /// How many calls.
+    /// Number of calls.
     pub(crate) calls: u64,
-    /// How many units are paid for: DynamoDB's capacity units, read or write, as the operation is; SQS's requests.
+    /// Number of units that AWS charges for: DynamoDB's read or write units, or SQS's requests.
     pub(crate) units: f64,
 }
 
-/// Counts calls by table or queue, and operation. Receipts of nothing are an operation of their own,
-/// [`Meter::EMPTY`]: they are paid for by the hour.
+/// Counts calls by table or queue, and operation. Empty receives are a separate operation, [`Meter::EMPTY`], because
+/// their number depends on time, not on messages.
 #[derive(Default)]
 pub(crate) struct Meter(Mutex<State>);
 
 #[derive(Default)]
 struct State {
     used: BTreeMap<(String, String), Used>,
-    /// When the messages with these receipts were handed out.
+    /// When the messages with these receipt handles were received.
     handed_out: BTreeMap<String, Instant>,
-    /// How long each queue's batches were worked on: from being handed out to being deleted.
+    /// Processing times of each queue's batches, from receive to delete.
     worked: BTreeMap<String, Vec<Duration>>,
 }
 
 impl Meter {
-    /// A `ReceiveMessage` that brought none.
+    /// A `ReceiveMessage` that returned no message.
     pub(crate) const EMPTY: &str = "ReceiveMessage, empty";
 
-    /// What has been used since this was asked last.
+    /// Returns the use since the last call.
     pub(crate) fn take(&self) -> BTreeMap<(String, String), Used> {
         std::mem::take(&mut self.state().used)
     }
 
-    /// How long each queue's batches were worked on since this was asked last.
+    /// Returns the processing times of each queue's batches since the last call.
     pub(crate) fn take_worked(&self) -> BTreeMap<String, Vec<Duration>> {
         std::mem::take(&mut self.state().worked)
     }

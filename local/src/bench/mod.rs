@@ -1,4 +1,4 @@
-//! `cargo run --release -- bench`: figures.
+//! `cargo run --release -- bench`: benchmarks.
 
 mod cold_start;
 mod cost;
@@ -29,61 +29,61 @@ pub use reads::{PageCost, page_costs};
 pub use snapshot::{Snapshot, SnapshotCost};
 pub use sweep::{Sweep, SweepCost};
 
-/// What can be measured.
+/// The benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum Benchmark {
-    /// How soon each function's process is ready, beside one that does nothing
+    /// Time until each function's process is ready, compared with a function that does nothing
     ColdStart {
-        /// How often each is started
+        /// Number of times to start each function
         #[arg(long, value_name = "TIMES", default_value_t = 21)]
         rounds: usize,
     },
-    /// What a million deliveries cost on AWS, line by line
+    /// Cost of a million deliveries on AWS, line by line
     Cost,
-    /// How soon events arrive that are published as fast as they are taken, and what each process uses
+    /// Latency of events published as fast as possible, and the processor time and memory of each process
     EndToEnd,
-    /// What a delivery costs the processor, beside a loop that does nothing but POST
+    /// Processor time of a delivery, compared with a loop that only sends POST requests
     FanOut {
-        /// How many endpoints want each event
+        /// Number of endpoints that want each event
         #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1, 10, 100])]
         endpoints: Vec<usize>,
-        /// How many deliveries there are in a round
+        /// Number of deliveries in a round
         #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
         deliveries: usize,
-        /// How often each is measured
+        /// Number of rounds
         #[arg(long, value_name = "TIMES", default_value_t = 5)]
         rounds: usize,
     },
-    /// How long finding an event's endpoints takes, among many that do not want it
+    /// Time to find the endpoints that want an event, among many that do not
     Matching {
-        /// How many endpoints there are
+        /// Number of endpoints
         #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [10, 1_000, 100_000])]
         subscriptions: Vec<usize>,
     },
-    /// What a page of each list reads from the tables, in logs of different sizes
+    /// Calls and read units for a page of each list, in event logs of different sizes
     Reads {
-        /// How many events are in the log
+        /// Number of events in the log
         #[arg(long, value_name = "EVENTS", value_delimiter = ',', default_values_t = [100, 10_000, 1_000_000])]
         sizes: Vec<u64>,
-        /// Over how many shards the events of each type are spread
+        /// Number of shards over which the events of each type are spread
         #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_value = "1,4")]
         shards: Vec<EventShards>,
     },
-    /// What a worker reads of an account's endpoints, when its process begins and when something has changed
+    /// Cost of reading an account's endpoints, when a worker starts and after a change
     Snapshot {
-        /// How many endpoints there are
+        /// Number of endpoints
         #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000])]
         endpoints: Vec<usize>,
     },
-    /// What it takes to send many retries that are due in the same minute
+    /// Time and cost of sending many retries that are due in the same minute
     Sweep {
-        /// How many are due
+        /// Number of retries that are due
         #[arg(long, value_name = "NUMBER", default_value_t = 20_000)]
         retries: usize,
     },
 }
 
-/// Measures, prints a table, and writes the file of JSON where one is wanted.
+/// Runs a benchmark, prints a table, and writes the JSON file if a path is given.
 pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) -> Result<()> {
     let report = match benchmark {
         Benchmark::ColdStart { rounds } => {

@@ -1,4 +1,4 @@
-//! What processes use of the machine.
+//! Measures the processor time and memory of processes.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,25 +9,25 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// Bytes in a megabyte, as memory is counted in.
+/// Bytes in a megabyte of memory.
 const MEGABYTE: f64 = 1024.0 * 1024.0;
 
 /// What a process has used so far.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Usage {
-    /// The time that it had processors for, in user and in system mode, on all of them.
+    /// Processor time in user and system mode, on all processors together.
     pub(crate) cpu: Duration,
-    /// The memory that it has now, resident, in megabytes of 1,048,576 bytes.
+    /// Current resident memory, in megabytes of 1,048,576 bytes.
     pub(crate) resident_mb: f64,
 }
 
 impl Usage {
-    /// What this process has used.
+    /// Returns what this process has used.
     pub(crate) fn of_self() -> Result<Self> {
         Self::of(std::process::id())
     }
 
-    /// What the process with this id has used.
+    /// Returns what the process with this id has used.
     #[expect(clippy::cast_precision_loss, reason = "a byte more or less of many does not matter")]
     pub(crate) fn of(id: u32) -> Result<Self> {
         let (id, mut system) = (Pid::from_u32(id), System::new()?);
@@ -39,7 +39,7 @@ impl Usage {
     }
 }
 
-/// A part of the system in a process of its own. Dropped, it is ended.
+/// A part of the system in a separate process. Dropping it kills the process.
 pub(crate) struct Part {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -55,7 +55,7 @@ impl Part {
         Ok(Self { process, lines: BufReader::new(output).lines() })
     }
 
-    /// The address that it prints after this label.
+    /// Waits for the address that it prints after this label.
     pub(crate) async fn address(&mut self, label: &str) -> Result<String> {
         while let Some(line) = self.lines.next_line().await? {
             if let Some(address) = line.trim().strip_prefix(label) {
@@ -65,7 +65,7 @@ impl Part {
         bail!("it ended before it said where its {label} is")
     }
 
-    /// What it has used.
+    /// Returns what it has used.
     pub(crate) fn usage(&self) -> Result<Usage> {
         Usage::of(self.process.id().context("it has ended")?)
     }

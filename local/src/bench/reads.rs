@@ -1,4 +1,4 @@
-//! What a page of a list costs in logs of different sizes.
+//! Measures the cost of a page of each list in event logs of different sizes.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::report::{Report, Row};
 use crate::proxy::Proxy;
 use crate::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 
-/// Types of the events, by turns.
+/// Types of the events, used in rotation.
 const TYPES: [&str; 10] = [
     "customer.created",
     "customer.updated",
@@ -35,29 +35,30 @@ const TYPES: [&str; 10] = [
 /// The events table.
 const TABLE: &str = "EventsTable";
 const RETENTION: Duration = Duration::from_hours(30 * 24);
-/// Every how manieth delivery has failed.
+/// One delivery in this many has failed.
 const FAILURES: u64 = 100;
-/// How many events are written at the same time.
+/// Number of events written at the same time.
 const AT_ONCE: usize = 64;
 
-/// What one page of a list took.
+/// The cost of one page of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageCost {
-    /// How many events are in the log.
+    /// Number of events in the log.
     pub events: u64,
-    /// Over how many shards the events of each type are spread.
+    /// Number of shards over which the events of each type are spread.
     pub shards: EventShards,
-    /// Which list.
+    /// The list.
     pub list: &'static str,
-    /// How many entries the page had.
+    /// Number of entries on the page.
     pub entries: usize,
-    /// How many calls were made to the events table.
+    /// Number of calls to the events table.
     pub calls: u64,
-    /// How many read units they used.
+    /// Number of read units that they used.
     pub read_units: f64,
 }
 
-/// The costs of pages of 20 in a log of so many events of about 1 KB, of ten types in so many shards each, to one endpoint.
+/// Returns the cost of pages of 20 entries in a log of `events` events of about 1 KB to one endpoint. The events have
+/// ten types, each in `shards` shards.
 pub async fn page_costs(options: &StoresOptions, events: u64, shards: EventShards) -> Result<Vec<PageCost>> {
     let stores = Stores::start(options).await?;
     let proxy = Proxy::start(&stores.dynamodb, Meter::default()).await?;
@@ -110,7 +111,7 @@ fn lists(endpoint_id: &str) -> [(&'static str, String); 6] {
     ]
 }
 
-/// The entries of a page, the calls to the events table, and the read units that they used.
+/// Returns the number of entries on a page, of calls to the events table, and of read units used.
 fn cost(page: &Value, meter: &Meter) -> (usize, u64, f64) {
     let entries = page["list"].as_array().or_else(|| page["attempts"].as_array()).map_or(0, Vec::len);
     let used = meter.take();
@@ -134,7 +135,7 @@ async fn get(http: &str, path: &str) -> Result<Value> {
     Ok(serde_json::from_str(&answer.text().await?)?)
 }
 
-/// Writes events that were accepted a second after another, until now.
+/// Writes events that were accepted one per second, until now.
 async fn fill(log: &EventLog, endpoint_id: EndpointId, events: u64, shards: EventShards) -> Result<()> {
     let now = SystemClock.now();
     let written = (0..events).map(|number| {

@@ -1,4 +1,4 @@
-//! What a benchmark found: a table for people, JSON for programs.
+//! A benchmark's results: a table for people, JSON for programs.
 
 use std::fmt;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub(crate) struct Report {
     pub(crate) goals: Vec<Goal>,
 }
 
-/// A line of figures, each with a name that stands over its column.
+/// A row of figures. Each figure's name is the title of its column.
 #[derive(Debug, Default)]
 pub(crate) struct Row(Vec<(&'static str, Figure)>);
 
@@ -28,7 +28,7 @@ enum Figure {
     Number(f64),
 }
 
-/// What a figure should be, and what it is.
+/// A figure's goal, and its value.
 #[derive(Debug, Serialize)]
 pub(crate) struct Goal {
     pub(crate) what: String,
@@ -36,7 +36,7 @@ pub(crate) struct Goal {
     pub(crate) measured: f64,
 }
 
-/// On which side of a number a figure should be.
+/// Whether a figure should be below or above a number.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bound {
@@ -45,7 +45,7 @@ pub(crate) enum Bound {
 }
 
 impl Report {
-    /// Prints the table and the goals, and writes the file of JSON where one is wanted.
+    /// Prints the table and the goals, and writes the JSON file if a path is given.
     pub(crate) fn publish(&self, json: Option<&Path>) -> Result<()> {
         println!("{self}");
         if cfg!(debug_assertions) {
@@ -90,7 +90,7 @@ impl Row {
         self
     }
 
-    /// A number; the name says its unit.
+    /// Adds a number. The name contains its unit.
     pub(crate) fn number(mut self, name: &'static str, number: f64) -> Self {
         self.0.push((name, Figure::Number(number)));
         self

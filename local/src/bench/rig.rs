@@ -1,4 +1,4 @@
-//! What several benchmarks send, and to whom.
+//! The events and endpoints that several benchmarks share.
 
 use std::path::Path;
 
@@ -14,16 +14,16 @@ use crate::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, functi
 
 /// The type of the events that are sent.
 pub(crate) const EVENT_TYPE: &str = "invoice.paid";
-/// What an event's body has besides its noise.
+/// Bytes of an event's body besides its noise.
 const BESIDES_NOISE: usize = 260;
 
-/// Whose events they are.
+/// The tenant of the events.
 pub(crate) fn tenant() -> Tenant {
     Tenant { account: DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id"), mode: Mode::Live }
 }
 
-/// An event that makes bodies of about so many bytes. Half of them are chance, as ids and amounts are; the other half
-/// are the names and words that such things come with.
+/// An event whose body has about this number of bytes. Half of them are random, like ids and amounts; the other half
+/// are names and words, as in real events.
 pub(crate) fn event(bytes: usize) -> Value {
     let mut lines = Vec::new();
     let mut left = bytes.saturating_sub(BESIDES_NOISE);
@@ -42,7 +42,7 @@ pub(crate) fn message(event: &Value) -> String {
     json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event }).to_string()
 }
 
-/// A batch of messages, as Lambda hands it to a function that they have just been sent to.
+/// A batch of messages that were just sent, as Lambda passes it to a function.
 pub(crate) fn batch(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
     let mut event = SqsEvent::default();
     let sent_at = SystemClock.now().as_millis().to_string();
@@ -58,7 +58,7 @@ pub(crate) fn batch(bodies: impl IntoIterator<Item = String>) -> SqsEvent {
     event
 }
 
-/// Endpoints at these URLs for all events, known to be healthy, so that fan-out sends to them itself.
+/// Endpoints at these URLs that want all events and are known to be healthy, so that fan-out itself sends to them.
 pub(crate) fn healthy_endpoints(urls: impl IntoIterator<Item = String>) -> Result<Vec<Endpoint>> {
     let endpoints = urls.into_iter().map(|url| {
         let fields = json!({ "url": url, "enabled_events": ["*"] }).to_string();
@@ -70,7 +70,7 @@ pub(crate) fn healthy_endpoints(urls: impl IntoIterator<Item = String>) -> Resul
     endpoints.collect()
 }
 
-/// Tables and queues of the template on free ports.
+/// Starts the template's tables and queues on free ports.
 pub(crate) async fn stores(template: &Path) -> Result<Stores> {
     Stores::start(&StoresOptions { template: template.to_owned(), ..StoresOptions::default() }).await
 }

@@ -1,4 +1,4 @@
-//! What it takes a worker to know an account's endpoints: all of them at first, then what changes.
+//! Measures how a worker reads an account's endpoints: all of them at first, then the changes.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,42 +22,42 @@ use crate::{FunctionsOptions, Stores, functions};
 
 /// The endpoints table.
 const TABLE: &str = "EndpointsTable";
-/// How many rows DynamoDB writes in one call.
+/// Number of rows that DynamoDB writes in one call.
 const BATCH: usize = 25;
-/// How many of these calls are under way.
+/// Number of these calls at the same time.
 const AT_ONCE: usize = 16;
-/// How long an invocation has.
+/// The invocation's timeout.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is measured.
+/// The parameters of the measurement.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The template.
     pub template: PathBuf,
-    /// How many endpoints the account has, each with one pattern.
+    /// Number of endpoints of the account, each with one pattern.
     pub endpoints: usize,
 }
 
-/// What one event reads of its account's endpoints.
+/// The cost of reading the account's endpoints for one event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SnapshotCost {
-    /// How many endpoints the account has.
+    /// Number of endpoints of the account.
     pub endpoints: usize,
-    /// What has happened since the event before.
+    /// What has happened since the previous event.
     pub since: &'static str,
-    /// How many calls were made to DynamoDB.
+    /// Number of calls to DynamoDB.
     pub calls: u64,
-    /// How many read units they used.
+    /// Number of read units that they used.
     pub units: f64,
     /// How long it took.
     pub took: Duration,
     /// The processor time of the reader.
     pub cpu: Duration,
-    /// By how much memory grew, in megabytes.
+    /// Growth of memory, in megabytes.
     pub memory_mb: f64,
 }
 
-/// A worker's snapshots, before tables that count.
+/// A worker's snapshots, with a proxy that counts its calls to the tables.
 struct Reader {
     snapshots: Snapshots,
     tables: Proxy<Meter>,
@@ -65,7 +65,8 @@ struct Reader {
 }
 
 impl Snapshot {
-    /// Reads the endpoints cold, after a change of one, and after a change of one's health. The reader has a thread of its own.
+    /// Reads the endpoints on a cold start, after a change to one, and after a change of one's health, on a separate
+    /// thread.
     pub async fn run(&self) -> Result<Vec<SnapshotCost>> {
         let stores = rig::stores(&self.template).await?;
         let store = EndpointStore::new(clients::dynamodb(&stores.dynamodb), TABLE.to_owned());
@@ -100,7 +101,7 @@ impl Snapshot {
         Ok(costs)
     }
 
-    /// Puts the endpoints into the table. Returns the last of them.
+    /// Writes the endpoints to the table. Returns the last one's id.
     async fn fill(&self, stores: &Stores, store: &EndpointStore) -> Result<EndpointId> {
         let [first] = rig::healthy_endpoints(["https://hooks.example/0".to_owned()])?
             .try_into()

@@ -1,4 +1,4 @@
-//! What a sweep of many retries takes that are due in the same minute.
+//! Measures a sweep of many retries that are due in the same minute.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -29,61 +29,61 @@ use crate::{FunctionsOptions, Stores, functions};
 const TABLE: &str = "DueTable";
 /// The queue that retries go to.
 const QUEUE: &str = "DeliveriesQueue";
-/// When the retries are due: in the next minute, which a sweep covers that begins in this one.
+/// The retries are due in the next minute. A sweep that begins in this minute covers it.
 const AHEAD: Duration = Duration::from_mins(1);
-/// How long a sweep may take, by Lambda's clock.
+/// The deadline of a sweep's invocation.
 const DEADLINE: Duration = Duration::from_secs(55);
 /// The size of a retry's message.
 const BODY_BYTES: usize = 160;
-/// The calls that a sweep makes, and what they are called in the table.
+/// The calls that a sweep makes, and their names in the printed table.
 const OPERATIONS: [(&str, &str); 3] =
     [("queries", "Query"), ("writes", "PutItem"), ("sqs_calls", "SendMessageBatch")];
-/// How many rows are written at the same time.
+/// Number of rows written at the same time.
 const AT_ONCE: usize = 64;
-/// How many calls the bare loop has under way: as many as the sweep, eight for each shard.
+/// Number of concurrent calls of the bare loop: as many as the sweep makes, eight for each shard.
 const CALLS: usize = 32;
-/// The memory, in MB, that most functions have, and with it a seventh of a processor.
+/// The memory of most functions, in MB. It comes with a seventh of a processor.
 const SMALL_MEMORY_MB: f64 = 256.0;
 
-/// What is measured.
+/// The parameters of the measurement.
 #[derive(Debug, Clone)]
 pub struct Sweep {
     /// The template.
     pub template: PathBuf,
-    /// How many retries are due in the minute.
+    /// Number of retries that are due in the minute.
     pub rows: usize,
-    /// Rows among them, in each shard, that nobody can send: one that cannot be read, one that SQS refuses.
+    /// Whether each shard also has two rows that cannot be sent: one that cannot be read, and one that SQS refuses.
     pub with_bad_ones: bool,
 }
 
-/// What it took.
+/// The result of the measurement.
 #[derive(Debug, Clone)]
 pub struct SweepCost {
-    /// How many retries were due.
+    /// Number of retries that were due.
     pub rows: usize,
-    /// How many messages were on the queue afterwards.
+    /// Number of messages on the queue afterwards.
     pub sent: u64,
-    /// How long the sweeps took, of which there was one unless it needed more.
+    /// Time of the sweeps: usually one, or more if one was not enough.
     pub took: Duration,
     /// The processor time of the function.
     pub cpu: Duration,
     /// The processor time of a loop that makes the same calls to the queue, and nothing else.
     pub bare_cpu: Duration,
-    /// How many calls were made of each operation.
+    /// Number of calls of each operation.
     pub calls: Vec<(String, u64)>,
-    /// What a million retries cost to sweep, in dollars.
+    /// Cost of sweeping a million retries, in dollars.
     pub dollars_per_million: f64,
 }
 
 impl SweepCost {
-    /// How many calls there were of an operation.
+    /// Number of calls of an operation.
     pub fn calls_of(&self, operation: &str) -> u64 {
         self.calls.iter().filter(|(name, _)| name == operation).map(|(_, calls)| calls).sum()
     }
 }
 
 impl Sweep {
-    /// Sweeps twice, each time tables and queues of its own: once for the times, once through proxies that count.
+    /// Sweeps twice, each time with new tables and queues: once to measure time, once through proxies that count calls.
     pub async fn run(&self) -> Result<SweepCost> {
         let (took, cpu, bare_cpu) = self.timed().await?;
         let (sent, used) = self.counted().await?;
@@ -108,8 +108,8 @@ impl Sweep {
         Ok(SweepCost { rows: self.rows, sent, took, cpu, bare_cpu, calls, dollars_per_million })
     }
 
-    /// How long a sweep takes, its processor time, and that of a bare loop. The function and the loop have a thread each,
-    /// with a runtime of its own.
+    /// Returns the time of a sweep, its processor time, and that of a bare loop. The function and the loop each run on
+    /// a separate thread with its own runtime.
     async fn timed(&self) -> Result<(Duration, Duration, Duration)> {
         let stores = rig::stores(&self.template).await?;
         let function = self.function(&stores.dynamodb, &stores.sqs)?;
@@ -121,7 +121,7 @@ impl Sweep {
         Ok((took, cpu, bare_cpu))
     }
 
-    /// How many messages a sweep sends, and the calls that it makes.
+    /// Returns the number of messages that a sweep sends, and the calls that it makes.
     async fn counted(&self) -> Result<(u64, Vec<((String, String), Used)>)> {
         let stores = rig::stores(&self.template).await?;
         let (tables, queues) = (
@@ -148,12 +148,12 @@ impl Sweep {
         set_up("sweep-due", &runtime)?.schedule().context("sweep-due has no schedule")
     }
 
-    /// Puts the retries into the table, and how far earlier sweeps have come.
+    /// Writes the retries, and the progress of earlier sweeps, to the table.
     async fn fill(&self, stores: &Stores) -> Result<()> {
         let table = clients::dynamodb(&stores.dynamodb);
         let (due, now) = (DueRetries::new(table.clone(), TABLE.to_owned()), SystemClock.now());
         let minute = Minute::of(now.plus(AHEAD));
-        // Nobody else has swept.
+        // No other sweep has run.
         let _: Written = due.raise_floor(Minute::of(now)).await?;
         let partition = Partition::of(&rig::EVENT_TYPE.parse().map_err(anyhow::Error::msg)?);
         let at = Timestamp::from_millis(minute.0 * 60_000).plus(Duration::from_secs(30));
@@ -176,7 +176,7 @@ impl Sweep {
     }
 }
 
-/// A row that cannot be read, and one whose message SQS refuses.
+/// Writes a row that cannot be read, and one whose message SQS refuses.
 async fn put_bad_rows(table: &aws_sdk_dynamodb::Client, minute: Minute, shard: u32) -> Result<()> {
     let row = |name: &str| {
         let put = table.put_item().table_name(TABLE);
@@ -189,12 +189,12 @@ async fn put_bad_rows(table: &aws_sdk_dynamodb::Client, minute: Minute, shard: u
     Ok(())
 }
 
-/// One sweep.
+/// Runs one sweep.
 async fn sweep(function: &ScheduleFunction) -> Result<()> {
     function(SystemClock.now().plus(DEADLINE)).await.map_err(|error| anyhow!(error))
 }
 
-/// A loop that sends as many messages of the same size, ten in a call.
+/// Sends the same number of messages of the same size in a loop, ten in a call.
 async fn bare(sqs: &str, rows: usize) -> Result<()> {
     let (client, url) = (clients::sqs(sqs), queue_url(sqs, QUEUE));
     let body = "x".repeat(BODY_BYTES);
@@ -210,7 +210,7 @@ async fn bare(sqs: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
-/// Does something on a thread of its own. Returns how long it took, and the thread's processor time.
+/// Runs `work` on a separate thread. Returns the time it took, and the thread's processor time.
 async fn on_a_thread(
     work: impl AsyncFnOnce() -> Result<()> + Send + 'static,
 ) -> Result<(Duration, Duration)> {
@@ -223,7 +223,7 @@ async fn on_a_thread(
     tokio::task::spawn_blocking(timed).await?
 }
 
-/// How many messages are on the queue of deliveries, delayed ones too.
+/// Number of messages on the deliveries queue, including delayed ones.
 async fn sent(sqs: &str) -> Result<u64> {
     let ask = clients::sqs(sqs).get_queue_attributes().queue_url(queue_url(sqs, QUEUE));
     let attributes =
@@ -232,7 +232,7 @@ async fn sent(sqs: &str) -> Result<u64> {
     numbers.map(|(_, number)| Ok(number.parse::<u64>()?)).sum()
 }
 
-/// The figures as a report. A minute's retries have to leave in a minute.
+/// The figures as a report. The goal is to send a minute's retries within a minute.
 pub(super) fn report(cost: &SweepCost) -> Report {
     let micros = |time: Duration| {
         time.as_secs_f64() * MILLION / f64::from(u32::try_from(cost.rows).unwrap_or(u32::MAX))

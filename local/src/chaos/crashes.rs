@@ -1,4 +1,4 @@
-//! Kills the functions at random moments. Tables and queues live on in this process.
+//! Kills the functions at random moments. Tables and queues keep running in this process.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use super::{Addresses, Bench, Tally};
 use crate::load;
 use crate::{Functions, Receiver, Stores};
 
-/// How long a message that was received by a killed process stays hidden.
+/// How long a message that a killed process received stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);
-/// How long a process lives on average.
+/// Average time until a process is killed.
 pub(super) const LIFE: Duration = Duration::from_millis(800);
 
-/// Kills during events.
+/// Kills the functions' process while events are published.
 #[derive(Debug, Clone, Copy)]
 pub struct Crashes {
-    /// How many events are published.
+    /// Number of events to publish.
     pub events: u32,
-    /// To how many endpoints.
+    /// Number of endpoints that want each event.
     pub endpoints: u32,
-    /// How often the process is killed meanwhile.
+    /// Number of times to kill the process.
     pub kills: u32,
 }
 
 impl Crashes {
-    /// Publishes and kills, then waits until all has arrived.
+    /// Publishes and kills, then waits until everything has arrived.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(Some(VISIBILITY)).await?;
@@ -51,15 +51,15 @@ impl Crashes {
     }
 }
 
-/// Registers endpoints at a receiver, by functions that are gone afterwards.
+/// Registers endpoints at a receiver, with functions that are stopped afterwards.
 pub(super) async fn register(bench: &Bench, stores: &Stores, receiver: &str, endpoints: u32) -> Result<()> {
     let functions = Functions::start(&bench.functions(&Addresses::of(stores))).await?;
     load::register_numbered(&functions.http, receiver, endpoints).await?;
     functions.stop().await
 }
 
-/// Lets the functions live and kills them, again and again. Returns how many deliveries were under way at the kills,
-/// and the process that lives on.
+/// Starts and kills the functions repeatedly. Returns the number of deliveries in progress at the kills, and the last
+/// process, which keeps running.
 pub(super) async fn kill(
     bench: &Bench,
     stores: &Stores,

@@ -1,4 +1,4 @@
-//! More endpoints than a process may have files open, as on Lambda.
+//! Sends to more endpoints than files that a process may open on Lambda.
 
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
@@ -17,48 +17,48 @@ use crate::bench::rig;
 use crate::load::waiting;
 use crate::{Receiver, Stores};
 
-/// How long a message stays hidden that comes again.
+/// The queues' visibility timeout.
 const VISIBILITY: Duration = Duration::from_secs(10);
-/// How long nothing may arrive before what has not arrived counts as lost.
+/// If nothing arrives for this long, the missing deliveries count as lost.
 const SILENCE: Duration = Duration::from_secs(30);
-/// How often open files are counted.
+/// Time between two counts of open files.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
-/// Events to many origins, from a process that may have few files open.
+/// Sends events to many origins, from a process that may open few files.
 #[derive(Debug, Clone, Copy)]
 pub struct Descriptors {
-    /// How many endpoints there are, each with a host of its own.
+    /// Number of endpoints, each with its own host.
     pub receivers: usize,
-    /// How many events are published, each when the one before has arrived everywhere.
+    /// Number of events. Each is published when the previous one has arrived everywhere.
     pub rounds: usize,
-    /// How many files the functions' process may have open.
+    /// Number of files that the functions' process may have open.
     pub limit: usize,
 }
 
-/// What became of them.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Blame {
     /// Deliveries that should have arrived.
     pub expected: usize,
-    /// Deliveries that have.
+    /// Deliveries that arrived.
     pub arrived: usize,
     /// Attempts on record.
     pub attempts: usize,
     /// Attempts on record that blame their endpoint for its connection or its name.
     pub blaming: usize,
-    /// The most files that the functions' process had open when they were counted; 0 where they can't be.
+    /// The highest number of open files counted in the functions' process; 0 if they cannot be counted.
     pub most_open: usize,
 }
 
 impl Blame {
-    /// Whether all has arrived, and nobody is blamed.
+    /// Whether everything arrived, and no attempt blames an endpoint.
     pub fn is_good(&self) -> bool {
         self.expected > 0 && self.arrived == self.expected && self.blaming == 0
     }
 }
 
 impl Descriptors {
-    /// Publishes the events, and reads their records.
+    /// Publishes the events, and reads their records afterwards.
     pub async fn run(&self, bench: &Bench) -> Result<Blame> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(Some(VISIBILITY)).await?;
@@ -84,7 +84,7 @@ impl Descriptors {
         })
     }
 
-    /// Endpoints that fan-out itself sends to, each at a host of its own.
+    /// Registers healthy endpoints, to which fan-out itself sends, each with its own host.
     async fn register(&self, bench: &Bench, stores: &Stores, receiver: &str) -> Result<()> {
         let store = rig::runtime(&bench.template, stores, "create-endpoint")?.endpoints()?;
         let host = |number: usize| receiver.replace("127.0.0.1", &format!("{number}.localhost"));
@@ -95,15 +95,15 @@ impl Descriptors {
         Ok(())
     }
 
-    /// The functions, in a process of their own that may have so many files open.
+    /// Starts the functions in a separate process that may have `limit` files open.
     fn start(&self, bench: &Bench, stores: &Stores) -> Result<Child> {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("ulimit -n {} && exec \"$0\" \"$@\"", self.limit)]).arg(&bench.program);
         bench.start(command, &Addresses::of(stores))
     }
 
-    /// Publishes, each event when the one before has arrived everywhere. Returns how many deliveries have arrived, and the
-    /// events.
+    /// Publishes each event when the previous one has arrived everywhere. Returns the number of deliveries that
+    /// arrived, and the events.
     async fn publish(&self, stores: &Stores, receiver: &mut Receiver) -> Result<(usize, BTreeSet<EventId>)> {
         let (mut arrived, mut events) = (HashSet::new(), BTreeSet::new());
         for round in 1..=self.rounds {
@@ -114,7 +114,7 @@ impl Descriptors {
                 arrived.insert((arrival.event_id().to_owned(), arrival.path));
             }
         }
-        // What was put off for minutes has failed.
+        // A delivery whose retry waits for minutes has failed.
         let idle = async {
             while waiting(&stores.sqs).await? > 0 {
                 sleep(COUNT_EVERY).await;
@@ -126,7 +126,7 @@ impl Descriptors {
     }
 }
 
-/// The attempts on record of these events.
+/// Reads the recorded attempts of these events.
 async fn attempts(bench: &Bench, stores: &Stores, events: &BTreeSet<EventId>) -> Result<Vec<Attempt>> {
     let log = rig::runtime(&bench.template, stores, "deliver")?.event_log()?;
     let mut attempts = Vec::new();
@@ -137,7 +137,7 @@ async fn attempts(bench: &Bench, stores: &Stores, events: &BTreeSet<EventId>) ->
     Ok(attempts)
 }
 
-/// Counts the files that a process has open, again and again. Only Linux tells.
+/// Counts the open files of a process repeatedly. This works only on Linux.
 async fn count_open_files(process: Option<u32>, most: &AtomicUsize) -> Infallible {
     let mut count = interval(COUNT_EVERY);
     loop {

@@ -1,4 +1,4 @@
-//! Numbered events on the queue, and the count of their arrivals.
+//! Sends numbered events to the queue, and counts their arrivals.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use super::Tally;
 use crate::load::{depth, event, number, waiting};
 use crate::{DEVELOPMENT_ACCOUNT, Receiver};
 
-/// How long nothing may arrive before what has not arrived counts as lost, where nothing holds it up for longer.
+/// If nothing arrives for this long, the missing deliveries count as lost, unless an experiment delays them for longer.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 
-/// Puts events on the events queue, evenly over a span.
+/// Sends events to the events queue, spread evenly over a span.
 pub(super) async fn publish(sqs: &str, events: u32, span: Duration) -> Result<()> {
     let (client, url, began) = (clients::sqs(sqs), queue_url(sqs, "EventsQueue"), Instant::now());
     for first in (0..events).step_by(10) {
@@ -34,7 +34,8 @@ pub(super) async fn publish(sqs: &str, events: u32, span: Duration) -> Result<()
     Ok(())
 }
 
-/// Counts arrivals until all have come and the queues are empty, or nothing came for as long as `silence`.
+/// Counts arrivals until everything has arrived and the queues are empty, or nothing has arrived for as long as
+/// `silence`.
 pub(super) async fn count(
     receiver: &mut Receiver,
     sqs: &str,

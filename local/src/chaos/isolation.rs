@@ -1,4 +1,4 @@
-//! Endpoints that hang beside endpoints that do not.
+//! Compares deliveries to healthy endpoints with and without hanging endpoints beside them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,42 +15,44 @@ use crate::load::{self, Latencies, Load};
 use crate::tasks::{Tasks, listen};
 use crate::{Functions, Receiver};
 
-/// How long an endpoint that hangs takes to answer.
+/// How long a hanging endpoint takes to answer.
 const HANGS: Duration = Duration::from_secs(10);
 
-/// Hanging endpoints beside healthy ones. All are registered right before the first event: nothing is known of any.
+/// Hanging endpoints beside healthy ones. All are registered right before the first event, so Posthorn knows nothing
+/// about their health.
 #[derive(Debug, Clone, Copy)]
 pub struct Isolation {
-    /// How many events are published.
+    /// Number of events to publish.
     pub events: u32,
-    /// How many in a second; as fast as they are taken where it is `None`.
+    /// Events per second; `None` publishes as fast as possible.
     pub rate: Option<u32>,
-    /// Endpoints that answer at once, for each type of events.
+    /// Endpoints that answer at once, for each event type.
     pub healthy: u32,
-    /// Endpoints that take ten seconds to answer, for each type of events.
+    /// Endpoints that take ten seconds to answer, for each event type.
     pub hanging: u32,
-    /// How many types the events are of, by turns.
+    /// Number of event types, used in rotation.
     pub types: u32,
-    /// Whether those that hang begin to when a third of the events is published; otherwise they always do.
+    /// If true, the hanging endpoints begin to hang when a third of the events is published. Otherwise they always
+    /// hang.
     pub midway: bool,
-    /// How often it is done, by turns without and with those that hang. The median round counts, on either side: a
-    /// slow moment of the machine spoils a round, not the comparison.
+    /// Number of rounds, each without and then with the hanging endpoints. On each side the median round counts, so
+    /// that a slow moment of the machine affects one round only, not the comparison.
     pub rounds: u32,
 }
 
-/// The same run without and with hanging endpoints.
+/// The results of the same run without and with hanging endpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison {
     /// The healthy endpoints alone.
     pub alone: Latencies,
     /// The healthy endpoints beside the hanging ones.
     pub beside: Latencies,
-    /// How many requests the hanging ones got until the healthy ones had everything, in the last round.
+    /// Number of requests to the hanging endpoints until the healthy ones had everything, in the last round.
     pub wasted: usize,
 }
 
 impl Isolation {
-    /// Runs without, then with the hanging endpoints, as often as there are rounds.
+    /// Runs each round without, then with the hanging endpoints.
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
         let (mut alone, mut beside, mut wasted) = (Vec::new(), Vec::new(), 0);
         for _ in 0..self.rounds {
@@ -62,7 +64,8 @@ impl Isolation {
         Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside), wasted })
     }
 
-    /// How long each delivery to a healthy endpoint took, and how many requests the hanging ones got meanwhile.
+    /// Measures the time of deliveries to healthy endpoints, and the number of requests that the hanging ones got
+    /// meanwhile.
     async fn measure(&self, bench: &Bench) -> Result<(Latencies, usize)> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let tar_pit = TarPit::start(!self.midway).await?;
@@ -82,14 +85,14 @@ impl Isolation {
         let endpoints = usize::try_from(self.healthy)?;
         let latencies = load::latencies(&functions.http, &mut receiver, load, endpoints, hang).await?;
         let wasted = tar_pit.requests.load(Ordering::Relaxed);
-        // What is still under way must not disturb the next round.
+        // Deliveries still in progress must not disturb the next round.
         functions.stop().await?;
         stores.stop().await?;
         Ok((latencies, wasted))
     }
 }
 
-/// A server that takes ten seconds to answer, from when it is told to.
+/// A server that, once it is told to hang, takes ten seconds to answer.
 struct TarPit {
     url: String,
     hangs: Arc<AtomicBool>,
@@ -139,7 +142,7 @@ impl fmt::Display for Isolation {
 }
 
 impl Comparison {
-    /// How many times as long the healthy endpoints' p99 is beside the hanging ones.
+    /// The healthy endpoints' p99 beside hanging ones, divided by their p99 alone.
     pub fn ratio(&self) -> f64 {
         self.beside.p99.as_secs_f64() / self.alone.p99.as_secs_f64()
     }

@@ -1,4 +1,4 @@
-//! `cargo run --release -- chaos`: breaks the system on purpose, and counts what is lost, doubled and delayed.
+//! `cargo run --release -- chaos`: breaks the system on purpose, and counts lost, duplicate and late deliveries.
 
 mod crashes;
 mod descriptors;
@@ -30,39 +30,38 @@ pub use refusals::Refusals;
 pub use storm::{Storm, Storms};
 pub use throttling::Throttling;
 
-/// Where the parts of a system under test come from.
+/// The parts of a system under test.
 #[derive(Debug, Clone)]
 pub struct Bench {
     /// The template.
     pub template: PathBuf,
-    /// This program, to be run as a process of its own.
+    /// This program, to run as a separate process.
     pub program: PathBuf,
-    /// What chance is drawn from: the same seed, the same choices.
+    /// Random seed: the same seed makes the same choices.
     pub seed: u64,
 }
 
-/// Where functions find their tables and queues.
+/// The addresses of the functions' tables and queues.
 struct Addresses {
     dynamodb: String,
     sqs: String,
 }
 
 impl Addresses {
-    /// The stores themselves.
+    /// The stores' own addresses, without a proxy.
     fn of(stores: &Stores) -> Self {
         Self { dynamodb: stores.dynamodb.clone(), sqs: stores.sqs.clone() }
     }
 }
 
 impl Bench {
-    /// New tables and queues. A message that was received and not handled stays hidden for so long, or for as long as the
-    /// template says.
+    /// Starts new tables and queues with this visibility timeout, or the template's.
     async fn stores(&self, visibility_timeout: Option<Duration>) -> Result<Stores> {
         let template = self.template.clone();
         Stores::start(&StoresOptions { template, visibility_timeout, ..StoresOptions::default() }).await
     }
 
-    /// Functions in this process.
+    /// Options to run the functions in this process.
     fn functions(&self, addresses: &Addresses) -> FunctionsOptions {
         let Addresses { dynamodb, sqs } = addresses;
         FunctionsOptions {
@@ -73,7 +72,7 @@ impl Bench {
         }
     }
 
-    /// Starts functions in a process of their own. `command` runs this program with the arguments that follow.
+    /// Starts the functions in a separate process. `command` runs this program; the arguments are added here.
     fn start(&self, mut command: Command, addresses: &Addresses) -> Result<Child> {
         command.args(["functions", "--http-port", "0", "--log-level", "error"]);
         command.args(["--dynamodb", &addresses.dynamodb, "--sqs", &addresses.sqs]);
@@ -83,48 +82,48 @@ impl Bench {
     }
 }
 
-/// What is done to the system.
+/// The ways to break the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Experiment {
-    /// The functions' process is killed again and again
+    /// The functions' process is killed repeatedly
     Crashes,
-    /// Tables and queues refuse some of what they are asked
+    /// Tables and queues refuse some calls
     Refusals,
-    /// All of that at once, and a queue that hands out messages twice and out of order
+    /// Crashes and refusals at once, and queues that return messages twice and out of order
     Storm,
-    /// The events table takes no writes for a while
+    /// The events table refuses all writes for a while
     Throttling,
-    /// Endpoints are changed, and events are published right after
+    /// Each event is published right after a change to an endpoint
     OwnWrites,
     /// Some endpoints hang
     Isolation,
-    /// The AWS account may run ten functions at the same time, or fewer than the queues want
+    /// The AWS account may run only ten functions at the same time, or fewer than the queues' limits add up to
     NewAccount,
-    /// There are more endpoints than the functions' process may have files open
+    /// There are more endpoints than files that the functions' process may open
     Descriptors,
 }
 
-/// What became of the events of one run.
+/// The result of one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Deliveries that should have arrived.
     pub expected: usize,
     /// Deliveries that never arrived, or are dead letters.
     pub lost: usize,
-    /// Arrivals of what had arrived before.
+    /// Deliveries that arrived again.
     pub duplicates: usize,
-    /// The most duplicates that there may be: deliveries under way when something broke.
+    /// Maximum number of duplicates allowed: deliveries in progress when something broke.
     pub excused: usize,
 }
 
 impl Tally {
-    /// Whether nothing was lost, and no more doubled than can be helped.
+    /// Whether nothing was lost, and no more than the allowed duplicates arrived.
     pub fn is_good(&self) -> bool {
         self.expected > 0 && self.lost == 0 && self.duplicates <= self.excused
     }
 }
 
-/// Runs experiments at full size, all of them where none is named. Tells whether nothing was lost.
+/// Runs experiments at full size, or all of them if the list is empty. Returns whether all had good results.
 pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
     println!("seed {} (the same seed makes the same choices)\n", bench.seed);
     let experiments = if experiments.is_empty() { Experiment::value_variants() } else { experiments };
@@ -235,7 +234,7 @@ async fn new_account(bench: &Bench) -> Result<bool> {
 
 async fn descriptors(bench: &Bench) -> Result<bool> {
     let mut is_good = true;
-    // Lambda's limit, within which all has to stay; and one that is too low, so that connections can't be opened.
+    // First Lambda's limit, which the process must never reach; then a limit so low that connections cannot be opened.
     for limit in [1_024, 300] {
         let descriptors = Descriptors { receivers: 1_500, rounds: 3, limit };
         println!("{descriptors}:");

@@ -1,4 +1,4 @@
-//! A burst of events in an AWS account that may run few functions at the same time.
+//! Publishes a burst of events in an AWS account that may run few functions at the same time.
 
 use std::time::Duration;
 
@@ -10,22 +10,23 @@ use super::{Addresses, Bench, Tally};
 use crate::load;
 use crate::{Functions, FunctionsOptions, Receiver};
 
-/// How long a message stays hidden that was received and not handled.
+/// How long a message that was received but not handled stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(5);
 
 /// A burst in a small account.
 #[derive(Debug, Clone, Copy)]
 pub struct NewAccount {
-    /// How many events are published, as fast as the queue takes them.
+    /// Number of events to publish, as fast as the queue accepts them.
     pub events: u32,
-    /// To how many endpoints.
+    /// Number of endpoints that want each event.
     pub endpoints: u32,
-    /// How many functions may run at the same time. The mappings together may want more, and are throttled then.
+    /// Number of functions that may run at the same time. The event source mappings together may try to run more, and
+    /// are then throttled.
     pub concurrency: usize,
 }
 
 impl NewAccount {
-    /// Publishes, and waits until all has arrived. A dead letter counts as lost.
+    /// Publishes, and waits until everything has arrived. A dead letter counts as lost.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(Some(VISIBILITY)).await?;

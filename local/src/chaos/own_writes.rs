@@ -1,4 +1,4 @@
-//! Events right after changes to the endpoints that want them.
+//! Publishes events right after changes to the endpoints that want them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,39 +16,39 @@ use super::{Addresses, Bench};
 use crate::load;
 use crate::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 
-/// How long an event may take to arrive before it counts as missed.
+/// An event that takes longer than this to arrive counts as missed.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The most endpoints that an owner has, beside the one that never changes.
+/// Maximum number of endpoints of an owner, besides the one that never changes.
 const MOST: usize = 3;
 
-/// Owners who each change one of their endpoints, publish at once, see what arrives, and go on. One endpoint of each never
-/// changes: what has arrived there has been fanned out. All are in one account: to fan-out, its endpoints change all the
-/// time.
+/// Each owner repeatedly changes one of its endpoints, publishes an event at once, and checks what arrives. One
+/// endpoint of each owner never changes: an event that has arrived there was fanned out. All owners are in one account,
+/// so for fan-out its endpoints change all the time.
 #[derive(Debug, Clone, Copy)]
 pub struct OwnWrites {
-    /// How many events are published, each right after a change.
+    /// Number of events, each published right after a change.
     pub events: u32,
-    /// How many owners there are.
+    /// Number of owners.
     pub owners: u32,
-    /// How many times all functions run. Each of them has a memory of its own, as containers have on AWS.
+    /// Number of copies of all functions. Each copy has its own memory, like containers on AWS.
     pub processes: usize,
 }
 
-/// What became of the events.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Kept {
-    /// How many events were published.
+    /// Number of events published.
     pub events: u32,
-    /// How many deliveries were expected.
+    /// Number of deliveries expected.
     pub expected: usize,
-    /// Deliveries that should have arrived, and did not, or were signed by a secret that had ended.
+    /// Deliveries that did not arrive, or were signed with an expired secret.
     pub missed: usize,
-    /// Deliveries to where the endpoint no longer was, or was disabled.
+    /// Deliveries to an endpoint's former URL, or to a disabled endpoint.
     pub astray: usize,
 }
 
 impl OwnWrites {
-    /// Has the owners do what they do.
+    /// Runs all owners.
     pub async fn run(&self, bench: &Bench) -> Result<Kept> {
         let stores = bench.stores(None).await?;
         let options = bench.functions(&Addresses::of(&stores));
@@ -78,10 +78,10 @@ impl OwnWrites {
     }
 }
 
-/// An endpoint, as its owner has been told that it is.
+/// An endpoint, as the API last described it to its owner.
 struct Known {
     id: String,
-    /// Where it is: each URL is used once.
+    /// The path of its URL. Each URL is used only once.
     path: String,
     secret: String,
     enabled: bool,
@@ -97,9 +97,9 @@ struct Owner {
     random: fastrand::Rng,
     receiver: Receiver,
     endpoints: Vec<Known>,
-    /// How many URLs there have been.
+    /// Number of URLs used so far.
     urls: u32,
-    /// Where each event was to arrive, and the secret by which it was to be signed there.
+    /// For each event, the paths where it should arrive, and the secret that should sign it there.
     events: HashMap<u32, BTreeMap<String, String>>,
     kept: Kept,
 }
@@ -146,7 +146,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Changes an endpoint. The change is made, and answered, when this returns.
+    /// Changes an endpoint. When this returns, the API has confirmed the change.
     async fn change(&mut self) -> Result<()> {
         let which = if self.endpoints.is_empty() { 0 } else { self.random.usize(..self.endpoints.len()) };
         let what = if self.endpoints.is_empty() { 0 } else { self.random.u32(..6) };
@@ -178,7 +178,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Ends the secret; the receiver knows the new one only.
+    /// Rotates the secret and expires the old one. The receiver knows only the new one.
     async fn rotate(&mut self, which: usize) -> Result<()> {
         let path = format!("/{}/secret/rotate", self.endpoints[which].id);
         let rotated = self.request(Method::POST, &path, &json!({ "expire_now": true })).await?;
@@ -193,7 +193,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Disables the endpoint, or enables it again, at another URL: what arrives at the old one is astray.
+    /// Disables the endpoint, or enables it again at another URL. A delivery to the old URL is astray.
     async fn switch(&mut self, which: usize) -> Result<()> {
         let enabled = !self.endpoints[which].enabled;
         let path = self.new_path();
@@ -227,7 +227,7 @@ impl Owner {
         Ok(serde_json::from_str(&answer)?)
     }
 
-    /// Publishes an event, by HTTP or straight to the queue.
+    /// Publishes an event, over HTTP or directly to the queue.
     async fn send(&mut self, number: u32) -> Result<()> {
         let mut event = load::event(number);
         event["type"] = json!(format!("chaos.owner_{}", self.number));
@@ -243,7 +243,7 @@ impl Owner {
         Ok(())
     }
 
-    /// Notes what has arrived. Tells whether it belongs there, signed as it is; what comes twice does.
+    /// Records an arrival. Returns whether it belongs at this path with this signature. A duplicate does.
     fn take(&mut self, arrival: &Arrival) -> bool {
         let expected = load::number(arrival).ok().and_then(|number| self.events.get(&number));
         let secret = expected.and_then(|paths| paths.get(&arrival.path));
@@ -251,7 +251,7 @@ impl Owner {
         secret.is_some_and(|secret| arrival.verify(secret).is_ok())
     }
 
-    /// Looks at what has arrived late.
+    /// Checks late arrivals, and returns the result.
     async fn end(mut self) -> Kept {
         while !self.receiver.is_idle() {
             let arrival = self.receiver.next().await;
@@ -266,7 +266,7 @@ fn text(answer: &Value, field: &str) -> Result<String> {
 }
 
 impl Kept {
-    /// Whether every change counted for the next event.
+    /// Whether every change applied to the next event.
     pub fn is_good(&self) -> bool {
         self.expected > 0 && self.missed == 0 && self.astray == 0
     }

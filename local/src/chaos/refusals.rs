@@ -1,4 +1,4 @@
-//! Tables and queues that refuse some of what they are asked.
+//! Makes tables and queues refuse some calls.
 
 use std::time::Duration;
 
@@ -12,24 +12,24 @@ use crate::load;
 use crate::proxy::Proxy;
 use crate::{Functions, Receiver};
 
-/// How long a message stays hidden that the functions could not handle.
+/// How long a message that the functions could not handle stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(5);
 /// Events published in a second.
 const RATE: u32 = 500;
 
-/// Refusals during events.
+/// Refuses calls while events are published.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusals {
-    /// How many events are published.
+    /// Number of events to publish.
     pub events: u32,
-    /// To how many endpoints.
+    /// Number of endpoints that want each event.
     pub endpoints: u32,
-    /// Which share of calls is refused, from 0 to 1.
+    /// The share of calls to refuse, from 0 to 1.
     pub share: f64,
 }
 
 impl Refusals {
-    /// Publishes, and waits until all has arrived.
+    /// Publishes, and waits until everything has arrived.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(Some(VISIBILITY)).await?;
@@ -47,7 +47,7 @@ impl Refusals {
             events::count(&mut receiver, &stores.sqs, expected, SILENCE)
         );
         published?;
-        // Each refusal that the SDK's own tries do not get over costs its message's deliveries at most once more.
+        // Each refusal can repeat its message's deliveries at most once, if the SDK's own retries do not help.
         let excused = (tables.gate.refused() + queues.gate.refused()) * usize::try_from(self.endpoints)?;
         functions.stop().await?;
         stores.stop().await?;

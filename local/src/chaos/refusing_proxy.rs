@@ -1,4 +1,4 @@
-//! Refuses some calls to an AWS service: some before they are made, some after.
+//! Refuses some calls to an AWS service: some before the service gets them, some after it has done them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 
 use crate::proxy::{Call, Gate, Service, passed_on};
 
-/// Whose errors are given.
+/// The service whose errors are returned.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Errors {
     DynamoDb,
@@ -26,16 +26,16 @@ pub(super) struct Refusing {
     refused: AtomicUsize,
 }
 
-/// What happens to a call.
+/// How a call is treated.
 enum Fate {
     Done,
     RefusedBefore,
-    /// The call is made, and the caller does not hear of it.
+    /// The service does the call, but the caller gets an error.
     RefusedAfter,
 }
 
 impl Refusing {
-    /// Refuses nothing yet.
+    /// Refuses nothing until `refuse` is called.
     pub(super) fn new(errors: Errors, seed: u64) -> Self {
         let random = Mutex::new(Rng::with_seed(seed));
         Self { errors, random, share: AtomicU64::new(0), refused: AtomicUsize::new(0) }
@@ -46,7 +46,7 @@ impl Refusing {
         self.share.store(share.to_bits(), Ordering::Relaxed);
     }
 
-    /// How many calls have been refused.
+    /// Number of calls refused so far.
     pub(super) fn refused(&self) -> usize {
         self.refused.load(Ordering::Relaxed)
     }
@@ -61,14 +61,14 @@ impl Refusing {
         if chance < share / 2.0 { Fate::RefusedBefore } else { Fate::RefusedAfter }
     }
 
-    /// By turns, a throttled call and a failure of the service.
+    /// Returns a throttling error and a service failure alternately.
     fn refusal(&self) -> Response {
         self.errors.refusal(self.refused.load(Ordering::Relaxed).is_multiple_of(2))
     }
 }
 
 impl Errors {
-    /// What the service answers to a call that it throttles, or else fails to make.
+    /// The service's error for a call that it throttles, or that fails.
     pub(super) fn refusal(self, throttled: bool) -> Response {
         let (status, name) = match (self, throttled) {
             (Self::DynamoDb, true) => {

@@ -1,4 +1,4 @@
-//! Everything at once: killed processes, refused calls, and a queue that hands out messages twice and out of order.
+//! Everything at once: killed processes, refused calls, and queues that return messages twice and out of order.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -19,41 +19,41 @@ use super::{Addresses, Bench, Tally};
 use crate::Receiver;
 use crate::proxy::{Call, Gate, Proxy, Service};
 
-/// How long a message that was received and not handled stays hidden.
+/// How long a message that was received but not handled stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);
-/// The most messages that SQS hands out at once.
+/// Maximum number of messages that SQS returns in one call.
 const MAX_BATCH: usize = 10;
 
-/// A storm during events.
+/// Breaks everything while events are published.
 #[derive(Debug, Clone, Copy)]
 pub struct Storm {
-    /// How many events are published.
+    /// Number of events to publish.
     pub events: u32,
-    /// To how many endpoints.
+    /// Number of endpoints that want each event.
     pub endpoints: u32,
-    /// How often the functions' process is killed meanwhile.
+    /// Number of times to kill the functions' process.
     pub kills: u32,
-    /// Which share of calls to tables and queues is refused, from 0 to 1; half of them after they were done.
+    /// The share of calls to tables and queues to refuse, from 0 to 1; half of them after they were done.
     pub refused: f64,
-    /// Which share of messages is handed out a second time, and which other share is held back, from 0 to 1.
+    /// The share of messages to return a second time, and the share of other messages to hold back, from 0 to 1.
     pub unruly: f64,
 }
 
-/// What came of it, and what may have doubled a delivery.
+/// The result, and the possible causes of duplicates.
 #[derive(Debug, Clone, Copy)]
 pub struct Storms {
     /// The deliveries.
     pub tally: Tally,
-    /// Deliveries under way when a process was killed.
+    /// Deliveries in progress when a process was killed.
     pub killed: usize,
     /// Calls refused.
     pub refused: usize,
-    /// Messages handed out twice.
+    /// Messages returned twice.
     pub copies: usize,
 }
 
 impl Storm {
-    /// Publishes, breaks everything, and waits until all has arrived.
+    /// Publishes, breaks everything, and waits until everything has arrived.
     pub async fn run(&self, bench: &Bench) -> Result<Storms> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(Some(VISIBILITY)).await?;
@@ -80,12 +80,12 @@ impl Storm {
     }
 }
 
-/// An SQS that refuses calls, hands out some messages twice, and holds some back until their visibility timeout is over.
+/// An SQS that refuses calls, returns some messages twice, and holds some back until their visibility timeout is over.
 struct Unruly {
     refusing: Refusing,
     share: f64,
     random: Mutex<Rng>,
-    /// Messages that are to be handed out once more, each with its queue.
+    /// Messages to return once more, each with its queue.
     twice: Mutex<Vec<(String, Value)>>,
     copies: AtomicUsize,
 }
@@ -101,7 +101,7 @@ impl Unruly {
         }
     }
 
-    /// The messages as this queue hands them out.
+    /// Returns the messages that this queue returns: some left out, some repeated.
     fn disarrange(&self, queue: &str, messages: Vec<Value>) -> Vec<Value> {
         let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
         let mut twice = self.twice.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! An events table that takes no writes for a while.
+//! Throttles all writes to the events table for a while.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,25 +14,25 @@ use crate::load;
 use crate::proxy::{Call, Gate, Proxy, Service, passed_on};
 use crate::{Functions, Receiver};
 
-/// Events published in a second.
+/// Events published per second.
 const RATE: u32 = 20;
 
-/// How long a message may stay hidden that was not handled: its queue's visibility timeout, and a minute.
+/// Maximum time that an unhandled message stays hidden: its queue's visibility timeout, and a minute.
 const REDELIVERY: Duration = Duration::from_mins(7);
 
-/// All writes on the events table are throttled from the first event on.
+/// Throttles all writes to the events table, from the first event on.
 #[derive(Debug, Clone, Copy)]
 pub struct Throttling {
-    /// For how long.
+    /// How long to throttle.
     pub span: Duration,
-    /// How many events are published, 20 a second.
+    /// Number of events to publish, 20 per second.
     pub events: u32,
-    /// To how many endpoints.
+    /// Number of endpoints that want each event.
     pub endpoints: u32,
 }
 
 impl Throttling {
-    /// Publishes, and waits until all has arrived and is on record.
+    /// Publishes, and waits until everything has arrived and is recorded.
     pub async fn run(&self, bench: &Bench) -> Result<Tally> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
         let stores = bench.stores(None).await?;
@@ -60,7 +60,7 @@ impl Throttling {
     }
 }
 
-/// Refuses writes on the events table.
+/// Refuses writes to the events table.
 #[derive(Default)]
 struct Throttled {
     throttles: AtomicBool,

@@ -1,4 +1,4 @@
-//! Who takes part in the demo, and what is published: the samples in `events/`.
+//! The endpoints of the demo, and the events that it publishes: the samples in `events/`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +12,9 @@ pub(super) struct Role {
     pub(super) enabled_events: &'static [&'static str],
     pub(super) description: &'static str,
     pub(super) enabled: bool,
-    /// Which event types it should get. Said once more, not worked out by what is to be shown.
+    /// Which event types it should get. This is written by hand, not computed by the code that the demo checks.
     pub(super) wants: fn(&str) -> bool,
-    /// How many attempts at each event fail.
+    /// Number of attempts that fail for each event.
     pub(super) failures: usize,
 }
 
@@ -62,7 +62,7 @@ pub(super) const CAST: [Role; 5] = [
     },
 ];
 
-/// What the receiver answers: 503 to as many attempts at an event as the role says, then 200.
+/// Returns the receiver's answers: 503 to the first attempts of each event, as many as the role says, then 200.
 pub(super) fn answer() -> impl Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static {
     let attempts: Arc<Mutex<HashMap<(String, String), usize>>> = Arc::default();
     move |path, event_id| {

@@ -1,4 +1,4 @@
-//! What should arrive, and what did.
+//! Compares what should arrive with what did.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ impl Ledger {
         Self { secrets, ..Self::default() }
     }
 
-    /// Expects this event wherever it is wanted.
+    /// Expects this event at every endpoint that wants it.
     pub(super) fn expect(&mut self, event: &Value, via: &str) {
         let (event_type, object_id) = (text(&event["type"]), text(&event["data"]["object"]["id"]));
         println!("  {event_type:<29} {object_id:<11} by {via}");
@@ -46,7 +46,7 @@ impl Ledger {
         }
     }
 
-    /// Notes an arrival. Returns a line about it.
+    /// Records an arrival. Returns a line about it.
     pub(super) fn enter(&mut self, arrival: &Arrival, after: Duration) -> String {
         let endpoint = arrival.path.trim_start_matches('/').to_owned();
         let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
@@ -66,12 +66,12 @@ impl Ledger {
         )
     }
 
-    /// Whether all that is expected was acknowledged.
+    /// Whether everything expected was acknowledged.
     pub(super) fn is_complete(&self) -> bool {
         self.deliveries.values().all(|delivery| !delivery.expected || delivery.acknowledged > 0)
     }
 
-    /// Whether exactly what was expected arrived, each time with a right signature.
+    /// Whether exactly what was expected arrived, always with a valid signature.
     pub(super) fn is_as_expected(&self) -> bool {
         let known = |endpoint: &str| CAST.iter().any(|role| role.name == endpoint);
         self.deliveries.keys().all(|(endpoint, _)| known(endpoint))

@@ -1,4 +1,4 @@
-//! `cargo run -- demo`: the whole system at work, and the check that it did exactly what it should.
+//! `cargo run -- demo`: runs the whole system, and checks that every endpoint got exactly the events it should.
 
 mod cast;
 mod ledger;
@@ -18,13 +18,13 @@ use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
 use cast::CAST;
 use ledger::Ledger;
 
-/// How long the deliveries may take.
+/// Maximum time for all deliveries.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The waits before retries, instead of the template's.
 const RETRY_SCHEDULE: &str = "1s, 1s, 1s";
 
-/// Starts everything on free ports, publishes sample events, and shows what arrives. Tells whether it was what
-/// should have arrived.
+/// Starts everything on free ports, publishes sample events, and shows what arrives. Returns whether exactly the
+/// expected events arrived.
 pub async fn run(template: &Path) -> Result<bool> {
     let mut receiver = Receiver::start(0, cast::answer()).await?;
     let stores = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
@@ -79,7 +79,7 @@ async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, S
     Ok(secrets)
 }
 
-/// Publishes the sample events: one for itself, one batch, and some by the queue.
+/// Publishes the sample events: one in its own request, some as a batch, and some through the queue.
 async fn publish(http: &str, sqs: &str, ledger: &mut Ledger) -> Result<()> {
     println!("\nPublished:");
     post(&format!("{http}/api/events"), &cast::single()).await?;
@@ -99,7 +99,7 @@ async fn publish(http: &str, sqs: &str, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Shows arrivals until all that was expected is there and no queue holds anything more.
+/// Shows arrivals until everything expected has arrived and all queues are empty.
 async fn watch(receiver: &mut Receiver, sqs: &str, ledger: &mut Ledger, began: Instant) -> Result<()> {
     while began.elapsed() < PATIENCE {
         match timeout(Duration::from_millis(200), receiver.next()).await {

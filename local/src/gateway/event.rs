@@ -1,4 +1,4 @@
-//! The event that API Gateway makes of a request (payload format 2.0).
+//! Converts a request to the event that API Gateway passes to a function (payload format 2.0).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use posthorn_runtime::{SystemClock, SystemRandom};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// A request, and the route that it has taken.
+/// A request, and its route.
 pub(super) struct Invocation<'a> {
     pub(super) head: Parts,
     pub(super) body: Bytes,
@@ -73,7 +73,7 @@ impl Invocation<'_> {
         headers.flat_map(|cookies| cookies.split("; ")).collect()
     }
 
-    /// The values of a header that came more than once stand between commas.
+    /// The headers. The values of a header that occurs more than once are joined with commas.
     fn headers(&self) -> BTreeMap<&str, String> {
         let mut joined: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in self.head.headers.iter().filter(|(name, _)| *name != COOKIE) {
@@ -90,7 +90,7 @@ impl Invocation<'_> {
         joined
     }
 
-    /// The body as text where its type is one of text, else in Base64.
+    /// The body, and whether it is in Base64. It is text if its content type is a text type.
     fn body(&self) -> (Option<String>, bool) {
         if self.body.is_empty() {
             return (None, false);

@@ -1,4 +1,5 @@
-//! Answers HTTP requests as an HTTP API of API Gateway does: the route's function gets an event, not a connection.
+//! Answers HTTP requests as an HTTP API of API Gateway does: it passes each request to its route's function as an
+//! event.
 
 mod event;
 mod pages;
@@ -27,9 +28,9 @@ use url::form_urlencoded;
 
 use event::Invocation;
 
-/// The most bytes that API Gateway takes in a request: 10 MB.
+/// Maximum bytes of a request that API Gateway accepts: 10 MB.
 const BODY_LIMIT: usize = 10 << 20;
-/// The most bytes that Lambda takes in an event, and in a function's answer: 6 MB each
+/// Maximum bytes that Lambda accepts of an event, and of a function's answer: 6 MB each
 /// ([Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)).
 const PAYLOAD_LIMIT: usize = 6 << 20;
 
@@ -37,7 +38,7 @@ const PAYLOAD_LIMIT: usize = 6 << 20;
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) function: HttpFunction,
-    /// How long an invocation may take.
+    /// Maximum time of an invocation.
     pub(crate) timeout: Duration,
 }
 
@@ -45,16 +46,17 @@ pub(crate) struct Target {
 pub(crate) struct Gateway {
     /// The key and the target of each route, by method.
     routers: BTreeMap<String, Router<(String, Target)>>,
-    /// What answers where there is no route.
+    /// Answers requests that match no route.
     default: Option<Target>,
-    /// What a request without `Authorization` gets.
+    /// Added to requests without `Authorization`.
     authorization: HeaderValue,
-    /// What it gets where it asks for test data.
+    /// The same, for requests for test data.
     test_authorization: HeaderValue,
 }
 
 impl Gateway {
-    /// A gateway that lets requests without an API key have one of these, as they ask for live or test data.
+    /// Returns a gateway that adds one of these keys to requests without one, depending on whether they ask for live or
+    /// test data.
     pub(crate) fn new(key: &str, test_key: &str) -> Result<Self> {
         let bearer = |key: &str| HeaderValue::try_from(format!("Bearer {key}"));
         Ok(Self {
@@ -65,7 +67,7 @@ impl Gateway {
         })
     }
 
-    /// Sends the requests of these routes to this function.
+    /// Passes the requests of these routes to this function.
     pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
         for Route { method, path } in routes {
             if path == Route::DEFAULT {
@@ -98,7 +100,7 @@ impl Gateway {
         Ok(axum::serve(listener, service).with_graceful_shutdown(shutdown).await?)
     }
 
-    /// The key, the target and the path's parameters of the route that a request takes.
+    /// Finds a request's route. Returns the route's key and target, and the path's parameters.
     fn find(&self, method: &str, path: &str) -> Option<(&str, &Target, BTreeMap<String, String>)> {
         let of_method = |method: &str| self.routers.get(method).and_then(|router| router.at(path).ok());
         let found = of_method(method).or_else(|| of_method("ANY"));
@@ -129,8 +131,8 @@ impl Gateway {
         answer.unwrap_or_else(|_| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
     }
 
-    /// Lets a request without an API key have a development key. One that names a development key itself is checked alike: a
-    /// web page that caused it knows these keys, too.
+    /// Adds a development key to a request without an API key. Requests that contain a development key get the same
+    /// check, because web pages know these keys, too.
     fn lend_key(&self, head: &mut Parts) -> Result<(), Problem> {
         let ours = [&self.authorization, &self.test_authorization];
         match head.headers.get(AUTHORIZATION) {
@@ -145,7 +147,8 @@ impl Gateway {
     }
 }
 
-/// Whether two `Authorization` headers hold the same key, however they write its scheme and the spaces around it.
+/// Whether two `Authorization` headers contain the same key. The scheme's spelling and the spaces around the key may
+/// differ.
 fn is_same_key(one: &HeaderValue, other: &HeaderValue) -> bool {
     let key = |header: &HeaderValue| {
         let text = header.to_str().unwrap_or_default();
@@ -177,7 +180,7 @@ impl Target {
     }
 }
 
-/// How many bytes a function hands to Lambda for this answer: a JSON object with the body as one of its strings.
+/// The bytes of an answer as a function returns it to Lambda: a JSON object with the body as one of its strings.
 fn bytes_of_answer(answer: &http::Response<lambda_http::Body>) -> usize {
     let headers = answer.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 6);
     let body = match answer.body() {
@@ -188,7 +191,7 @@ fn bytes_of_answer(answer: &http::Response<lambda_http::Body>) -> usize {
     ENVELOPE.len() + headers.sum::<usize>() + body
 }
 
-/// What stands around the headers and the body.
+/// The JSON around the headers and the body.
 const ENVELOPE: &str = r#"{"statusCode":200,"headers":{},"multiValueHeaders":{},"body":"","isBase64Encoded":false,"cookies":[]}"#;
 
 fn into_body(body: lambda_http::Body) -> Body {
@@ -199,7 +202,7 @@ fn into_body(body: lambda_http::Body) -> Body {
     }
 }
 
-/// What API Gateway answers by itself.
+/// An answer of API Gateway itself.
 fn message(status: StatusCode, text: &str) -> http::Response<Body> {
     let mut response = http::Response::new(Body::from(serde_json::json!({ "message": text }).to_string()));
     *response.status_mut() = status;

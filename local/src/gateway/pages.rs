@@ -1,6 +1,7 @@
-//! Keeps web pages out. The development keys are known to everybody, and a browser on this machine reaches the laptop's API
-//! for any page that it shows: by a form, by a script, or by a name of the page's own that suddenly stands for 127.0.0.1
-//! (DNS rebinding). So these keys are good only for requests that name this machine, and that no other page has caused.
+//! Refuses requests from web pages. The development keys are public, and any page that a browser on this machine shows
+//! can reach the laptop's API: with a form, with a script, or with a host name of its own that it resolves to 127.0.0.1
+//! (DNS rebinding). So these keys are accepted only in requests that name this machine and that no page of another
+//! origin has sent.
 
 use std::net::IpAddr;
 
@@ -11,12 +12,12 @@ use posthorn_api::{Code, Problem};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// How containers name the machine that they run on. A browser page may have that name too, where somebody else answers the
-/// machine's DNS, so it is good only together with a key.
+/// The names by which containers reach the machine that they run on. If an attacker answers this machine's DNS, a web
+/// page may have such a name, too. So it is accepted only in requests that contain a key.
 const FROM_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 
-/// Refuses what a web page may have caused, of a request that names a development key itself or gets one because it names
-/// none.
+/// Refuses a request that a web page may have sent, if it contains a development key or gets one because it has none.
+/// `names_key` says whether the request contains the key.
 pub(super) fn refuse_pages(headers: &HeaderMap, names_key: bool) -> Result<(), Problem> {
     let header = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
     let host = header(HOST).unwrap_or_default();
@@ -45,7 +46,7 @@ fn refusal(why: &str) -> Problem {
     Problem::new(Code::MissingApiKey, detail)
 }
 
-/// Whether a `Host` header names this machine, at whatever port.
+/// Whether a `Host` header names this machine, at any port.
 fn is_this_machine(host: &str, names_key: bool) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let name = authority.host().to_ascii_lowercase();
@@ -61,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether a request with these headers is let in, without a key and with a development key.
+    /// Checks whether a request with these headers is accepted, without a key and with a development key.
     fn check(headers: &[(&'static str, &'static str)], without_key: bool, with_key: bool) {
         let pairs = headers
             .iter()

@@ -1,15 +1,16 @@
-//! What time the queues think it is.
+//! The queues' clock.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Tells the queues the time, in milliseconds since the Unix epoch: the system's, or that of a test in which days pass.
+/// Returns the time for the queues, in milliseconds since the Unix epoch: the system's time, or a test's, in which days
+/// may pass.
 #[derive(Clone)]
 pub struct QueueClock(Arc<dyn Fn() -> i64 + Send + Sync>);
 
 impl QueueClock {
-    /// A clock that shows what `now` says. Receives that wait for a message go on waiting by the system's clock.
+    /// Returns a clock that shows the result of `now`. Receives that wait for a message still use the system's clock.
     pub fn new(now: impl Fn() -> i64 + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

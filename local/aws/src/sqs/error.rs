@@ -1,18 +1,18 @@
-//! Why a call fails, in SQS's own words.
+//! Errors of calls, with SQS's own names and messages.
 
-/// A call that was not carried out.
+/// The error of a call.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SqsError {
-    /// The caller's doing: answered with HTTP 400, or what says more.
+    /// The caller's fault. The status is 400, or a more specific one.
     #[error("{}: {message}", .fault.query_code())]
     Refused { fault: Fault, message: String },
     /// SQLite failed.
     #[error("the queues' store failed")]
     Store(#[from] rusqlite::Error),
-    /// What the store holds isn't what was put there.
+    /// The stored attributes are damaged.
     #[error("the store holds attributes that are not JSON")]
     Stored(#[from] serde_json::Error),
-    /// The thread that did the work died.
+    /// The thread that did the work panicked.
     #[error("the call's thread died")]
     Thread(#[from] tokio::task::JoinError),
 }
@@ -46,7 +46,7 @@ impl SqsError {
     }
 }
 
-/// The kinds of refusal that clients can tell apart.
+/// The kinds of errors that clients can distinguish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     BatchEntryIdsNotDistinct,
@@ -71,7 +71,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// The name in the JSON protocol, by which SDKs choose the type of their error.
+    /// The name in the JSON protocol. SDKs choose the type of their error by it.
     pub(super) fn shape(self) -> &'static str {
         match self {
             Self::BatchEntryIdsNotDistinct => "com.amazonaws.sqs#BatchEntryIdsNotDistinct",
@@ -96,7 +96,7 @@ impl Fault {
         }
     }
 
-    /// The name in the older query protocol, which many clients still compare with.
+    /// The name in the older query protocol, which many clients still compare.
     pub(super) fn query_code(self) -> &'static str {
         match self {
             Self::BatchEntryIdsNotDistinct => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",

@@ -1,4 +1,4 @@
-//! What a message may carry, and the digests by which a client knows that it arrived whole.
+//! The limits of a message, and the digests with which a client checks that it arrived intact.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Fault, SqsError};
 
-/// The most bytes of a message with its attributes, and of all messages of a batch together: 1 MiB.
+/// Maximum bytes of a message with its attributes, and of all messages of a batch together: 1 MiB.
 pub(super) const MAXIMUM_SIZE: u32 = 1 << 20;
 
-/// A message's attributes, in the order of their names, in which they are digested.
+/// A message's attributes, sorted by name. The digest uses this order.
 pub(super) type MessageAttributes = BTreeMap<String, MessageAttribute>;
 
-/// A typed value, as the wire has it: a binary value in Base64.
+/// A typed value in the format of the protocol, with binary values in Base64.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub(super) struct MessageAttribute {
@@ -46,9 +46,9 @@ impl MessageAttribute {
         self.string_value.as_deref()
     }
 
-    /// The value that the type calls for, if it is there and is of that type.
+    /// Returns the value if it is present and has the type that `data_type` names.
     fn value(&self) -> Option<Value<'_>> {
-        // `Number.celsius` is a number with the caller's own label.
+        // `Number.celsius` is a number with a label that the caller chose.
         let kind = self.data_type.split('.').next()?;
         let text = || self.text().filter(|text| !text.is_empty());
         match kind {
@@ -67,12 +67,12 @@ fn is_number(text: &str) -> bool {
     text.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
-/// Characters that XML can carry; the older protocol made this SQS's limit.
+/// Whether XML allows the character. SQS's older protocol used XML, so this is SQS's limit.
 fn is_allowed(character: char) -> bool {
     !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Refuses a body that is empty or has characters SQS doesn't carry.
+/// Refuses a body that is empty or contains characters that SQS does not allow.
 pub(super) fn check_body(body: &str) -> Result<(), SqsError> {
     if body.is_empty() {
         return Err(SqsError::missing("MessageBody"));
@@ -85,7 +85,7 @@ pub(super) fn check_body(body: &str) -> Result<(), SqsError> {
     Err(SqsError::new(Fault::InvalidMessageContents, message))
 }
 
-/// Refuses more than 10 attributes, ill-formed names, and values that are not of their type.
+/// Refuses more than 10 attributes, invalid names, and values that do not match their type.
 pub(super) fn check_attributes(attributes: &MessageAttributes) -> Result<(), SqsError> {
     if attributes.len() > 10 {
         return Err(SqsError::parameter_value(
@@ -133,8 +133,8 @@ pub(super) fn body_md5(body: &str) -> String {
     hex(&Md5::digest(body))
 }
 
-/// MD5OfMessageAttributes [SQS Developer Guide, "Calculating the MD5 message digest for message attributes"]:
-/// each attribute's name, type and value with their lengths before them. None without attributes.
+/// MD5OfMessageAttributes [SQS Developer Guide, "Calculating the MD5 message digest for message attributes"]: each
+/// attribute's name, type and value, each preceded by its length. `None` without attributes.
 pub(super) fn attributes_md5(attributes: &MessageAttributes) -> Option<String> {
     let mut digest = Md5::new();
     for (name, attribute) in attributes {
@@ -148,7 +148,7 @@ pub(super) fn attributes_md5(attributes: &MessageAttributes) -> Option<String> {
 }
 
 fn digest_field(digest: &mut Md5, field: &[u8]) {
-    // No field is longer than a message, and that fits.
+    // No field is longer than a message, whose length fits into a `u32`.
     digest.update(u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
     digest.update(field);
 }

@@ -1,14 +1,14 @@
 //! A small SQS that speaks the AWS JSON 1.0 protocol and keeps its queues in SQLite.
 //!
-//! SQLite is the only store, in memory or in a file, so no second state can drift from it. Every operation is
-//! a plain function over one transaction ([`store::Store`]); `server` carries it over HTTP, and only
-//! ReceiveMessage ever waits.
+//! SQLite is the only store, in memory or in a file, so no second state can drift from it. Every operation is a plain
+//! function on one transaction ([`store::Store`]). `server` serves the operations over HTTP; only ReceiveMessage ever
+//! waits.
 //!
-//! What the real service has and this one refuses: FIFO queues, policies, encryption, tags. What it does not
-//! imitate: duplicates and reordering, the limit of 120,000 messages in flight, and the pauses of 60 s after deleting
-//! or purging a queue. A message group is noisy as soon as it has 30 messages and more than a tenth of what is in flight. A move task without a
-//! rate is done when it is started, and one that is canceled stops at once; there may be any number of them.
-//! Signatures are not checked. One process at a time may own a directory.
+//! Refused, although the real service has them: FIFO queues, policies, encryption, tags. Not imitated: duplicates and
+//! reordering, the limit of 120,000 messages in flight, and the pauses of 60 s after deleting or purging a queue.
+//! Different: a message group is noisy as soon as it has 30 messages and more than a tenth of all messages in flight. A
+//! move task without a rate is finished when it is started, and a canceled one stops at once; there may be any number
+//! of them. Signatures are not checked. Only one process at a time may use a directory.
 
 mod clock;
 mod error;
@@ -40,19 +40,19 @@ pub use spec::{QueueSpec, Redrive};
 #[derive(Clone, Debug)]
 pub struct Queues {
     connection: Arc<Mutex<Connection>>,
-    /// Wakes whoever waits for a message of any queue. Each then looks again, which costs microseconds.
+    /// Wakes every receive that waits, for any queue. Each then looks again, which takes microseconds.
     arrivals: Arc<Notify>,
     clock: QueueClock,
 }
 
 impl Queues {
-    /// Queues that are gone when the last clone is dropped.
+    /// Creates queues in memory. They are lost when the last clone is dropped.
     pub fn in_memory() -> anyhow::Result<Self> {
         Self::over(Connection::open_in_memory()?)
     }
 
-    /// The queues kept in `sqs.sqlite` in `directory`, which is made if it isn't there. What a call has
-    /// acknowledged survives the death of the process, though not every power cut.
+    /// Opens the queues in `sqs.sqlite` in `directory`, which is created if necessary. What a call has confirmed
+    /// survives a crash of the process, but not every power cut.
     pub fn open(directory: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let file = directory.join("sqs.sqlite");
@@ -67,22 +67,22 @@ impl Queues {
         Ok(Self { connection, arrivals: Arc::default(), clock: QueueClock::default() })
     }
 
-    /// The same queues by another clock.
+    /// Returns the same queues with another clock.
     #[must_use]
     pub fn with_clock(self, clock: QueueClock) -> Self {
         Self { clock, ..self }
     }
 
-    /// Creates the queue, or gives an existing one of that name these attributes; its messages stay. The
-    /// dead-letter queue may be created later. Fails if a name or number is outside the limits of SQS.
+    /// Creates the queue, or sets these attributes on an existing one with that name and keeps its messages. The
+    /// dead-letter queue may be created later. Errors if a name or number is outside SQS's limits.
     pub fn create(&self, spec: &QueueSpec) -> anyhow::Result<()> {
         spec.check()?;
         self.transact(|store| Ok(store.save_queue(spec)?))?;
         Ok(())
     }
 
-    /// In how long the next hidden message of this queue becomes visible, if there is any: what a test in which days
-    /// pass need not wait out second by second. There must be such a queue.
+    /// Returns the time until the next hidden message of this queue becomes visible, or `None` if there is none. A test
+    /// can then move its clock forward by as much. Errors if there is no such queue.
     pub fn next_due(&self, queue: &str) -> anyhow::Result<Option<Duration>> {
         let due = self.transact(|store| {
             let queue = store.queue(queue)?;
@@ -91,8 +91,8 @@ impl Queues {
         due.with_context(|| format!("there is no queue {queue}"))
     }
 
-    /// How many messages of this queue were received within the last `span`, for the queue's visibility timeout, and
-    /// have not been deleted since. There must be such a queue.
+    /// Returns how many messages of this queue were received within the last `span`, for the queue's visibility
+    /// timeout, and have not been deleted since. Errors if there is no such queue.
     pub fn received_within(&self, queue: &str, span: Duration) -> anyhow::Result<usize> {
         let received = self.transact(|store| {
             let queue = store.queue(queue)?;
@@ -101,7 +101,7 @@ impl Queues {
         received.with_context(|| format!("there is no queue {queue}"))
     }
 
-    /// Answers SQS's clients on `listener` until `shutdown` completes; receives still waiting then come back empty.
+    /// Serves SQS clients on `listener` until `shutdown` completes. Receives that still wait then return no messages.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -110,9 +110,9 @@ impl Queues {
         server::serve(self, listener, shutdown).await
     }
 
-    /// Does `work` in one transaction, undone if it fails, and wakes the waiting receives if messages arrived.
+    /// Does `work` in one transaction, which is rolled back if it fails. Wakes waiting receives if messages arrived.
     fn transact<T>(&self, work: impl FnOnce(&Store<'_>) -> Result<T, SqsError>) -> Result<T, SqsError> {
-        // A panic rolled its transaction back, so the connection behind a poisoned lock is sound.
+        // A panic rolls back its transaction, so the connection behind a poisoned lock is still usable.
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let store = Store::begin(&mut connection, self.clock.now())?;
         store.advance_move_tasks()?;
@@ -123,8 +123,8 @@ impl Queues {
         Ok(done)
     }
 
-    /// [`Self::transact`] away from the executor's threads: most transactions take microseconds, but a batch
-    /// of a mebibyte or a checkpoint may wait for the disk.
+    /// [`Self::transact`] on a blocking thread. Most transactions take microseconds, but a batch of a mebibyte or a
+    /// checkpoint may wait for the disk.
     async fn transact_aside<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store<'_>) -> Result<T, SqsError> + Send + 'static,

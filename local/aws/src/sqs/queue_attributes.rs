@@ -1,4 +1,4 @@
-//! A queue's attributes as the wire has them: names and texts.
+//! A queue's attributes in the format of the protocol: names and texts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::site::{Site, queue_of_arn};
 use super::store::{Counts, Queue};
 use super::{QueueSpec, Redrive};
 
-/// What a client sets.
+/// The attributes that a client sets.
 pub(super) type QueueAttributes = BTreeMap<String, String>;
 
-/// Attributes of the real service that no queue has here: asked for, they are left out.
+/// Attributes of the real service that queues do not have here. A request for them returns the others only.
 const ABSENT: [&str; 6] = [
     "All",
     "Policy",
@@ -24,7 +24,7 @@ const ABSENT: [&str; 6] = [
     "SqsManagedSseEnabled",
 ];
 
-/// Sets the named attributes and leaves the others as they are.
+/// Sets the named attributes, and leaves the others unchanged.
 pub(super) fn apply(attributes: &QueueAttributes, spec: &mut QueueSpec) -> Result<(), SqsError> {
     for (name, value) in attributes {
         match name.as_str() {
@@ -59,11 +59,11 @@ fn seconds(name: &str, value: &str) -> Result<Duration, SqsError> {
 #[serde(rename_all = "camelCase")]
 struct RedrivePolicy {
     dead_letter_target_arn: String,
-    /// A number, or a number in quotes: CloudFormation and clients write both.
+    /// A number, or a number in quotes. CloudFormation and clients use both.
     max_receive_count: Value,
 }
 
-/// An empty policy ends the redrive.
+/// An empty policy removes the redrive.
 fn redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
     if policy.is_empty() {
         return Ok(None);
@@ -80,7 +80,7 @@ fn redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
     parse().map(Some).ok_or_else(|| SqsError::attribute_value("RedrivePolicy"))
 }
 
-/// Those of the queue's attributes that `names` asks for.
+/// Returns the queue's attributes that `names` asks for.
 pub(super) fn describe(
     queue: &Queue,
     counts: &Counts,

@@ -1,11 +1,11 @@
-//! Receipt handles: what a receive hands out, and a delete or a change of visibility hands back.
+//! Receipt handles. A receive returns one for each message; deleting it or changing its visibility needs the handle.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::error::SqsError;
 
-/// Which receive of which message. Opaque to clients, and different at each receive.
+/// Identifies a message and one receive of it. Opaque to clients, and different for each receive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Receipt {
     pub(super) queue: i64,
@@ -18,7 +18,7 @@ impl Receipt {
         BASE64_STANDARD.encode(format!("{} {} {}", self.queue, self.sequence, self.receive))
     }
 
-    /// Reads a handle given out by the queue with the id `queue`.
+    /// Reads a handle that the queue with the id `queue` issued.
     pub(super) fn read(handle: &str, queue: i64) -> Result<Self, SqsError> {
         if handle.is_empty() {
             return Err(SqsError::missing("ReceiptHandle"));

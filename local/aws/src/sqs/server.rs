@@ -1,4 +1,4 @@
-//! The wire: AWS JSON 1.0 over HTTP. `X-Amz-Target` names the operation, whatever the path.
+//! The server: AWS JSON 1.0 over HTTP. `X-Amz-Target` names the operation; the path does not matter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use super::operations::{self, Call, ReceiveRequest};
 use super::site::Site;
 use super::store::Store;
 
-/// JSON may write each byte of a mebibyte as six (`\u0009`); the rest is for names, URLs and handles.
+/// JSON may need six bytes (`\u0009`) for each byte of a mebibyte. The rest is for names, URLs and handles.
 const BODY_LIMIT: usize = 7 << 20;
 
 #[derive(Clone)]
@@ -112,14 +112,14 @@ impl Server {
         work.await
     }
 
-    /// Looks into the queue, and again whenever a message may have become visible, until there is one, or the
-    /// caller's patience or the server is at its end.
+    /// Looks for messages, and again whenever one may have become visible, until there is one, the caller's wait time
+    /// is over, or the server stops.
     async fn receive(&self, site: Site, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let request: Arc<ReceiveRequest> = Arc::new(parse(body)?);
         let mut stopping = self.stopping.clone();
         let began = Instant::now();
         loop {
-            // Listens before it looks, so that nothing arrives unnoticed in between.
+            // Listen before looking, so that no message arrives unnoticed in between.
             let arrival = self.queues.arrivals.notified();
             let (request, site) = (request.clone(), site.clone());
             let look = move |store: &Store<'_>| operations::receive(&Call { store, site: &site }, &request);
@@ -139,7 +139,7 @@ impl Server {
 }
 
 fn parse<Q: DeserializeOwned>(body: &[u8]) -> Result<Q, SqsError> {
-    // An operation whose parameters are all optional may be called with nothing at all.
+    // The body may be empty if all parameters of the operation are optional.
     let body = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| SqsError::new(Fault::MalformedBody, error.to_string()))
 }
@@ -154,7 +154,8 @@ struct ErrorBody<'a> {
     message: &'a str,
 }
 
-/// The one place where errors become HTTP. What a refusal says may quote the request, so only its kind is logged.
+/// The only place where errors become HTTP. The log gets only an error's kind, because its message may quote the
+/// request.
 fn refuse(operation: &str, error: &SqsError) -> Response {
     let (status, shape, query_error, message) = match error {
         SqsError::Refused { fault, message } => {

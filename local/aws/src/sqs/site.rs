@@ -1,4 +1,4 @@
-//! Where a caller sees the queues: in the answers, addresses follow the request.
+//! The host and region at which a caller sees the queues. Addresses in answers use those of the request.
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -36,7 +36,7 @@ fn signed_region(authorization: &str) -> Option<&str> {
     credential.split('/').nth(2)
 }
 
-/// The name of the queue that an ARN means, whatever its region and account.
+/// Returns the queue's name in an ARN. The region and account do not matter.
 pub(super) fn queue_of_arn(arn: &str) -> Option<&str> {
     let mut parts = arn.strip_prefix("arn:aws:sqs:")?.split(':');
     let (_region, _account, name) = (parts.next()?, parts.next()?, parts.next()?);

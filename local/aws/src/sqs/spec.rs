@@ -1,4 +1,4 @@
-//! What a queue is set to.
+//! A queue's settings.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::error::SqsError;
 use super::message::MAXIMUM_SIZE;
 
-/// A queue's name and attributes. `QueueSpec::default()` has the attributes SQS gives a new queue, and no name.
+/// A queue's name and attributes. `QueueSpec::default()` has SQS's default attributes, and no name.
 ///
-/// Durations may be finer than the whole seconds that the wire knows, which spares tests some waiting.
+/// Durations may be shorter than the protocol's whole seconds, so that tests need not wait as long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueSpec {
     /// 1 to 80 letters, digits, hyphens and underscores.
@@ -19,11 +19,11 @@ pub struct QueueSpec {
     pub delay: Duration,
     /// How long a message is kept: 60 s to 14 days.
     pub retention: Duration,
-    /// How long a receive waits for a first message unless it says otherwise: 0 to 20 s.
+    /// How long a receive waits for a first message, unless the request says otherwise: 0 to 20 s.
     pub receive_wait: Duration,
-    /// The most bytes a message with its attributes may have: 1,024 to 1,048,576.
+    /// Maximum bytes of a message with its attributes: 1,024 to 1,048,576.
     pub maximum_message_size: u32,
-    /// Where messages go that were received too often.
+    /// What happens to messages that were received too often.
     pub redrive: Option<Redrive>,
 }
 
@@ -32,7 +32,7 @@ pub struct QueueSpec {
 pub struct Redrive {
     /// The name of the dead-letter queue. While there is no such queue, messages stay and are received again.
     pub dead_letter_queue: String,
-    /// How often a message is received before it moves: 1 to 1,000.
+    /// Number of receives after which a message moves: 1 to 1,000.
     pub max_receive_count: u32,
 }
 
@@ -51,7 +51,7 @@ impl Default for QueueSpec {
 }
 
 impl QueueSpec {
-    /// Refuses what is outside the limits of SQS, and FIFO queues.
+    /// Refuses settings outside SQS's limits, and FIFO queues.
     pub(super) fn check(&self) -> Result<(), SqsError> {
         check_name(&self.name)?;
         check_duration("VisibilityTimeout", self.visibility_timeout, 0..=43_200)?;

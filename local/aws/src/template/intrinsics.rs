@@ -1,14 +1,14 @@
-//! References and conditions in a template, resolved as they hold on a laptop: a parameter has the value that it is
-//! given there, or its default; a table has its logical id as its name; a queue its address and ARN in the embedded SQS.
+//! Resolves references and conditions in a template for a laptop. A parameter has its given value or its default. A
+//! table's name is its logical id. A queue has its address and ARN in the embedded SQS.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 use serde_yaml_ng::value::TaggedValue;
 
-/// The region that everything here is in.
+/// The region of everything here.
 pub const REGION: &str = "us-east-1";
-/// The AWS account that everything here is in.
+/// The AWS account of everything here.
 pub const AWS_ACCOUNT: &str = "000000000000";
 
 /// The URL of a queue in an SQS at this address, such as `http://127.0.0.1:9324`.
@@ -16,7 +16,7 @@ pub fn queue_url(sqs: &str, queue: &str) -> String {
     format!("{sqs}/{AWS_ACCOUNT}/{queue}")
 }
 
-/// YAML as JSON, with `!Ref x` written out as `{"Ref": x}`, and every other short form likewise.
+/// Converts YAML to JSON. `!Ref x` becomes `{"Ref": x}`; the other short forms are expanded in the same way.
 pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
     Ok(match yaml {
         Yaml::Tagged(tagged) => {
@@ -45,7 +45,7 @@ pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
     })
 }
 
-/// Puts values in place of references.
+/// Replaces references by values.
 pub(super) struct Resolver<'a> {
     /// The values of the parameters.
     pub(super) parameters: &'a Map<String, Value>,
@@ -56,8 +56,8 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// The value with all references resolved. What has no value is left out of lists and objects. Functions that are
-    /// not known here stay as they are.
+    /// Returns the value with all references resolved. Elements without a value are left out of lists and objects.
+    /// Unknown functions stay unchanged.
     pub(super) fn resolve(&self, value: &Value) -> Result<Value> {
         Ok(match value {
             Value::Array(items) => {
@@ -90,7 +90,7 @@ impl Resolver<'_> {
         self.resolve(if self.holds(condition)? { then } else { otherwise })
     }
 
-    /// Whether the condition of this name holds.
+    /// Whether the condition with this name is true.
     pub(super) fn holds(&self, name: &str) -> Result<bool> {
         let condition = self.conditions.get(name);
         let condition = condition.with_context(|| format!("there is no condition {name}"))?;
@@ -103,7 +103,7 @@ impl Resolver<'_> {
             Some(("Condition", Value::String(name))) => self.holds(name),
             Some(("Fn::Equals", Value::Array(sides))) => {
                 let [left, right] = &sides[..] else { bail!("Fn::Equals takes two values") };
-                // To CloudFormation, every parameter is a text.
+                // For CloudFormation, every parameter is a string.
                 Ok(text_of(&self.resolve(left)?) == text_of(&self.resolve(right)?))
             }
             Some(("Fn::Not", Value::Array(of))) => {
@@ -151,7 +151,7 @@ impl Resolver<'_> {
         })
     }
 
-    /// Replaces each `${name}` in a text, by one of these values first of all.
+    /// Replaces each `${name}` in a text. These values take precedence.
     fn substitute(&self, text: &str, values: &Map<String, Value>) -> Result<String> {
         let mut parts = text.split("${");
         let mut result = parts.next().unwrap_or_default().to_owned();
@@ -194,7 +194,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A value as CloudFormation puts it into a text.
+/// Formats a value as CloudFormation does in a text.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

@@ -1,5 +1,5 @@
-//! `template.yaml`, as far as a laptop needs it: the functions with their routes, queues and settings, the tables,
-//! the queues. Read from the same file that AWS is set up by, so that the two cannot drift apart.
+//! Reads the parts of `template.yaml` that a laptop needs: the functions with their routes, queues and settings, the
+//! tables, and the queues. AWS uses the same file, so the two cannot drift apart.
 
 mod intrinsics;
 mod parameters;
@@ -19,7 +19,7 @@ use intrinsics::{Resolver, written_out};
 
 pub use intrinsics::{AWS_ACCOUNT, REGION, queue_url};
 
-/// What a template sets up.
+/// The resources that a template defines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     /// The functions.
@@ -35,19 +35,19 @@ pub struct Template {
 pub struct FunctionSpec {
     /// The name of its resource, such as `FanOutFunction`.
     pub logical_id: String,
-    /// Its name, which the template gives as `Handler`, such as `fan-out`.
+    /// Its name, which is the `Handler` in the template, such as `fan-out`.
     pub name: String,
-    /// How long an invocation may take.
+    /// Maximum time of an invocation.
     pub timeout: Duration,
     /// Its memory, in MB.
     pub memory_mb: u32,
     /// The variables of its environment.
     pub environment: BTreeMap<String, String>,
-    /// The routes that it answers.
+    /// The routes that it serves.
     pub routes: Vec<Route>,
-    /// The queues that it is fed from.
+    /// The queues whose messages it gets.
     pub queues: Vec<QueueSource>,
-    /// How often schedules call it.
+    /// The intervals at which schedules call it.
     pub schedules: Vec<Duration>,
 }
 
@@ -61,35 +61,35 @@ pub struct Route {
 }
 
 impl Route {
-    /// The path of the route for requests that no other route takes.
+    /// The path of the route for requests that match no other route.
     pub const DEFAULT: &str = "$default";
 }
 
-/// How messages get from a queue to a function (an event source mapping).
+/// An event source mapping, which passes messages from a queue to a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueSource {
     /// The queue's name.
     pub queue: String,
-    /// The most messages in one invocation.
+    /// Maximum number of messages in one invocation.
     pub batch_size: usize,
-    /// How long a batch may be waited for to fill up.
+    /// Maximum time to wait for a batch to fill.
     pub batching_window: Duration,
-    /// The most invocations at once; `None` leaves it to the account's limit.
+    /// Maximum number of concurrent invocations; `None` means the account's limit.
     pub max_concurrency: Option<usize>,
-    /// Whether the function says which messages of a batch have failed. Otherwise they fail together.
+    /// Whether the function reports which messages of a batch failed. Otherwise they fail together.
     pub partial_failures: bool,
 }
 
 impl Template {
-    /// Reads a template. `sqs` is the address of the embedded SQS, such as `http://127.0.0.1:9324`. Parameters that are not
-    /// given have their defaults.
+    /// Reads a template. `sqs` is the address of the embedded SQS, such as `http://127.0.0.1:9324`. Parameters that are
+    /// not in `given` have their defaults.
     pub fn load(file: &Path, sqs: &str, given: &[(&str, &str)]) -> Result<Self> {
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
         Self::parse(&text, sqs, given).with_context(|| format!("cannot use {}", file.display()))
     }
 
-    /// Reads a template's text. Parameters that are not given have their defaults.
+    /// Reads a template's text. Parameters that are not in `given` have their defaults.
     pub fn parse(text: &str, sqs: &str, given: &[(&str, &str)]) -> Result<Self> {
         let document = written_out(serde_yaml_ng::from_str(text).context("it is not YAML")?)?;
         let section = |name: &str| document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
@@ -120,7 +120,7 @@ impl Template {
     }
 }
 
-/// The resources whose condition holds, and those without one.
+/// Returns the resources without a condition, and those whose condition is true.
 fn existing(resources: &Map<String, Value>, resolver: &Resolver<'_>) -> Result<Map<String, Value>> {
     let mut existing = Map::new();
     for (logical_id, resource) in resources {
@@ -250,7 +250,7 @@ fn schedule(properties: &Value) -> Result<Duration> {
     Ok(Duration::from_secs(seconds * number.parse::<u64>().with_context(unknown)?))
 }
 
-/// What AWS takes when the template does not say.
+/// AWS's default.
 fn default_batch_size() -> usize {
     10
 }
@@ -317,12 +317,13 @@ fn queue(logical_id: &str, resource: &Value) -> Result<QueueSpec> {
     })
 }
 
-/// The queue that an ARN names.
+/// The name of the queue in an ARN.
 fn name_of(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or_default().to_owned()
 }
 
-/// A function's properties over those that all functions share. Objects in both are merged.
+/// Merges a function's properties with those that all functions share. The function's own take precedence; objects in
+/// both are merged.
 fn over(globals: &Value, properties: &Value) -> Value {
     match (globals, properties) {
         (Value::Object(globals), Value::Object(properties)) => {
@@ -338,7 +339,7 @@ fn over(globals: &Value, properties: &Value) -> Value {
     }
 }
 
-/// An object as a struct. One that is not there counts as empty.
+/// Converts an object to a struct. A missing object counts as empty.
 fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
     match value {
         Value::Null => Ok(serde_json::from_value(json!({}))?),
@@ -433,7 +434,7 @@ Resources:
         assert_eq!(template.functions[0].environment["TABLE"], "restored");
     }
 
-    /// What `work` makes of the template with these parameters.
+    /// Calls `work` with the template and these parameters, and returns its result.
     fn with_parameters<T>(given: &[(&str, &str)], work: impl FnOnce(&Value, &Resolver<'_>) -> T) -> T {
         let document = written_out(serde_yaml_ng::from_str(TEMPLATE).unwrap()).unwrap();
         let section = |name: &str| document[name].as_object().unwrap().clone();

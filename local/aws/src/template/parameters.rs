@@ -1,10 +1,10 @@
-//! The values of a template's parameters: what is given, or the default.
+//! The values of a template's parameters: the given value, or the default.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 
-/// The value of each parameter. Errors if one that the template does not have is given, or one without a default is
-/// not.
+/// Returns the value of each parameter. Errors if a given parameter is not in the template, or one without a default is
+/// not given.
 pub(super) fn values(declared: &Map<String, Value>, given: &[(&str, &str)]) -> Result<Map<String, Value>> {
     for (name, _) in given {
         declared.get(*name).with_context(|| format!("there is no parameter {name} to give a value"))?;

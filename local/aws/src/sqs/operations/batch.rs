@@ -1,4 +1,4 @@
-//! Batches: up to ten of one thing to do in a queue, each of which succeeds or fails for itself.
+//! Batches: up to ten entries of the same operation on a queue. Each succeeds or fails separately.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::sqs::error::{Fault, SqsError};
 use crate::sqs::spec::is_identifier;
 
-/// The entries a queue is sent.
+/// The entries of a batch.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::sqs) struct Batch<T> {
@@ -17,7 +17,7 @@ pub(in crate::sqs) struct Batch<T> {
     pub(super) entries: Vec<Entry<T>>,
 }
 
-/// A thing to do, with an id of the caller's choice that the answer repeats.
+/// An entry, with an id that the caller chooses and the answer repeats.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::sqs) struct Entry<T> {
@@ -27,7 +27,7 @@ pub(in crate::sqs) struct Entry<T> {
     pub(super) item: T,
 }
 
-/// What became of each entry.
+/// The result of each entry.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::sqs) struct BatchAnswer<A> {
@@ -55,8 +55,8 @@ struct Failure {
 }
 
 impl<T> Batch<T> {
-    /// Does `each` for every entry. What the caller got wrong in one leaves the others alone; a failure of the
-    /// store fails the batch.
+    /// Calls `each` for every entry. A caller's mistake in one entry does not affect the others; a failure of the store
+    /// fails the batch.
     pub(super) fn each<A>(
         self,
         mut each: impl FnMut(T) -> Result<A, SqsError>,

@@ -26,7 +26,7 @@ pub(in crate::sqs) fn delete_message_batch(
     batch.each(|done| delete(call, &queue, &done))
 }
 
-/// Any receipt of the message will do, and a message that is gone is as good as deleted.
+/// Deletes a message. Any of its receipts is valid; deleting a message that is already gone succeeds.
 fn delete(call: &Call<'_>, queue: &Queue, done: &Done) -> Result<Empty, SqsError> {
     let receipt = Receipt::read(&done.receipt_handle, queue.id)?;
     call.store.delete(queue, receipt.sequence)?;

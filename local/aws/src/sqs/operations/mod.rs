@@ -1,4 +1,4 @@
-//! What SQS can be asked to do: for each operation its request, its answer, and the function between them.
+//! SQS's operations: the request, the answer and the function of each.
 
 #![expect(clippy::needless_pass_by_value, reason = "operations are alike: each consumes its request")]
 
@@ -28,14 +28,14 @@ use super::error::{Fault, SqsError};
 use super::site::Site;
 use super::store::{Queue, Store};
 
-/// One operation under way: the transaction it happens in, and who asks.
+/// A call of an operation: its transaction, and how the caller addresses the queues.
 pub(super) struct Call<'a> {
     pub(super) store: &'a Store<'a>,
     pub(super) site: &'a Site,
 }
 
 impl Call<'_> {
-    /// The queue of that URL. Host and account don't matter: the last segment is the name.
+    /// Finds the queue of a URL. Only the last segment, the name, matters, not the host and account.
     fn queue(&self, url: &str) -> Result<Queue, SqsError> {
         if url.is_empty() {
             return Err(SqsError::missing("QueueUrl"));
@@ -49,7 +49,7 @@ impl Call<'_> {
     }
 }
 
-/// A request that says no more than which queue, or that with one thing to do there.
+/// A request for a queue, with or without one entry.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Addressed<T> {
@@ -59,11 +59,11 @@ pub(super) struct Addressed<T> {
     item: T,
 }
 
-/// Nothing more to say, in a request or an answer.
+/// No further fields, in a request or an answer.
 #[derive(Default, Deserialize, Serialize)]
 pub(super) struct Empty {}
 
-/// A number of seconds that is within its limits.
+/// Converts a number of seconds. Errors if it is outside its limits.
 fn seconds(name: &str, value: i64, limits: RangeInclusive<u64>) -> Result<Duration, SqsError> {
     within(name, value, limits).map(Duration::from_secs)
 }

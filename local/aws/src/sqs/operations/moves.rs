@@ -134,7 +134,7 @@ pub(in crate::sqs) fn cancel_message_move_task(
 }
 
 impl Call<'_> {
-    /// The queue with the ARN that a parameter gives.
+    /// Finds the queue with the ARN in a parameter.
     fn queue_of(&self, parameter: &str, arn: &str) -> Result<Queue, SqsError> {
         if arn.is_empty() {
             return Err(SqsError::missing(parameter));
@@ -145,7 +145,7 @@ impl Call<'_> {
     }
 }
 
-/// What a task handle says. Opaque to clients.
+/// The contents of a task handle. Opaque to clients.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Handle {

@@ -22,7 +22,7 @@ pub(in crate::sqs) struct QueueUrl {
     queue_url: String,
 }
 
-/// An existing queue is as good as a new one, unless it differs in an attribute that the request names.
+/// Creates a queue. Succeeds for an existing one, unless it differs in an attribute that the request names.
 pub(in crate::sqs) fn create_queue(
     call: &Call<'_>,
     request: CreateQueueRequest,
@@ -49,7 +49,7 @@ pub(in crate::sqs) fn create_queue(
 }
 
 impl Call<'_> {
-    /// Over the wire, the queue for dead letters has to be there first.
+    /// Errors if the dead-letter queue does not exist. Clients must create it first.
     pub(super) fn require_dead_letter_queue(&self, spec: &QueueSpec) -> Result<(), SqsError> {
         let Some(redrive) = &spec.redrive else { return Ok(()) };
         match self.store.queue(&redrive.dead_letter_queue)? {
@@ -95,7 +95,7 @@ pub(in crate::sqs) struct ListQueuesAnswer {
     next_token: Option<String>,
 }
 
-/// The token for the next page is the last name of this one.
+/// Lists queues. The token for the next page is the last name of this one.
 pub(in crate::sqs) fn list_queues(
     call: &Call<'_>,
     request: ListQueuesRequest,
@@ -106,7 +106,7 @@ pub(in crate::sqs) fn list_queues(
     let mut names = call.store.queue_names(&request.queue_name_prefix, &after, limit + 1)?;
     let more = names.len() > limit;
     names.truncate(limit);
-    // Without MaxResults, the real service cuts at 1,000 and says nothing of the rest.
+    // Without MaxResults, the real service returns 1,000 queues and no token for the rest.
     let paged = more && request.max_results.is_some();
     let next_token = names.last().filter(|_| paged).map(|name| BASE64_STANDARD.encode(name));
     Ok(ListQueuesAnswer { queue_urls: names.iter().map(|name| call.site.url(name)).collect(), next_token })

@@ -1,4 +1,4 @@
-//! ReceiveMessage, but for the waiting, which `server` does between one look and the next.
+//! ReceiveMessage without the waiting, which `server` does between two looks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,21 +20,21 @@ pub(in crate::sqs) struct ReceiveRequest {
     visibility_timeout: Option<i64>,
     wait_time_seconds: Option<i64>,
     message_attribute_names: Vec<String>,
-    /// The older name of `message_system_attribute_names`; both are heeded.
+    /// The older name of `message_system_attribute_names`; both work.
     attribute_names: Vec<String>,
     message_system_attribute_names: Vec<String>,
 }
 
-/// What a look into the queue found.
+/// The result of one look into the queue.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(in crate::sqs) struct Look {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::sqs) messages: Vec<Received>,
-    /// How long this receive may wait in all for a first message.
+    /// Total time that this receive may wait for a first message.
     #[serde(skip)]
     pub(in crate::sqs) patience: Duration,
-    /// In how long a message that is hidden now becomes visible.
+    /// Time until the next hidden message becomes visible.
     #[serde(skip)]
     pub(in crate::sqs) next_due: Option<Duration>,
 }
@@ -55,7 +55,7 @@ pub(in crate::sqs) struct Received {
     message_attributes: MessageAttributes,
 }
 
-/// Receives what is there now.
+/// Receives the messages that are visible now.
 pub(in crate::sqs) fn receive(call: &Call<'_>, request: &ReceiveRequest) -> Result<Look, SqsError> {
     let queue = call.queue(&request.queue_url)?;
     let limit = within("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1..=10)?;
@@ -74,14 +74,14 @@ pub(in crate::sqs) fn receive(call: &Call<'_>, request: &ReceiveRequest) -> Resu
     Ok(Look { messages, patience, next_due: call.store.next_due(&queue)? })
 }
 
-/// The messages at the head of the queue, after the dead ones among them have gone where dead letters go.
+/// Returns the messages at the head of the queue, after moving those that are dead letters to their queue.
 fn living(call: &Call<'_>, queue: &Queue, limit: usize) -> Result<Vec<Due>, SqsError> {
     let redrive = queue.spec.redrive.as_ref();
     let graveyard =
         redrive.map(|redrive| call.store.queue(&redrive.dead_letter_queue)).transpose()?.flatten();
     loop {
         let due = call.store.due(queue, limit)?;
-        // Without a queue to go to, no message is dead.
+        // Without a dead-letter queue, no message becomes a dead letter.
         let (Some(redrive), Some(graveyard)) = (redrive, &graveyard) else { return Ok(due) };
         let mut dead = due.iter().filter(|due| due.receives >= redrive.max_receive_count).peekable();
         if graveyard.id == queue.id || dead.peek().is_none() {
@@ -94,7 +94,7 @@ fn living(call: &Call<'_>, queue: &Queue, limit: usize) -> Result<Vec<Due>, SqsE
 }
 
 impl ReceiveRequest {
-    /// The message with those of its attributes that are asked for.
+    /// Returns the message with the requested attributes.
     fn present(&self, message: Message, receipt: Receipt, site: &Site) -> Result<Received, SqsError> {
         let mut message_attributes: MessageAttributes = serde_json::from_str(&message.attributes)?;
         message_attributes
@@ -114,7 +114,7 @@ impl ReceiveRequest {
     }
 }
 
-/// Whether `asked` means the message attribute `name`: by itself, by a prefix (`order.*`), or as one of all.
+/// Whether `asked` includes the message attribute `name`: by its name, by a prefix (`order.*`), or as all.
 fn covers(asked: &str, name: &str) -> bool {
     asked == "All" || asked == name || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
 }

@@ -1,4 +1,4 @@
-//! Messages: one row each, moved through time by `visible_at`.
+//! Messages: one row each. `visible_at` says from when on a message can be received.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Queue, Store, duration, milliseconds};
 
-/// A message to be put into a queue.
+/// A message to send to a queue.
 pub(in crate::sqs) struct NewMessage {
     pub(in crate::sqs) body: String,
     /// [`MessageAttributes`](crate::sqs::message::MessageAttributes) in JSON.
@@ -25,9 +25,9 @@ pub(in crate::sqs) struct Message {
     pub(in crate::sqs) trace_header: Option<String>,
     pub(in crate::sqs) sent_at: i64,
     pub(in crate::sqs) first_received_at: i64,
-    /// Over all queues the message has been in.
+    /// Number of receives, in all queues that the message has been in.
     pub(in crate::sqs) receive_count: i64,
-    /// The queue that gave it up, by name.
+    /// The name of the queue from which it became a dead letter.
     pub(in crate::sqs) dead_letter_source: Option<String>,
 }
 
@@ -37,22 +37,23 @@ pub(in crate::sqs) struct Due {
     pub(in crate::sqs) receives: u32,
 }
 
-/// How many messages a queue has of each kind.
+/// A queue's number of messages of each kind.
 pub(in crate::sqs) struct Counts {
     pub(in crate::sqs) visible: i64,
     pub(in crate::sqs) in_flight: i64,
     pub(in crate::sqs) delayed: i64,
 }
 
-/// From how many messages in flight on a message group is noisy, where it has more than a tenth of all that are in flight
+/// A message group is noisy if it has at least this many messages in flight, and more than a tenth of all messages in
+/// flight
 /// ([SQS fair queues](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html)).
 const NOISY: usize = 30;
 const NOISY_SHARE: usize = 10;
-/// How many messages are looked at to find those of quiet groups.
+/// Number of messages to search for those of quiet groups.
 const LOOKED_AT: usize = 5_000;
 
 impl Store<'_> {
-    /// Puts a message into the queue. Returns its id, a UUID.
+    /// Adds a message to the queue. Returns its id, a UUID.
     pub(in crate::sqs) fn send(&self, queue: &Queue, message: &NewMessage) -> rusqlite::Result<String> {
         let message_id = self.random_uuid()?;
         let mut insert = self.transaction.prepare_cached(
@@ -73,14 +74,14 @@ impl Store<'_> {
         Ok(message_id)
     }
 
-    /// SQLite's randomness will do: an id has to be unique, and guards nothing.
+    /// SQLite's random numbers are good enough: an id must be unique, but it protects nothing.
     pub(super) fn random_uuid(&self) -> rusqlite::Result<String> {
         let mut query = self.transaction.prepare_cached("SELECT lower(hex(randomblob(16)))")?;
         let hex: String = query.query_one([], |row| row.get(0))?;
         Ok(format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]))
     }
 
-    /// Removes the messages that are older than the queue keeps them.
+    /// Deletes the messages that are older than the queue's retention.
     pub(in crate::sqs) fn expire(&self, queue: &Queue) -> rusqlite::Result<()> {
         let oldest = self.now - milliseconds(queue.spec.retention);
         let mut delete =
@@ -89,8 +90,8 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Up to `limit` messages that may be received, those first that have been visible longest; but those of noisy groups
-    /// last, as in the fair queues of SQS.
+    /// Up to `limit` messages that may be received. Those that have been visible longest come first, but those of noisy
+    /// groups last, as in SQS's fair queues.
     pub(in crate::sqs) fn due(&self, queue: &Queue, limit: usize) -> rusqlite::Result<Vec<Due>> {
         let noisy = self.noisy_groups(queue)?;
         let mut query = self.transaction.prepare_cached(
@@ -104,7 +105,7 @@ impl Store<'_> {
         query.query_map(params![queue.id, self.now, looked_at, noisy, limit], due)?.collect()
     }
 
-    /// The groups that have too much in flight, each between spaces, which no group has in its name.
+    /// The names of the noisy groups, with spaces around each. No group has a space in its name.
     fn noisy_groups(&self, queue: &Queue) -> rusqlite::Result<String> {
         let mut query = self.transaction.prepare_cached(
             "SELECT group_id, count(*) FROM message
@@ -120,7 +121,7 @@ impl Store<'_> {
         Ok(if names.is_empty() { String::new() } else { format!(" {} ", names.join("  ")) })
     }
 
-    /// In how long the next hidden message becomes visible, or a move task brings one, if there is any.
+    /// Time until the next hidden message becomes visible or a move task moves one, if there is any.
     pub(in crate::sqs) fn next_due(&self, queue: &Queue) -> rusqlite::Result<Option<Duration>> {
         let mut query = self
             .transaction
@@ -130,7 +131,7 @@ impl Store<'_> {
         Ok(visible.into_iter().chain(self.next_move()?).min())
     }
 
-    /// How many messages were received within the last `span` and are hidden since.
+    /// Number of messages that were received within the last `span` and are still hidden.
     pub(in crate::sqs) fn received_within(&self, queue: &Queue, span: Duration) -> rusqlite::Result<usize> {
         let mut query = self.transaction.prepare_cached(
             "SELECT count(*) FROM message WHERE queue = ?1 AND receives > 0 AND visible_at > ?2",
@@ -139,7 +140,7 @@ impl Store<'_> {
         query.query_one(params![queue.id, earliest], |row| row.get(0))
     }
 
-    /// Hands out a message and hides it for `hidden`.
+    /// Returns a message, and hides it for `hidden`.
     pub(in crate::sqs) fn receive(&self, sequence: i64, hidden: Duration) -> rusqlite::Result<Message> {
         let mut update = self.transaction.prepare_cached(
             "UPDATE message SET visible_at = ?2, receives = receives + 1,
@@ -150,7 +151,7 @@ impl Store<'_> {
         update.query_one(params![sequence, self.now + milliseconds(hidden), self.now], read_message)
     }
 
-    /// Moves a message to its dead-letter queue, where it may be received at once. It stays the same message.
+    /// Moves a message to its dead-letter queue, where it is visible at once. It keeps its id.
     pub(in crate::sqs) fn bury(&self, sequence: i64, from: &Queue, to: &Queue) -> rusqlite::Result<()> {
         let mut update = self.transaction.prepare_cached(
             "UPDATE message SET queue = ?2, visible_at = ?3, dead_letter_source = ?4,
@@ -162,7 +163,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Puts a new message with all that this one was sent with into the queue, in its place.
+    /// Replaces a message by a new one in another queue, with everything that it was sent with.
     pub(super) fn send_anew(&self, sequence: i64, to: &Queue) -> rusqlite::Result<()> {
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO message (queue, visible_at, sent_at, message_id, group_id, trace_header, attributes, body)
@@ -175,7 +176,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Whether the message was received and is still hidden for it. None if the queue doesn't have it.
+    /// Whether the message was received and is still hidden. `None` if the queue does not have it.
     pub(in crate::sqs) fn is_in_flight(
         &self,
         queue: &Queue,
@@ -187,7 +188,7 @@ impl Store<'_> {
         query.query_one(params![sequence, queue.id, self.now], |row| row.get(0)).optional()
     }
 
-    /// Hides the message for `hidden` from now on.
+    /// Hides the message for `hidden`, from now on.
     pub(in crate::sqs) fn hide(&self, sequence: i64, hidden: Duration) -> rusqlite::Result<()> {
         let mut update =
             self.transaction.prepare_cached("UPDATE message SET visible_at = ?2 WHERE sequence = ?1")?;
@@ -210,7 +211,7 @@ impl Store<'_> {
         Ok(())
     }
 
-    /// Counts the queue's messages. Unlike all else here, it takes longer the more there are.
+    /// Counts the queue's messages. Unlike everything else here, this takes longer the more messages there are.
     pub(in crate::sqs) fn counts(&self, queue: &Queue) -> rusqlite::Result<Counts> {
         let mut query = self.transaction.prepare_cached(
             "SELECT count(*) FILTER (WHERE visible_at <= ?2),

@@ -13,10 +13,10 @@ pub(super) use messages::{Counts, Due, Message, NewMessage};
 pub(super) use moves::{MoveTask, NewMoveTask};
 pub(super) use queues::Queue;
 
-/// `message_due` finds what may be received, what comes next and how much there is of each without reading the
-/// messages themselves, so that the hidden ones cost a receive nothing. `receives` counts since the message came
-/// into its present queue, `earlier_receives` before that. Ids are never used twice (AUTOINCREMENT), so a stale
-/// receipt handle can't mean another message.
+/// The index `message_due` finds visible messages, the next one to become visible, and the counts, without reading the
+/// messages themselves, so that hidden messages do not slow down a receive. `receives` counts from when the message
+/// came into its present queue, `earlier_receives` before that. Ids are never reused (AUTOINCREMENT), so a stale
+/// receipt handle cannot identify another message.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS queue (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -65,7 +65,7 @@ const SCHEMA: &str = "
 
 /// Makes a new or old database ready for [`Store`].
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    // In memory, the journal stays what it is: there is nothing to survive.
+    // In memory, this does not change the journal, and there is nothing to recover.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -86,19 +86,20 @@ impl<'c> Store<'c> {
         Ok(Self { transaction, now, arrived: Cell::new(false) })
     }
 
-    /// Makes it last. Tells whether some message, or the end of a queue, may be news to a waiting receive.
+    /// Commits the transaction. Returns whether waiting receives must look again, because a message may have arrived or
+    /// a queue was deleted.
     pub(super) fn commit(self) -> rusqlite::Result<bool> {
         self.transaction.commit()?;
         Ok(self.arrived.get())
     }
 }
 
-/// A duration as the store has it. All that are stored are within weeks.
+/// Converts a duration for the store. All stored durations are within weeks.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// A duration out of the store.
+/// Converts a duration from the store.
 fn duration(milliseconds: i64) -> Duration {
     Duration::from_millis(milliseconds.try_into().unwrap_or(0))
 }

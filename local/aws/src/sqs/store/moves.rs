@@ -1,4 +1,5 @@
-//! Move tasks: one row each, kept when they are over. One with a rate goes on with each transaction that looks.
+//! Move tasks: one row each, which stays when the task has ended. A task with a rate continues in each transaction that
+//! looks for messages.
 
 use std::time::Duration;
 
@@ -6,25 +7,25 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Queue, Store, duration};
 
-/// A task to be started.
+/// A task to start.
 pub(in crate::sqs) struct NewMoveTask<'a> {
     pub(in crate::sqs) source: &'a Queue,
-    /// The name of the queue that all messages go to; None sends each back to where it came from.
+    /// The name of the queue that gets all messages; `None` sends each back to its source queue.
     pub(in crate::sqs) destination: Option<&'a str>,
-    /// At most how many messages move in a second; None moves them all at once.
+    /// Maximum number of messages to move per second; `None` moves all at once.
     pub(in crate::sqs) per_second: Option<u32>,
 }
 
-/// A task as it is kept.
+/// A stored task.
 pub(in crate::sqs) struct MoveTask {
     pub(in crate::sqs) id: String,
     pub(in crate::sqs) destination: Option<String>,
     pub(in crate::sqs) per_second: Option<i64>,
-    /// How many messages could be received from the source when the task was started.
+    /// Number of messages that could be received from the source when the task started.
     pub(in crate::sqs) to_move: i64,
     pub(in crate::sqs) moved: i64,
     pub(in crate::sqs) started_at: i64,
-    /// In the words of the wire.
+    /// The status, with the protocol's name.
     pub(in crate::sqs) status: String,
     pub(in crate::sqs) failure_reason: Option<String>,
     source: String,
@@ -38,7 +39,7 @@ impl MoveTask {
         self.status == "RUNNING"
     }
 
-    /// How many messages may have moved by `now`.
+    /// Number of messages that may have moved by `now`.
     fn allowed(&self, now: i64) -> i64 {
         let by_rate = |per_second: i64| (now - self.started_at).max(0).saturating_mul(per_second) / 1000;
         self.per_second.map_or(self.to_move, by_rate).min(self.to_move)
@@ -46,7 +47,8 @@ impl MoveTask {
 }
 
 impl Store<'_> {
-    /// Starts a task, and moves what may move by now. There must be none that runs on this source. Returns its id.
+    /// Starts a task, and moves the messages that may move now. No other task may be running on this source. Returns
+    /// the task's id.
     pub(in crate::sqs) fn start_move_task(&self, new: &NewMoveTask<'_>) -> rusqlite::Result<String> {
         self.expire(new.source)?;
         let id = self.random_uuid()?;
@@ -57,12 +59,12 @@ impl Store<'_> {
         let to_move = self.counts(new.source)?.visible;
         insert.execute(params![id, new.source.id, new.destination, new.per_second, to_move, self.now])?;
         self.advance_move_tasks()?;
-        // Who waits for a message has to know when the task moves its next.
+        // Waiting receives must learn when the task moves its next message.
         self.arrived.set(true);
         Ok(id)
     }
 
-    /// The latest tasks of this source, up to `limit`, the latest first.
+    /// Up to `limit` tasks of this source, the latest first.
     pub(in crate::sqs) fn move_tasks(&self, source: &Queue, limit: u64) -> rusqlite::Result<Vec<MoveTask>> {
         let mut query = self.transaction.prepare_cached(
             "SELECT move_task.*, queue.name AS source_name FROM move_task JOIN queue ON queue.id = source
@@ -80,12 +82,12 @@ impl Store<'_> {
         query.query_one(params![source.id, id], read_move_task).optional()
     }
 
-    /// Stops a task; what it has moved stays moved.
+    /// Stops a task. Messages that it has moved stay moved.
     pub(in crate::sqs) fn cancel_move_task(&self, task: &MoveTask) -> rusqlite::Result<()> {
         self.save_progress(&task.id, task.moved, "CANCELLED", None)
     }
 
-    /// Moves what the running tasks may have moved by now.
+    /// Moves the messages that the running tasks may have moved by now.
     pub(in crate::sqs) fn advance_move_tasks(&self) -> rusqlite::Result<()> {
         let mut query = self.transaction.prepare_cached(
             "SELECT move_task.*, queue.name AS source_name FROM move_task JOIN queue ON queue.id = source
@@ -95,7 +97,7 @@ impl Store<'_> {
         running.iter().try_for_each(|task| self.advance(task))
     }
 
-    /// In how long a running task moves its next message, if there is one.
+    /// Time until a running task moves its next message, if there is one.
     pub(super) fn next_move(&self) -> rusqlite::Result<Option<Duration>> {
         let mut query = self.transaction.prepare_cached(
             "SELECT min(started_at + ((moved + 1) * 1000 + per_second - 1) / per_second) FROM move_task

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::{Store, duration, milliseconds};
 use crate::sqs::{QueueSpec, Redrive};
 
-/// A queue as it is kept.
+/// A stored queue.
 #[derive(Clone, Debug)]
 pub(in crate::sqs) struct Queue {
     pub(in crate::sqs) id: i64,
@@ -21,7 +21,7 @@ impl Store<'_> {
         query.query_one([name], read_queue).optional()
     }
 
-    /// Up to `limit` names in their order that begin with `prefix` and come after `after`.
+    /// Up to `limit` names that begin with `prefix` and come after `after`, sorted.
     pub(in crate::sqs) fn queue_names(
         &self,
         prefix: &str,
@@ -34,14 +34,14 @@ impl Store<'_> {
         query.query_map(params![after, prefix, limit], |row| row.get(0))?.collect()
     }
 
-    /// Whether dead letters of some queue go to this one.
+    /// Whether this is the dead-letter queue of another queue.
     pub(in crate::sqs) fn is_dead_letter_queue(&self, queue: &Queue) -> rusqlite::Result<bool> {
         let mut query =
             self.transaction.prepare_cached("SELECT 1 FROM queue WHERE dead_letter_queue = ?1 LIMIT 1")?;
         query.exists([&queue.spec.name])
     }
 
-    /// Creates the queue, or gives the one of that name these attributes.
+    /// Creates the queue, or sets these attributes on the existing one with that name.
     pub(in crate::sqs) fn save_queue(&self, spec: &QueueSpec) -> rusqlite::Result<()> {
         let mut save = self.transaction.prepare_cached(
             "INSERT INTO queue (name, created_at, modified_at, visibility_timeout, delay, retention,

@@ -1,6 +1,6 @@
 package com.standardwebhooks.exceptions;
 
-/** A webhook is not to be trusted. */
+/** A webhook is not authentic. */
 public class WebhookVerificationException extends Exception {
     public WebhookVerificationException(String message) {
         super(message);
