@@ -93,7 +93,8 @@ impl Lab {
     ) -> Result<Value> {
         let look = async {
             loop {
-                let event = self.api.get(&format!("/api/events/{event_id}")).await?;
+                // A webhook may arrive before its event is on record.
+                let event = self.api.find(&format!("/api/events/{event_id}")).await?.unwrap_or_default();
                 if is_so(&event["deliveries"][0]) {
                     return Ok(event["deliveries"][0].clone());
                 }
