@@ -50,6 +50,12 @@ impl Api {
         self.request(Method::GET, path, None).await?.json(200)
     }
 
+    /// Returns `None` if the answer is 404.
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>> {
+        let answer = self.request(Method::GET, path, None).await?;
+        if answer.status == 404 { Ok(None) } else { answer.json(200).map(Some) }
+    }
+
     /// Sends a POST. Errors unless the answer has this status.
     pub(crate) async fn post(&self, path: &str, body: &Value, status: u16) -> Result<Value> {
         self.request(Method::POST, path, Some(body)).await?.json(status)
