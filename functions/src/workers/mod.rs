@@ -4,12 +4,12 @@ pub(crate) mod deliver;
 pub(crate) mod fan_out;
 pub(crate) mod sweep_due;
 
-use posthorn_delivery::{Postman, PostmanParts};
+use posthorn_delivery::{Postman, Seen};
 use posthorn_runtime::{Runtime, SettingsError};
 
 /// Builds the `Postman`, which fan-out and deliver share.
 fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
-    Ok(Postman::new(PostmanParts {
+    Ok(Postman {
         snapshots: runtime.snapshots()?,
         log: runtime.event_log()?,
         first_attempts: runtime.first_attempts_queue()?,
@@ -24,5 +24,6 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
         clock: runtime.clock(),
         random: runtime.random(),
         tally: runtime.tally(),
-    }))
+        seen: Seen::default(),
+    })
 }

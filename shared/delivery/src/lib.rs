@@ -13,9 +13,9 @@ mod sweep;
 mod tally;
 mod waits;
 
-pub use self::endpoints::{Snapshots, Subscriptions};
+pub use self::endpoints::{Seen, Snapshots, Subscriptions};
 pub use self::moment::Moment;
-pub use self::postman::{LoggedAttempts, Postman, PostmanParts};
+pub use self::postman::{LoggedAttempts, Postman};
 pub use self::queue_message::{QueueMessage, WorkError};
 pub use self::recoverer::Recoverer;
 pub use self::sending::{NoSockets, Sender, sign};

@@ -10,8 +10,15 @@ mod subscriptions;
 mod verdict;
 mod watch;
 
-pub(crate) use self::direct::Direct;
+use self::direct::Direct;
 pub use self::snapshots::Snapshots;
 pub use self::subscriptions::Subscriptions;
 pub(crate) use self::verdict::{Finding, Verdict};
 pub(crate) use self::watch::Watch;
+
+/// What a process has seen of endpoints: nothing yet, when it begins.
+#[derive(Default)]
+pub struct Seen {
+    pub(crate) watch: Watch,
+    pub(crate) direct: Direct,
+}

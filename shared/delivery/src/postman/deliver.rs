@@ -130,7 +130,7 @@ impl Postman {
     /// Returns whether a first attempt at the endpoint is likely to end within a second.
     fn may_be_brief(&self, endpoint: &Endpoint) -> bool {
         let now = self.clock.now();
-        self.watch.is_worth_a_second(endpoint, now) && !self.watch.was_cut_short(endpoint.id, now)
+        self.seen.watch.is_worth_a_second(endpoint, now) && !self.seen.watch.was_cut_short(endpoint.id, now)
     }
 
     /// Returns the endpoint of a due delivery, if it is still to get the event: it is enabled, and subscribes to the
@@ -205,7 +205,8 @@ impl Postman {
         delivery: &Delivery,
     ) -> Option<Duration> {
         let now = self.clock.now();
-        let until = self.watch.asked_to_wait_until(endpoint.id, now).filter(|_| !delivery.has_begun())?;
+        let until =
+            self.seen.watch.asked_to_wait_until(endpoint.id, now).filter(|_| !delivery.has_begun())?;
         let first = FirstAttempt { due: delivery.next_attempt_at?, sent_at: message.sent_at };
         let wait = first.put_off(until, now, self.random.unit());
         if wait.is_none() {

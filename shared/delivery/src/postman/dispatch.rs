@@ -46,8 +46,8 @@ impl Postman {
         expires_at: Option<Timestamp>,
     ) -> Dispatched {
         let attempts = first.into_iter().map(|(endpoint, delivery)| async move {
-            let usual = self.watch.usual_latency(endpoint.id);
-            let Some(mut ticket) = self.direct.admit(&endpoint, usual).await else {
+            let usual = self.seen.watch.usual_latency(endpoint.id);
+            let Some(mut ticket) = self.seen.direct.admit(&endpoint, usual).await else {
                 return Fate::Postponed(delivery);
             };
             let Ok(answer) = self.post_briefly(&endpoint, key.event_id, body).await else {
@@ -86,7 +86,7 @@ impl Postman {
         event_id: EventId,
         body: &Bytes,
     ) -> Result<Answer, NoSockets> {
-        let patience = self.watch.patience(endpoint.id);
+        let patience = self.seen.watch.patience(endpoint.id);
         let mut answer = self.sender.post_within(patience, endpoint, event_id, body).await?;
         if answer.attempt.error == Some(AttemptError::Timeout) {
             answer.attempt.error = Some(AttemptError::Slow);

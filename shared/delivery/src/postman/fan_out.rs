@@ -124,9 +124,9 @@ impl Postman {
         let (prompt, slow): (Vec<_>, Vec<_>) = endpoints
             .into_iter()
             .map(due)
-            .partition(|(endpoint, _)| self.watch.is_worth_a_second(endpoint, now));
+            .partition(|(endpoint, _)| self.seen.watch.is_worth_a_second(endpoint, now));
         let (detour, prompt): (Vec<_>, Vec<_>) = prompt.into_iter().partition(|(endpoint, _)| {
-            message.is_redelivered() || self.watch.was_cut_short(endpoint.id, now)
+            message.is_redelivered() || self.seen.watch.was_cut_short(endpoint.id, now)
         });
         let [slow, detour] = [slow, detour]
             .map(|deliveries| deliveries.into_iter().map(|(_, delivery)| delivery).collect::<Vec<_>>());

@@ -18,7 +18,7 @@ use posthorn_domain::{Attempt, Clock, Delivery, EndpointId, EventShards, Random,
 use posthorn_storage::{DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, StorageError};
 use tokio::time::{Instant, sleep};
 
-use crate::endpoints::{Direct, Snapshots, Watch};
+use crate::endpoints::{Seen, Snapshots};
 pub(crate) use crate::postman::queueing::next_message;
 use crate::queue_message::{QueueMessage, WorkError};
 use crate::sending::Sender;
@@ -34,26 +34,6 @@ const COPY_COMES_LATER: Duration = Duration::from_secs(5);
 
 /// Delivers events to endpoints, and records the results.
 pub struct Postman {
-    pub(crate) snapshots: Snapshots,
-    pub(crate) log: EventLog,
-    pub(crate) first_attempts: DeliveryOutbox,
-    pub(crate) outbox: DeliveryOutbox,
-    pub(crate) due: DueRetries,
-    pub(crate) notices: EventOutbox,
-    pub(crate) idempotency: IdempotencyKeys,
-    pub(crate) sender: Sender,
-    pub(crate) schedule: RetrySchedule,
-    pub(crate) shards: EventShards,
-    pub(crate) logged: LoggedAttempts,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) random: Arc<dyn Random>,
-    pub(crate) tally: Arc<Tally>,
-    pub(crate) watch: Watch,
-    pub(crate) direct: Direct,
-}
-
-/// The parts of a [`Postman`].
-pub struct PostmanParts {
     /// Reads endpoints, and keeps their health.
     pub snapshots: Snapshots,
     /// Records results.
@@ -82,6 +62,8 @@ pub struct PostmanParts {
     pub random: Arc<dyn Random>,
     /// Counts metrics.
     pub tally: Arc<Tally>,
+    /// What this process has seen of endpoints.
+    pub seen: Seen,
 }
 
 /// Which attempts are written to the log. All attempts are on record and counted in any case.
@@ -113,45 +95,6 @@ impl FromStr for LoggedAttempts {
 }
 
 impl Postman {
-    /// Returns a postman of these parts.
-    pub fn new(parts: PostmanParts) -> Self {
-        let PostmanParts {
-            snapshots,
-            log,
-            first_attempts,
-            outbox,
-            due,
-            notices,
-            idempotency,
-            sender,
-            schedule,
-            shards,
-            logged,
-            clock,
-            random,
-            tally,
-        } = parts;
-        let (watch, direct) = (Watch::default(), Direct::default());
-        Self {
-            snapshots,
-            log,
-            first_attempts,
-            outbox,
-            due,
-            notices,
-            idempotency,
-            sender,
-            schedule,
-            shards,
-            logged,
-            clock,
-            random,
-            tally,
-            watch,
-            direct,
-        }
-    }
-
     /// Errors if `post` may not finish before the function is ended.
     pub(crate) fn require_time(&self, message: &QueueMessage, post: Duration) -> Result<(), WorkError> {
         let left = message.deadline.since(self.clock.now());

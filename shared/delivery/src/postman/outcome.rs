@@ -47,7 +47,7 @@ impl Postman {
         }
         let is_enabled = endpoint.status == EndpointStatus::Enabled;
         let found = is_enabled.then(|| Finding::of(attempt, &delivery));
-        let observe = |found| self.watch.observe(&endpoint, found, &answer, self.clock.now());
+        let observe = |found| self.seen.watch.observe(&endpoint, found, &answer, self.clock.now());
         let verdict = found.as_ref().and_then(observe);
         let delivery = decision::after(delivery, answer, &self.schedule, expires_at, || self.random.unit());
         if self.logged.covers(&attempt) {
@@ -77,7 +77,7 @@ impl Postman {
         let judged = undecided().filter_map(|outcome| {
             let (found, id) = (outcome.found?, outcome.endpoint.id);
             let fresh = checked.iter().find(|fresh| fresh.id == id)?;
-            Some((Arc::clone(fresh), found, self.watch.judge(fresh, &found, now)?))
+            Some((Arc::clone(fresh), found, self.seen.watch.judge(fresh, &found, now)?))
         });
         self.enforce_all(tenant, judged).await;
     }
@@ -115,7 +115,7 @@ impl Postman {
             let is_the_same =
                 |fresh: &Endpoint| fresh.status == EndpointStatus::Enabled && fresh.url == attempted.url;
             let Some(fresh) = fresh.filter(is_the_same) else { return Ok(()) };
-            let Some(judged) = self.watch.judge(&fresh, &found, self.clock.now()) else { return Ok(()) };
+            let Some(judged) = self.seen.watch.judge(&fresh, &found, self.clock.now()) else { return Ok(()) };
             (known, verdict, is_fresh) = (fresh, judged, true);
         }
         Err(StorageError::Conflict.into())

@@ -118,7 +118,7 @@ impl Postman {
     fn asked_to_wait(&self, delivery: &Delivery, queueing: Queueing) -> Duration {
         let now = self.clock.now();
         let is_first = queueing == Queueing::AmongSlow && delivery.attempts.is_empty();
-        let asked = || self.watch.asked_to_wait_until(delivery.endpoint_id, now);
+        let asked = || self.seen.watch.asked_to_wait_until(delivery.endpoint_id, now);
         let Some(until) = is_first.then(asked).flatten() else { return Duration::ZERO };
         let first = FirstAttempt { due: now, sent_at: now };
         first
