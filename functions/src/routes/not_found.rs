@@ -44,7 +44,7 @@ async fn not_found(app: Arc<App>, request: Request) -> Result<Response, Problem>
     let advice = if without_slash != path && known(without_slash).is_some() {
         format!("Leave out the slash at its end: {without_slash}")
     } else {
-        "GET /api/openapi.json describes the routes that there are.".to_owned()
+        "GET /api/openapi.json lists all routes.".to_owned()
     };
     Err(Problem::new(Code::UnknownRoute, format!("There is no route {method} {path}. {advice}")))
 }

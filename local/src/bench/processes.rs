@@ -51,7 +51,7 @@ impl Part {
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-        let output = process.stdout.take().context("its output is not to be had")?;
+        let output = process.stdout.take().context("its output is not piped")?;
         Ok(Self { process, lines: BufReader::new(output).lines() })
     }
 

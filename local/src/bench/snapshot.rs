@@ -174,7 +174,7 @@ async fn flip(store: &EndpointStore, id: EndpointId) -> Result<()> {
     let endpoint = store.get(&rig::tenant(), id).await?.context("there is no such endpoint")?;
     let health = Health::new(HealthState::Failing, SystemClock.now());
     let written = store.set_health(&rig::tenant(), &endpoint, health).await?;
-    ensure!(written == Written::Now, "somebody else has changed it");
+    ensure!(written == Written::Now, "another writer has changed it");
     Ok(())
 }
 

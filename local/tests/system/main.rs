@@ -47,3 +47,4 @@ mod test_events;
 mod time_machine;
 mod unknown_routes;
 mod version_reads;
+mod words;

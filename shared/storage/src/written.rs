@@ -13,7 +13,7 @@ use crate::StorageError;
 pub enum Written {
     /// The write was made.
     Now,
-    /// The write was not made: the condition failed, because somebody else has written there.
+    /// The write was not made: the condition failed, because another process has written there.
     Before,
 }
 

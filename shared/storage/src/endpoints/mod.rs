@@ -408,7 +408,7 @@ impl EndpointStore {
 /// The result of a transaction.
 enum Transaction {
     Done,
-    /// Somebody else has written the endpoint.
+    /// Another process has written the endpoint.
     RowMoved,
     /// The tenant has the maximum number of endpoints, or there is no room for another change.
     Refused(Latest),
