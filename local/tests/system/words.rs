@@ -75,14 +75,14 @@ fn texts_say_it_in_plain_words() {
         files(&top.with_file_name(name), &mut found);
     }
     assert!(found.len() > 150, "only {} files", found.len());
-    let mut faults = String::new();
+    let mut faults = Vec::new();
     for file in found {
         let prose = prose(&fs::read_to_string(&file).unwrap());
         for (phrase, better) in REPLACED.iter().filter(|(phrase, _)| has(&prose, phrase)) {
-            faults += &format!("{}: {phrase:?} (write {better:?})\n", file.display());
+            faults.push(format!("{}: {phrase:?} (write {better:?})", file.display()));
         }
     }
-    assert!(faults.is_empty(), "\n{faults}");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
 #[test]
