@@ -20,7 +20,7 @@ use http::HeaderMap;
 use posthorn_domain::{AttemptError, Clock};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use url::{Position, Url};
 
 pub(crate) use self::dial::Dialer;
@@ -177,14 +177,16 @@ impl Body {
     }
 }
 
-/// Returns the result of the work, if it is done within this time. The time is counted in ticks. If this process is too
-/// busy to run during a tick, that counts as one tick however long it takes, because the receiver is not to blame for
-/// it.
-async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
+/// Returns the work's result, and when the rest of this time is over; `None` if the work takes longer. The time is counted in
+/// ticks, each begun anew. A tick during which this process was busy with other things is one tick, however long it was:
+/// the receiver is not to blame for the rest of it.
+async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<(T, Instant)> {
     let mut work = pin!(work);
-    for _ in 0..TICKS {
-        if let Ok(done) = timeout(time / TICKS, &mut work).await {
-            return Some(done);
+    let tick = time / TICKS;
+    for left in (0..TICKS).rev() {
+        let ends = Instant::now() + tick;
+        if let Ok(done) = timeout_at(ends, &mut work).await {
+            return Some((done, ends.max(Instant::now()) + tick * left));
         }
     }
     None
@@ -236,12 +238,12 @@ impl Client {
         self.brisk.available_permits() + self.patient.available_permits()
     }
 
-    /// POSTs, and returns the answer, whose head has to arrive by `deadline`. A request that its receiver has not seen,
+    /// POSTs, and returns the answer, whose head has to arrive within `time`. A request that its receiver has not seen,
     /// or that went over a pooled connection which had died, is sent once more.
-    pub(crate) async fn post(&self, post: &Post<'_>, deadline: Instant) -> Result<Reply, NoReply> {
+    pub(crate) async fn post(&self, post: &Post<'_>, time: Duration) -> Result<Reply, NoReply> {
         let began = Instant::now();
-        let answered = within(deadline - began, self.send(post, began)).await;
-        let answered = answered.unwrap_or(Err(AttemptError::Timeout.into()));
+        let answered = within(time, self.send(post, began)).await;
+        let (answered, deadline) = answered.unwrap_or((Err(AttemptError::Timeout.into()), began));
         let (head, mut body) = answered.inspect_err(|_| self.pool.forget(post.origin(), began))?;
         let at = Instant::now();
         if head.is_success() {
