@@ -50,8 +50,7 @@ impl Subscriptions {
     }
 
     /// Takes a later revision of a known endpoint. An unknown one stays unknown, because it may have been disabled or
-    /// deleted
-    /// meanwhile.
+    /// deleted meanwhile.
     pub(crate) fn renew(&self, endpoint: Endpoint, read_at: Timestamp) {
         let mut index = self.write();
         let Some(known) = index.endpoints.get_mut(&endpoint.id) else { return };

@@ -82,8 +82,7 @@ impl Default for Watch {
 
 impl Watch {
     /// Returns whether a first attempt with its short time limit is worth making: the endpoint is healthy or unproven,
-    /// and not
-    /// avoided.
+    /// and not avoided.
     pub(crate) fn is_worth_a_second(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
         endpoint.health.state.is_well() && !self.is_avoided(endpoint.id, now)
     }

@@ -82,8 +82,7 @@ impl Postman {
         }
         if delivery.next_attempt() != attempt {
             // The attempt is on record. If the message was received before, that receipt may have ended before it
-            // queued the next
-            // attempt.
+            // queued the next attempt.
             let unfinished = message.is_redelivered().then_some(&delivery);
             return Ok(self.queue(key, unfinished, Queueing::Again).await?);
         }

@@ -32,6 +32,9 @@ const RESERVE: Duration = Duration::from_secs(10);
 /// record.
 const COPY_COMES_LATER: Duration = Duration::from_secs(5);
 
+/// How often a delivery's record, or an endpoint, is read again because other processes keep writing it.
+const MAX_CONFLICTS: usize = 5;
+
 /// Delivers events to endpoints, and records the results.
 pub struct Postman {
     /// Reads endpoints, and keeps their health.

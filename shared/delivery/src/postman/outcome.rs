@@ -12,8 +12,7 @@ use tracing::{info, warn};
 
 use crate::decision;
 use crate::endpoints::{Finding, Verdict, notices};
-use crate::postman::Postman;
-use crate::postman::record::MAX_CONFLICTS;
+use crate::postman::{MAX_CONFLICTS, Postman};
 use crate::queue_message::WorkError;
 use crate::sending::Answer;
 use crate::tally::Metric;

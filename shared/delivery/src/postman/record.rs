@@ -5,16 +5,12 @@ use posthorn_storage::{Before, Progress, RecordKey, StorageError, Written};
 use tokio::time::Instant;
 
 use crate::decision;
-use crate::postman::Postman;
 use crate::postman::queueing::Queueing;
-
-/// How often a delivery's record is read again because other processes keep writing it.
-pub(super) const MAX_CONFLICTS: usize = 5;
+use crate::postman::{MAX_CONFLICTS, Postman};
 
 impl Postman {
     /// Records the attempts just made for deliveries of one row, and queues the next ones. Both are repeated while
-    /// there is
-    /// time.
+    /// there is time.
     pub(crate) async fn settle<'a>(
         &self,
         until: Instant,

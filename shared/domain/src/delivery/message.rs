@@ -7,8 +7,7 @@ use crate::id::{EndpointId, EventId};
 use crate::json::without_byte_order_mark;
 
 /// A message on the first attempts queue or the deliveries queue. It contains only ids; the event and its state are in
-/// the
-/// event log.
+/// the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryMessage {
     /// The tenant that the event belongs to.

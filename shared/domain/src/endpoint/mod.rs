@@ -168,3 +168,17 @@ impl FromStr for CreatedVia {
         }
     }
 }
+
+/// The fields of the endpoint object that only Posthorn sets. They are ignored, not refused, because clients send whole
+/// objects back. `livemode` and `secret` are not among them: a different value is a request for something.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "object",
+    "created_at",
+    "created_via",
+    "updated_at",
+    "disabled_reason",
+    "health",
+    "header_names",
+    "attempts",
+];

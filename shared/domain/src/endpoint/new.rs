@@ -7,27 +7,13 @@ use crate::endpoint::health::Health;
 use crate::endpoint::reach::Reach;
 use crate::endpoint::secret::Secret;
 use crate::endpoint::url::WebhookUrl;
-use crate::endpoint::{CreatedVia, Endpoint, EndpointStatus};
+use crate::endpoint::{CreatedVia, Endpoint, EndpointStatus, READ_ONLY};
 use crate::id::EndpointId;
 use crate::json::{Fields, InvalidField};
 use crate::metadata::Metadata;
 use crate::random::Random;
 use crate::text::{ApiVersion, Description};
 use crate::time::Timestamp;
-
-/// The fields of the endpoint object that only Posthorn sets. They are ignored, not refused, because clients send whole
-/// objects back. `livemode` and `secret` are not among them: a different value is a request for something.
-pub(super) const READ_ONLY: &[&str] = &[
-    "id",
-    "object",
-    "created_at",
-    "created_via",
-    "updated_at",
-    "disabled_reason",
-    "health",
-    "header_names",
-    "attempts",
-];
 
 /// A request to register an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,7 @@ use crate::time::Timestamp;
 const MAX_FORMER: usize = 500;
 
 /// How much older than the endpoint an event can be that is sent to it: the event was still on its way when the
-/// endpoint
-/// was registered.
+/// endpoint was registered.
 const ON_ITS_WAY: Duration = Duration::from_hours(1);
 
 /// Where events may be that were sent to an endpoint in the past, in addition to its present patterns. No index lists

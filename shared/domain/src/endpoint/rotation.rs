@@ -53,8 +53,7 @@ impl SecretRotation {
     }
 
     /// Returns the endpoint after its secret was replaced `now`. The old one signs for 24 more hours, unless
-    /// `expire_now` is
-    /// set.
+    /// `expire_now` is set.
     pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Result<Endpoint, RotationRefused> {
         if self.secret == endpoint.secret {
             return Err(RotationRefused::SameSecret);

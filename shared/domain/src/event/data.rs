@@ -47,8 +47,7 @@ impl FromJson for EventData {
 }
 
 /// Returns whether objects and arrays are nested too deep for a receiver's parser. If there are few of them, they
-/// cannot
-/// be, so the depth is not computed.
+/// cannot be, so the depth is not computed.
 fn is_too_deep(json: &str) -> bool {
     memchr2_iter(b'{', b'[', json.as_bytes()).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
 }

@@ -145,8 +145,7 @@ impl Recovery {
     /// that loops is stopped.
     pub const MAX_SLICES: u32 = 1_000_000;
     /// The most slices in a row without progress: about an hour's, as a slice without progress is followed by the next
-    /// a minute
-    /// later.
+    /// a minute later.
     pub const MAX_STALLED: u32 = 60;
 
     /// Returns whether it has reached a limit on slices. It then stops, however much is left.

@@ -48,8 +48,7 @@ pub(super) fn may_begin(bytes: &[u8]) -> bool {
 
 impl Head {
     /// Parses the lines of a head, of which the last ones may be missing. Returns `None` if the first is not a complete
-    /// status
-    /// line.
+    /// status line.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let first_end = bytes.iter().position(|byte| *byte == b'\n')?;
         let (code, is_http_1_1) = status_line(&bytes[..first_end])?;
