@@ -151,12 +151,8 @@ impl Comparison {
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |name: &str, Latencies { p50, p99, max }: &Latencies| {
-            format!(
-                "  {name:<7} p50 {:>5} ms   p99 {:>5} ms   max {:>5} ms\n",
-                p50.as_millis(),
-                p99.as_millis(),
-                max.as_millis()
-            )
+            let [p50, p99, max] = [p50, p99, max].map(|latency| latency.as_secs_f64() * 1_000.0);
+            format!("  {name:<7} p50 {p50:>7.1} ms   p99 {p99:>7.1} ms   max {max:>7.1} ms\n")
         };
         f.write_str(&line("alone", &self.alone))?;
         f.write_str(&line("beside", &self.beside))?;
@@ -164,7 +160,7 @@ impl fmt::Display for Comparison {
         let (p50, p99) = (ratio(self.beside.p50, self.alone.p50), ratio(self.beside.p99, self.alone.p99));
         writeln!(
             f,
-            "  ratio   p50 {p50:>5.2}      p99 {p99:>5.2}      {} requests to those that hang",
+            "  ratio   p50 {p50:>7.2}      p99 {p99:>7.2}      {} requests to those that hang",
             self.wasted
         )
     }
