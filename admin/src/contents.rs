@@ -2,6 +2,7 @@
 
 use posthorn_domain::{
     DeliveryMessage, DeliveryWork, EventMessage, EventShards, InvalidField, MAX_EVENT_BYTES, RecoveryMessage,
+    WorkMessage,
 };
 
 use crate::dead_letters::DeadLetter;
@@ -67,18 +68,18 @@ fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String>
 /// Reads a delivery or recovery. Its body needs no change: it names its event.
 fn delivery(letter: &DeadLetter) -> Result<Understood, String> {
     let body = letter.body.clone();
-    if let Some(RecoveryMessage { recovery_id, slice, .. }) = RecoveryMessage::parse(&body) {
-        return Ok(Understood { body, about: format!("slice {slice} of {recovery_id}") });
-    }
-    let message = DeliveryMessage::parse(&body).map_err(|error| error.to_string())?;
-    let event_id = message.event_id;
-    let about = match message.work {
-        DeliveryWork::First { endpoint_id } => format!("first attempt of {event_id} at {endpoint_id}"),
-        DeliveryWork::Attempt { endpoint_id, attempt } => {
-            format!("attempt {attempt} of {event_id} at {endpoint_id}")
+    let about = match WorkMessage::parse(&body).map_err(|error| error.to_string())? {
+        WorkMessage::Recovery(RecoveryMessage { recovery_id, slice, .. }) => {
+            format!("slice {slice} of {recovery_id}")
         }
-        DeliveryWork::Resend { endpoint_id, .. } => format!("{event_id} again at {endpoint_id}"),
-        DeliveryWork::Chunk => format!("first attempts of {event_id}"),
+        WorkMessage::Delivery(DeliveryMessage { event_id, work, .. }) => match work {
+            DeliveryWork::First { endpoint_id } => format!("first attempt of {event_id} at {endpoint_id}"),
+            DeliveryWork::Attempt { endpoint_id, attempt } => {
+                format!("attempt {attempt} of {event_id} at {endpoint_id}")
+            }
+            DeliveryWork::Resend { endpoint_id, .. } => format!("{event_id} again at {endpoint_id}"),
+            DeliveryWork::Chunk => format!("first attempts of {event_id}"),
+        },
     };
     Ok(Understood { body, about })
 }

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::{AttemptBody, CursorListBody};
 use posthorn_api::{
-    Access, AttemptListing, AttemptsOf, Problem, Request, Response, attempt_listing, attempts_at, ok,
+    Access, AttemptListing, AttemptsOf, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window,
+    attempt_listing, attempts_at, ok,
 };
-use posthorn_domain::{
-    AttemptId, AttemptObject, EndpointId, EventId, LogPage, LogPageBuilder, MAX_LOOKED_AT, Scope, Tenant,
-    Window,
-};
+use posthorn_domain::{AttemptId, EndpointId, EventId, Scope, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventLog};
 
@@ -44,12 +43,12 @@ async fn of_event(
     event_id: EventId,
     at: Option<EndpointId>,
     listing: &AttemptListing,
-) -> Result<LogPage<AttemptId, AttemptObject>, Problem> {
+) -> Result<CursorListBody<AttemptId, AttemptBody>, Problem> {
     let record = app.log.get_whole(tenant, event_id).await?.ok_or_else(|| Problem::no_event(event_id))?;
     let is_asked_for = |id| at.is_none_or(|asked| asked == id);
     let deliveries = record.deliveries.iter().filter(|delivery| is_asked_for(delivery.endpoint_id));
     let mut attempts: Vec<_> =
-        deliveries.flat_map(|delivery| AttemptObject::of(tenant.mode, event_id, delivery)).collect();
+        deliveries.flat_map(|delivery| AttemptBody::of(tenant.mode, event_id, delivery)).collect();
     attempts.sort_unstable_by_key(|attempt| std::cmp::Reverse((attempt.created_at, attempt.id)));
     let attempts = beyond_cursor(attempts, listing.window)?;
     let mut page = LogPageBuilder::new(listing.window, usize::MAX);
@@ -63,9 +62,9 @@ async fn of_event(
 
 /// Returns the attempts beyond the cursor, in the direction in which the list is read.
 fn beyond_cursor(
-    mut attempts: Vec<AttemptObject>,
+    mut attempts: Vec<AttemptBody>,
     window: Window<AttemptId>,
-) -> Result<Vec<AttemptObject>, Problem> {
+) -> Result<Vec<AttemptBody>, Problem> {
     let place = |param: &str, id: AttemptId| {
         let place = attempts.iter().position(|attempt| attempt.id == id);
         place.ok_or_else(|| Problem::unknown_cursor(param, "names no attempt of this list"))

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthorn_api::bodies::RetryBody;
 use posthorn_api::{Access, Code, Problem, Request, Response, accepted, require_enabled};
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Mode, Random, Scope,
+    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Random, Scope,
     Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};
-use serde::Serialize;
 
 /// Maximum number of manual retries of a delivery: its record has to fit into a row.
 const MAX_RESENDS: u32 = 20;
@@ -35,15 +35,6 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, retry_attempt))
 }
 
-/// The retry that was requested. The attempt is made from the deliveries queue.
-#[derive(Serialize)]
-struct Retry {
-    livemode: Mode,
-    event_id: EventId,
-    webhook_endpoint_id: EndpointId,
-    status: &'static str,
-}
-
 async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let (key, delivery) = find(&app, &tenant, &request).await?;
@@ -52,12 +43,7 @@ async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Prob
     let resend = DeliveryWork::Resend { endpoint_id, resend: app.random.number() };
     let message = DeliveryMessage { tenant, event_id: key.event_id, chunk: key.chunk, work: resend };
     app.outbox.send(&[(message, Duration::ZERO)]).await?;
-    Ok(accepted(&Retry {
-        livemode: key.tenant.mode,
-        event_id: key.event_id,
-        webhook_endpoint_id: endpoint_id,
-        status: "queued",
-    }))
+    Ok(accepted(&RetryBody::new(key.tenant.mode, key.event_id, endpoint_id)))
 }
 
 /// Finds the delivery that the request names: by one of its attempts in the path, or by event and endpoint in the body.

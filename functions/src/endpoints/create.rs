@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::{CreatedEndpointBody, EndpointBody};
 use posthorn_api::{Access, Problem, Request, Response, created};
-use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope, ShownEndpoint};
+use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
-use serde::Serialize;
 
 struct App {
     access: Access,
@@ -29,14 +29,6 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, create_endpoint))
 }
 
-/// The new endpoint, and its signing secret.
-#[derive(Serialize)]
-struct CreatedEndpoint {
-    #[serde(flatten)]
-    endpoint: ShownEndpoint,
-    secret: String,
-}
-
 async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
     let tenant = &caller.tenant;
@@ -45,6 +37,6 @@ async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     app.guard.admit(&endpoint.url).map_err(|reason| Problem::field("url", reason))?;
     app.endpoints.create(tenant, &endpoint, app.max_endpoints).await?;
     let secret = endpoint.secret.reveal();
-    let endpoint = ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint);
-    Ok(created(&CreatedEndpoint { endpoint, secret }))
+    let endpoint = EndpointBody::for_caller(&caller, endpoint);
+    Ok(created(&CreatedEndpointBody { endpoint, secret }))
 }

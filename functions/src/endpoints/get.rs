@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use posthorn_api::{Access, Problem, Request, Response, attempts_at, ok};
-use posthorn_domain::{AttemptObject, Endpoint, Scope, ShownEndpoint, Tenant, Window};
+use posthorn_api::bodies::{AttemptBody, EndpointBody, EndpointWithAttemptsBody};
+use posthorn_api::{Access, Problem, Request, Response, Window, attempts_at, ok};
+use posthorn_domain::{Endpoint, Scope, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventLog};
-use serde::Serialize;
 
 struct App {
     access: Access,
@@ -24,15 +24,6 @@ const ATTEMPTS: usize = 5;
 /// How many events are examined for them. An endpoint without recent events shows no attempts.
 const LOOK_AT_MOST: usize = 25;
 
-/// The endpoint, its `object` type, and its last attempts; no attempts if the key may not read events.
-#[derive(Serialize)]
-struct ReadEndpoint {
-    #[serde(flatten)]
-    endpoint: ShownEndpoint,
-    object: &'static str,
-    attempts: Vec<AttemptObject>,
-}
-
 async fn get_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let caller = app.access.caller(&request, &[Scope::EndpointsRead]).await?;
     let id = request.endpoint_id()?;
@@ -42,15 +33,15 @@ async fn get_endpoint(app: Arc<App>, request: Request) -> Result<Response, Probl
     } else {
         Vec::new()
     };
-    let endpoint = ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint);
-    Ok(ok(&ReadEndpoint { endpoint, object: "webhook_endpoint", attempts }))
+    let endpoint = EndpointBody::for_caller(&caller, endpoint);
+    Ok(ok(&EndpointWithAttemptsBody::new(endpoint, attempts)))
 }
 
 async fn last_attempts(
     app: &App,
     tenant: &Tenant,
     endpoint: &Endpoint,
-) -> Result<Vec<AttemptObject>, Problem> {
+) -> Result<Vec<AttemptBody>, Problem> {
     let window = Window::First { limit: ATTEMPTS };
     Ok(attempts_at(&app.log, tenant, endpoint, None, window, LOOK_AT_MOST).await?.list)
 }

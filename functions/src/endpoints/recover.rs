@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthorn_api::bodies::{RecoveryBody, RecoveryCountBody};
 use posthorn_api::{Access, Problem, Request, Response, accepted, ok, require_enabled};
 use posthorn_domain::{
     Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
-use serde::Serialize;
 
 /// How long a dry run may count. API Gateway waits for 30 seconds.
 const COUNTING_TIME: Duration = Duration::from_secs(20);
@@ -37,14 +37,6 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, recover_endpoint))
 }
 
-/// The number of deliveries that a recovery would send.
-#[derive(Serialize)]
-struct Counted {
-    dry_run: bool,
-    count: u64,
-    complete: bool,
-}
-
 async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
     let id = request.endpoint_id()?;
@@ -57,7 +49,7 @@ async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, P
         return Ok(ok(&count(&app, &tenant, &endpoint, &recovery).await?));
     }
     begin(&app, &tenant, &endpoint, &recovery).await?;
-    Ok(accepted(&recovery))
+    Ok(accepted(&RecoveryBody::from(recovery)))
 }
 
 /// Records the recovery and queues its first slice.
@@ -80,15 +72,15 @@ async fn count(
     tenant: &Tenant,
     endpoint: &Endpoint,
     recovery: &Recovery,
-) -> Result<Counted, Problem> {
+) -> Result<RecoveryCountBody, Problem> {
     let end = app.clock.now().plus(COUNTING_TIME);
     let mut search = app.log.search(tenant, endpoint, recovery).await?;
     let mut count = 0;
     while app.clock.now() < end {
         match search.next(recovery.created_at).await? {
-            None => return Ok(Counted { dry_run: true, count, complete: true }),
+            None => return Ok(RecoveryCountBody::new(count, true)),
             Some((_, treatment)) => count += u64::from(treatment == Treatment::Send),
         }
     }
-    Ok(Counted { dry_run: true, count, complete: false })
+    Ok(RecoveryCountBody::new(count, false))
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Clock, EndpointEdit, Guard, Scope, ShownEndpoint};
+use posthorn_domain::{Clock, EndpointEdit, Guard, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -44,5 +45,5 @@ async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     };
     let endpoint = app.endpoints.update(tenant, id, edited).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
-    Ok(ok(&ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint)))
+    Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

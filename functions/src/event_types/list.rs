@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::{EventTypeBody, ListBody};
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{CatalogueEntry, Page, event_types};
+use posthorn_domain::event_types;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 
 struct App {
@@ -17,6 +18,6 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 async fn list_event_types(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     app.access.tenant(&request, &[]).await?;
-    let list: Vec<&CatalogueEntry> = event_types().collect();
-    Ok(ok(&Page { count: list.len(), list }))
+    let list: Vec<_> = event_types().map(EventTypeBody::from).collect();
+    Ok(ok(&ListBody::new(list)))
 }

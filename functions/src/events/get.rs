@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::EventBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{RecordedEvent, Scope};
+use posthorn_domain::{DeliveredEvent, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EventLog;
 
@@ -21,6 +22,6 @@ async fn get_event(app: Arc<App>, request: Request) -> Result<Response, Problem>
     let tenant = app.access.tenant(&request, &[Scope::EventsRead]).await?;
     let id = request.event_id()?;
     let record = app.log.get_whole(&tenant, id).await?.ok_or_else(|| Problem::no_event(id))?;
-    let event = RecordedEvent::read(&record.body, record.deliveries);
-    Ok(ok(&event.map_err(Problem::internal)?))
+    let event = DeliveredEvent::read(&record.body).map_err(Problem::internal)?;
+    Ok(ok(&EventBody::new(event, record.deliveries)))
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use posthorn_api::{Access, Problem, Request, Response, event_listing, ok};
-use posthorn_domain::{DeliveredEvent, EventId, LogPageBuilder, MAX_LOOKED_AT, Scope, bytes_in_answer};
+use posthorn_api::{
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, bytes_in_answer, event_listing, ok,
+};
+use posthorn_domain::{DeliveredEvent, EventId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EventLog;
 use serde_json::value::RawValue;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::RecoveryBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
 use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -22,5 +23,5 @@ async fn get_recovery(app: Arc<App>, request: Request) -> Result<Response, Probl
     let (endpoint_id, id) = (request.endpoint_id()?, request.recovery_id()?);
     let recovery = app.recoveries.get(&tenant, id).await?;
     let recovery = recovery.filter(|recovery| recovery.endpoint_id == endpoint_id);
-    Ok(ok(&recovery.ok_or_else(|| Problem::no_recovery(id))?))
+    Ok(ok(&RecoveryBody::from(recovery.ok_or_else(|| Problem::no_recovery(id))?)))
 }

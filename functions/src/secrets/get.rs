@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::SecretBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
 use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
-use serde::Serialize;
 
 struct App {
     access: Access,
@@ -18,15 +18,9 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, get_secret))
 }
 
-/// An endpoint's signing secret.
-#[derive(Serialize)]
-struct ShownSecret {
-    secret: String,
-}
-
 async fn get_secret(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::SecretsRead]).await?;
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    Ok(ok(&ShownSecret { secret: endpoint.secret.reveal() }))
+    Ok(ok(&SecretBody { secret: endpoint.secret.reveal() }))
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::RotatedSecretBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Clock, Random, Scope, SecretRotation, Timestamp};
+use posthorn_domain::{Clock, Random, Scope, SecretRotation};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
-use serde::Serialize;
 
 struct App {
     access: Access,
@@ -25,13 +25,6 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     Ok(http_function(app, rotate_secret))
 }
 
-/// The new secret, and when the previous one stops signing; `None` if it has stopped.
-#[derive(Serialize)]
-struct RotatedSecret {
-    secret: String,
-    previous_secret_expires_at: Option<Timestamp>,
-}
-
 async fn rotate_secret(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite, Scope::SecretsRead]).await?;
     let id = request.endpoint_id()?;
@@ -42,5 +35,5 @@ async fn rotate_secret(app: Arc<App>, request: Request) -> Result<Response, Prob
     let endpoint = app.endpoints.update(&tenant, id, rotated).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     let previous_secret_expires_at = endpoint.retired_secrets.last().map(|retired| retired.until);
-    Ok(ok(&RotatedSecret { secret: endpoint.secret.reveal(), previous_secret_expires_at }))
+    Ok(ok(&RotatedSecretBody { secret: endpoint.secret.reveal(), previous_secret_expires_at }))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use posthorn_delivery::{Postman, QueueMessage, Recoverer, WorkError};
-use posthorn_domain::RecoveryMessage;
+use posthorn_domain::WorkMessage;
 use posthorn_runtime::{Runtime, SettingsError, SqsFunction, sqs_function};
 
 use super::postman;
@@ -29,8 +29,8 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
 }
 
 async fn deliver(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkError> {
-    match RecoveryMessage::parse(&message.body) {
-        Some(recovery) => app.recoverer.recover(&message, &recovery).await,
-        None => app.postman.deliver(&message).await,
+    match WorkMessage::parse(&message.body)? {
+        WorkMessage::Delivery(asked) => app.postman.deliver(&message, &asked).await,
+        WorkMessage::Recovery(asked) => app.recoverer.recover(&message, &asked).await,
     }
 }

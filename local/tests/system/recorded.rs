@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use posthorn_domain::{
-    AccountId, DeliveryStatus, EndpointEdit, EventId, Fields, NewEndpoint, RecoveryMessage, Timestamp,
+    AccountId, DeliveryStatus, EndpointEdit, EventId, Fields, NewEndpoint, Timestamp, WorkMessage,
 };
 use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use posthorn_storage::StorageError;
@@ -222,7 +222,8 @@ async fn record() -> Recorded {
     machine.work().await;
     machine.sleep(Duration::from_secs(10));
     let mut messages = take(&machine, "DeliveriesQueue").await;
-    assert!(messages.iter().any(|message| RecoveryMessage::parse(&message.body).is_some()));
+    let is_recovery = |body: &str| matches!(WorkMessage::parse(body), Ok(WorkMessage::Recovery(_)));
+    assert!(messages.iter().any(|message| is_recovery(&message.body)));
 
     // One for many endpoints: of its two chunks, one has been worked through, and has failed.
     let parcel = machine.publish("parcel.sent").await;

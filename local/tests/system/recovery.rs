@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use http::{HeaderMap, StatusCode};
 use posthorn_domain::{
     DeliveryStatus, DisabledReason, Endpoint, EndpointEdit, EventDraft, EventId, EventMessage, Fields,
-    Partition, Recovery, RecoveryMessage, Timestamp,
+    Partition, Recovery, RecoveryMessage, Timestamp, WorkMessage,
 };
 use posthorn_local::Receiver;
 use posthorn_local_aws::clients;
@@ -388,7 +388,7 @@ async fn a_slice_whose_messages_were_lost_is_done_again() {
     let (_, recovery) = recover(&machine, &endpoint, json!({ "since": since })).await;
     // The function ends in the middle of the slice: the delivery is on record as due again, and on no queue.
     let message = machine.take("DeliveriesQueue").await.pop().unwrap();
-    assert!(RecoveryMessage::parse(&message).is_some(), "{message}");
+    assert!(matches!(WorkMessage::parse(&message), Ok(WorkMessage::Recovery(_))), "{message}");
     let before = machine.delivery(event).await;
     let due_again = before.recovered(machine.now());
     let step =

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use http::StatusCode;
 use posthorn_domain::{
     DeliveryMessage, DeliveryStatus, DeliveryWork, DisabledReason, EndpointEdit, EndpointId, EndpointStatus,
-    EventId, Fields, HealthState, Partition,
+    EventId, Fields, HealthState, Partition, WorkMessage,
 };
 use posthorn_local::Receiver;
 use posthorn_storage::StorageError;
@@ -106,7 +106,10 @@ async fn ten_thousand_retries_that_an_outage_of_the_sweeper_held_up_are_all_sent
     let mut per_second: BTreeMap<i64, u32> = BTreeMap::new();
     for _ in 0..=15 * 60 {
         for message in machine.take("DeliveriesQueue").await {
-            *sent.entry(DeliveryMessage::parse(&message).unwrap()).or_default() += 1;
+            let WorkMessage::Delivery(message) = WorkMessage::parse(&message).unwrap() else {
+                panic!("{message} is not about a delivery")
+            };
+            *sent.entry(message).or_default() += 1;
             *per_second.entry(machine.now().as_seconds()).or_default() += 1;
         }
         machine.sleep(Duration::from_secs(1));

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures::future::join_all;
+use posthorn_domain::testing::{Seeded, SetClock};
 use posthorn_domain::{
     Clock, Delivery, Endpoint, EventId, EventMessage, EventShards, Fields, Health, HealthState, NewEndpoint,
     Random, Tenant, Timestamp,
@@ -28,37 +28,6 @@ use crate::samples::sample;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A clock that stands still until it is set.
-#[derive(Clone)]
-pub(crate) struct TestClock(Arc<AtomicI64>);
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-impl TestClock {
-    /// Lets time pass.
-    pub(crate) fn pass(&self, span: Duration) {
-        self.0.fetch_add(i64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-/// Chance that is the same in every run (SplitMix64).
-struct Seeded(AtomicU64);
-
-impl Random for Seeded {
-    fn fill(&self, buffer: &mut [u8]) {
-        for chunk in buffer.chunks_mut(8) {
-            let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
-            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            chunk.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..chunk.len()]);
-        }
-    }
-}
-
 pub(crate) struct TimeMachine {
     pub(crate) stores: TestStores,
     pub(crate) endpoints: EndpointStore,
@@ -70,7 +39,7 @@ pub(crate) struct TimeMachine {
     shards: EventShards,
     /// What each worker tells CloudWatch.
     metrics: BTreeMap<&'static str, Metrics>,
-    clock: TestClock,
+    clock: Arc<SetClock>,
     sqs: aws_sdk_sqs::Client,
     workers: [(&'static str, SqsFunction); 3],
     routes: BTreeMap<&'static str, HttpFunction>,
@@ -88,13 +57,13 @@ impl TimeMachine {
         environment: &[(&str, &str)],
         further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
     ) -> Self {
-        let clock = TestClock(Arc::new(AtomicI64::new(1_795_514_400_000)));
-        let queues = clock.clone();
+        let clock = Arc::new(SetClock::at(1_795_514_400_000));
+        let queues = Arc::clone(&clock);
         let queues = QueueClock::new(move || queues.now().as_millis());
         let stores =
             TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
         stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
-        let random: Arc<dyn Random> = Arc::new(Seeded(AtomicU64::new(1)));
+        let random: Arc<dyn Random> = Arc::new(Seeded::new(1));
         Self::on(stores, clock, random, environment, further).await
     }
 
@@ -105,7 +74,7 @@ impl TimeMachine {
 
     async fn on(
         stores: TestStores,
-        clock: TestClock,
+        clock: Arc<SetClock>,
         random: Arc<dyn Random>,
         environment: &[(&str, &str)],
         further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
@@ -116,7 +85,7 @@ impl TimeMachine {
                 .extend(environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
             variables.extend(further(&stores, function));
             let settings = Settings::from_iter(variables);
-            Runtime::new(settings, Arc::new(clock.clone()), Arc::clone(&random)).unwrap()
+            Runtime::new(settings, Arc::clone(&clock) as Arc<dyn Clock>, Arc::clone(&random)).unwrap()
         };
         let workers = ["fan-out", "deliver", "sweep-due"].map(|name| (name, runtime(name)));
         let [(_, on_events), (_, on_deliveries), (_, on_schedule)] = &workers;
@@ -157,8 +126,8 @@ impl TimeMachine {
         self.clock.now()
     }
 
-    pub(crate) fn clock(&self) -> TestClock {
-        self.clock.clone()
+    pub(crate) fn clock(&self) -> Arc<SetClock> {
+        Arc::clone(&self.clock)
     }
 
     pub(crate) async fn register(&self, url: &str, patterns: &[&str]) -> Endpoint {
@@ -307,7 +276,7 @@ impl TimeMachine {
     }
 
     fn set(&self, at: Timestamp) {
-        self.clock.0.store(at.as_millis(), Ordering::SeqCst);
+        self.clock.set(at.as_millis());
     }
 
     /// When something happens next: a message becomes visible, it is a minute before a retry waits in the due table, or

@@ -3,7 +3,7 @@
 //! A handler reads top to bottom as "authenticate, read, act, answer", and `?` turns every error into a [`Problem`].
 
 mod access;
-mod attempts;
+pub mod bodies;
 mod code;
 mod enabled;
 mod listing;
@@ -12,12 +12,11 @@ mod request;
 mod response;
 
 pub use access::{Access, Caller};
-pub use attempts::attempts_at;
 pub use code::Code;
 pub use enabled::require_enabled;
 pub use listing::{
-    AttemptListing, AttemptsOf, EventListing, attempt_listing, endpoint_listing, event_listing,
-    unknown_cursor,
+    AttemptListing, AttemptsOf, EventListing, LogPageBuilder, MAX_LIST_BYTES, MAX_LOOKED_AT, MAX_PAGE, Window,
+    attempt_listing, attempts_at, bytes_in_answer, endpoint_listing, event_listing, unknown_cursor,
 };
 pub use problem::{Problem, ProblemBody};
 pub use request::{Query, Request, read_fields};

@@ -1,6 +1,6 @@
 //! Messages received from SQS, and why they may go back to it.
 
-use posthorn_domain::{InvalidDeliveryMessage, InvalidField, Timestamp};
+use posthorn_domain::{InvalidField, Timestamp};
 use posthorn_storage::StorageError;
 
 use crate::moment::Moment;
@@ -64,12 +64,6 @@ impl WorkError {
 
 impl From<InvalidField> for WorkError {
     fn from(error: InvalidField) -> Self {
-        Self::Poison(error.to_string())
-    }
-}
-
-impl From<InvalidDeliveryMessage> for WorkError {
-    fn from(error: InvalidDeliveryMessage) -> Self {
         Self::Poison(error.to_string())
     }
 }

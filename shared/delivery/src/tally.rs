@@ -152,24 +152,12 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use posthorn_domain::testing::Seeded;
 
     use super::*;
 
-    /// Well-mixed numbers, the same in every run (SplitMix64).
-    struct Seeded(AtomicU64);
-
-    impl Random for Seeded {
-        fn fill(&self, buffer: &mut [u8]) {
-            let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-            let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            buffer.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..buffer.len()]);
-        }
-    }
-
     fn tally() -> Tally {
-        Tally::new(Arc::new(Seeded(AtomicU64::new(1))))
+        Tally::new(Arc::new(Seeded::new(1)))
     }
 
     #[test]

@@ -25,14 +25,3 @@ pub trait Random: Send + Sync {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
-
-/// Always the same byte.
-#[cfg(test)]
-pub(crate) struct Same(pub(crate) u8);
-
-#[cfg(test)]
-impl Random for Same {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(self.0);
-    }
-}

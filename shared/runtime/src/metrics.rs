@@ -103,23 +103,9 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Random, Timestamp};
+    use posthorn_domain::testing::Fixed;
 
     use super::*;
-
-    struct Fixed;
-
-    impl Clock for Fixed {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_millis(1_795_514_400_000)
-        }
-    }
-
-    impl Random for Fixed {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(7);
-        }
-    }
 
     fn metrics() -> Metrics {
         Metrics::new(Arc::new(Tally::new(Arc::new(Fixed))), "posthorn".to_owned(), Arc::new(Fixed))

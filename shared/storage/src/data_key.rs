@@ -47,16 +47,9 @@ impl DataKey {
 
 #[cfg(test)]
 mod tests {
+    use posthorn_domain::testing::Same;
+
     use super::*;
-
-    /// Always the same byte.
-    struct Same(u8);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(self.0);
-        }
-    }
 
     fn key(byte: u8) -> DataKey {
         DataKey::new(&[byte; 32]).unwrap()
@@ -64,15 +57,15 @@ mod tests {
 
     #[test]
     fn a_text_comes_back_and_cannot_be_read_meanwhile() {
-        let sealed = key(1).seal(b"sesame", "here", &Same(7));
+        let sealed = key(1).seal(b"sesame", "here", &Same::byte(7));
         assert_eq!(key(1).open(&sealed, "here").unwrap(), b"sesame");
         assert_eq!((sealed.nonce.len(), sealed.ciphertext.len()), (12, 6 + 16));
-        assert_ne!(sealed, key(1).seal(b"sesame", "here", &Same(8)), "a nonce makes a difference");
+        assert_ne!(sealed, key(1).seal(b"sesame", "here", &Same::byte(8)), "a nonce makes a difference");
     }
 
     #[test]
     fn it_opens_with_its_key_at_its_place_as_it_was_sealed_and_not_otherwise() {
-        let sealed = key(1).seal(b"sesame", "here", &Same(7));
+        let sealed = key(1).seal(b"sesame", "here", &Same::byte(7));
         assert!(key(2).open(&sealed, "here").is_none());
         assert!(key(1).open(&sealed, "there").is_none());
         for byte in 0..sealed.ciphertext.len() {

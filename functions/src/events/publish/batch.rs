@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use posthorn_api::{Code, Problem, ProblemBody, Request, Response, accepted, read_fields};
-use posthorn_domain::{EventDraft, FromJson, Invalid, Page, ShortText, Tenant, bytes_in_answer};
-use serde::Serialize;
+use posthorn_api::bodies::{BatchEntryBody, ListBody};
+use posthorn_api::{Code, Problem, Request, Response, accepted, bytes_in_answer, read_fields};
+use posthorn_domain::{EventDraft, FromJson, Invalid, ShortText, Tenant};
 use serde_json::value::RawValue;
 
-use super::echo::Echo;
 use super::idempotency::reused;
 use super::publication::{self, Publication};
 use super::{App, idempotency_key, read};
@@ -37,19 +36,6 @@ impl FromJson for Batch {
     }
 }
 
-/// The result of one event of a batch.
-#[derive(Clone, Serialize)]
-#[serde(untagged)]
-enum Outcome {
-    Accepted {
-        status: u16,
-        event: Box<Echo>,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        replayed: bool,
-    },
-    Refused(ProblemBody),
-}
-
 /// Where an event of a batch gets its result from.
 enum Source {
     /// It is the n-th event that is published.
@@ -77,29 +63,29 @@ pub(crate) async fn publish_batch(
     let (sources, drafts) = tell_apart(drafts);
     require_room(&sources, &drafts)?;
     let publications = publication::publish(app, tenant, request, drafts).await;
-    let published: Vec<Outcome> = publications.into_iter().map(|result| outcome(result, request)).collect();
+    let published: Vec<BatchEntryBody> = publications.into_iter().map(|result| outcome(result, request)).collect();
     let list = sources.into_iter().map(|source| match source {
         Source::Published(n) => published[n].clone(),
         Source::Twin(n) => replayed(published[n].clone()),
-        Source::Refused(problem) => Outcome::Refused(problem.body(request.id())),
+        Source::Refused(problem) => BatchEntryBody::Refused(problem.body(request.id())),
     });
     let list: Vec<_> = list.collect();
-    Ok(accepted(&Page { count: list.len(), list }))
+    Ok(accepted(&ListBody::new(list)))
 }
 
-fn outcome(result: Result<Publication, Problem>, request: &Request) -> Outcome {
+fn outcome(result: Result<Publication, Problem>, request: &Request) -> BatchEntryBody {
     match result {
         Ok(Publication { event, replayed }) => {
-            Outcome::Accepted { status: 202, event: Box::new(event.into()), replayed }
+            BatchEntryBody::Accepted { status: 202, event: Box::new(event.into()), replayed }
         }
-        Err(problem) => Outcome::Refused(problem.body(request.id())),
+        Err(problem) => BatchEntryBody::Refused(problem.body(request.id())),
     }
 }
 
-fn replayed(outcome: Outcome) -> Outcome {
+fn replayed(outcome: BatchEntryBody) -> BatchEntryBody {
     match outcome {
-        Outcome::Accepted { status, event, .. } => Outcome::Accepted { status, event, replayed: true },
-        Outcome::Refused(_) => outcome,
+        BatchEntryBody::Accepted { status, event, .. } => BatchEntryBody::Accepted { status, event, replayed: true },
+        BatchEntryBody::Refused(_) => outcome,
     }
 }
 

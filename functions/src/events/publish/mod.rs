@@ -1,7 +1,6 @@
 //! `POST /api/events` and `POST /api/events/batch`: accepts events.
 
 mod batch;
-mod echo;
 mod idempotency;
 mod publication;
 

@@ -30,7 +30,7 @@ async fn what_may_have_been_sent_before_goes_again_half_a_minute_later() {
         let times = kept.entry(shard).or_default();
         *times += 1;
         let is_refused = *times > 1;
-        clock.pass(if is_refused { SECOND } else { Duration::ZERO });
+        clock.advance(if is_refused { SECOND } else { Duration::ZERO });
         is_refused
     });
     assert!(machine.try_sweep_within(55 * SECOND).await.unwrap_err().contains("PutItem"));

@@ -26,7 +26,7 @@ async fn a_throttled_shard_delays_no_other() {
     let clock = machine.clock();
     throttle.refuse(move |operation, call| {
         let is_refused = reads_shard(2, operation, call);
-        clock.pass(if is_refused { 10 * SECOND } else { Duration::ZERO });
+        clock.advance(if is_refused { 10 * SECOND } else { Duration::ZERO });
         is_refused
     });
     let failed = machine.try_sweep_within(55 * SECOND).await;
@@ -73,7 +73,7 @@ async fn what_could_not_be_sent_in_time_is_sent_by_the_next_sweep() {
     let clock = machine.clock();
     throttle.refuse(move |operation, _| {
         let is_refused = operation == "SendMessageBatch";
-        clock.pass(if is_refused { SECOND } else { Duration::ZERO });
+        clock.advance(if is_refused { SECOND } else { Duration::ZERO });
         is_refused
     });
     let failed = machine.try_sweep_within(55 * SECOND).await;

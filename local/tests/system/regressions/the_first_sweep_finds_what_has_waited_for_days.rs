@@ -20,7 +20,7 @@ async fn the_first_sweep_finds_what_has_waited_for_days() {
     // A sweep has time for 400 queries, a hundred minutes.
     let clock = machine.clock();
     throttle.refuse(move |operation, _| {
-        clock.pass(Duration::from_millis(if operation == "Query" { 100 } else { 0 }));
+        clock.advance(Duration::from_millis(if operation == "Query" { 100 } else { 0 }));
         false
     });
     for _ in 0..4 {

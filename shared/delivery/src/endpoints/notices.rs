@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use posthorn_api::bodies::EndpointBody;
 use posthorn_domain::{
     DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, EventShards, Fields,
-    InvalidField, ListedEndpoint, Tenant, Timestamp,
+    InvalidField, Tenant, Timestamp,
 };
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ struct Object {
     #[serde(rename = "object")]
     kind: &'static str,
     #[serde(flatten)]
-    endpoint: ListedEndpoint,
+    endpoint: EndpointBody,
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since: Option<Timestamp>,
 }
@@ -69,7 +70,7 @@ fn notice(
 ) -> Result<EventMessage, InvalidField> {
     let endpoint_id = endpoint.id;
     endpoint.metadata = endpoint.metadata.plain();
-    let object = Object { kind: "webhook_endpoint", endpoint: endpoint.into(), failing_since };
+    let object = Object { kind: "webhook_endpoint", endpoint: EndpointBody::for_everybody(endpoint), failing_since };
     let notice = Notice { r#type: event_type, data: Data { object } };
     let notice = serde_json::to_string(&notice).expect("an endpoint holds nothing that JSON cannot");
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
@@ -82,18 +83,10 @@ fn notice(
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{MAX_EVENT_BYTES, Mode, NewEndpoint, Random};
+    use posthorn_domain::testing::Same;
+    use posthorn_domain::{MAX_EVENT_BYTES, Mode, NewEndpoint};
 
     use super::*;
-
-    /// Always the same byte.
-    struct Same;
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(7);
-        }
-    }
 
     #[test]
     fn a_notice_about_the_largest_endpoint_is_not_too_large_for_an_event() {
@@ -116,7 +109,7 @@ mod tests {
             let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
             let now = Timestamp::from_millis(0);
             let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
-            let notice = disabled(&tenant, &new.register(&tenant, now, &Same), DisabledReason::Gone, now);
+            let notice = disabled(&tenant, &new.register(&tenant, now, &Same::byte(7)), DisabledReason::Gone, now);
             let (_, event) = notice.unwrap().into_event("m", now, EventShards::ONE).unwrap();
             let size = event.to_json().len();
             assert!(size <= MAX_EVENT_BYTES, "{character}: {size}");
@@ -130,7 +123,7 @@ mod tests {
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let now = Timestamp::from_millis(0);
         let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        let notice = failing(&tenant, &new.register(&tenant, now, &Same), now).unwrap().to_json();
+        let notice = failing(&tenant, &new.register(&tenant, now, &Same::byte(7)), now).unwrap().to_json();
         assert!(notice.contains(r#""header_names":["X-Api-Key"]"#), "{notice}");
         assert!(!notice.contains("sesame") && !notice.contains("whsec_"), "{notice}");
     }

@@ -220,20 +220,12 @@ fn weight(endpoint: &Endpoint) -> usize {
 mod tests {
     use std::collections::BTreeMap;
 
-    use posthorn_domain::{Fields, Health, HealthState, Mode, NewEndpoint, Random, Tenant};
+    use posthorn_domain::testing::Same;
+    use posthorn_domain::{Fields, Health, HealthState, Mode, NewEndpoint, Tenant};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
-
-    /// Always the same byte.
-    struct Same(u8);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(self.0);
-        }
-    }
 
     fn endpoint(chance: u8, patterns: &[String], enabled: bool) -> Endpoint {
         let status = if enabled { "enabled" } else { "disabled" };
@@ -242,7 +234,7 @@ mod tests {
         );
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
-        new.register(&tenant, Timestamp::from_millis(0), &Same(chance))
+        new.register(&tenant, Timestamp::from_millis(0), &Same::byte(chance))
     }
 
     /// Returns the index of endpoints that were read at 0.

@@ -29,10 +29,9 @@ const USUALLY_DUE: Duration = Duration::from_hours(1);
 const FIRST: u32 = 1;
 
 impl Postman {
-    /// Handles a message of the first attempts queue or the deliveries queue. `Ok` means that the message can be
-    /// deleted: its work is done and on record, and whatever follows is queued.
-    pub async fn deliver(&self, message: &QueueMessage) -> Result<(), WorkError> {
-        let asked = DeliveryMessage::parse(&message.body)?;
+    /// Does the work that a message of the first attempts queue or the deliveries queue asks for. `Ok` means that the
+    /// message can be deleted: its work is done and on record, and whatever follows is queued.
+    pub async fn deliver(&self, message: &QueueMessage, asked: &DeliveryMessage) -> Result<(), WorkError> {
         let key = RecordKey { tenant: asked.tenant.clone(), event_id: asked.event_id, chunk: asked.chunk };
         if let DeliveryWork::First { endpoint_id } = asked.work
             && self.is_for_the_slow(message, &key.tenant, endpoint_id).await?

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use posthorn_domain::testing::Fixed;
 use posthorn_domain::{
-    Clock, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Guard, Mode, NewEndpoint, Random, Tenant,
-    Timestamp,
+    Clock as _, Delivery, DeliveryStatus, Endpoint, EventId, Fields, Guard, Mode, NewEndpoint, Tenant,
 };
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -17,21 +17,6 @@ use crate::sending::{Answer, Sender};
 
 /// The timeout of attempts in these tests.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(400);
-
-pub(crate) struct Fixed;
-
-impl Clock for Fixed {
-    // 2026-11-24T10:00:00Z
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_795_514_400_000)
-    }
-}
-
-impl Random for Fixed {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(7);
-    }
-}
 
 /// What a server does once a request has arrived.
 enum Script {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
+use posthorn_domain::testing::Fixed;
 use posthorn_domain::{AttemptError, Guard, Networks};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::sending::Sender;
-use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
+use crate::sending::answers::{TIMEOUT, endpoint, guard, tls};
 use crate::sending::resolver::{GuardedResolver, Resolve, Unresolved};
 
 /// Returns one list of addresses per call, and repeats the last one.

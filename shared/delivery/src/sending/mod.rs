@@ -188,11 +188,12 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use posthorn_domain::testing::Fixed;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::sending::answers::{Fixed, TIMEOUT, endpoint, guard, tls};
+    use crate::sending::answers::{TIMEOUT, endpoint, guard, tls};
 
     /// A server that accepts connections and sends nothing.
     async fn silent() -> (String, TcpListener) {

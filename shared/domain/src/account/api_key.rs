@@ -146,14 +146,14 @@ impl KeyGrant {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Same;
+    use crate::testing::Same;
 
     #[test]
     fn a_key_tells_its_mode_and_nothing_prints_it() {
-        let live = ApiKey::new(Mode::Live, &Same(7));
+        let live = ApiKey::new(Mode::Live, &Same::byte(7));
         assert_eq!(live.reveal().len(), "sk_live_".len() + 43);
         assert!(live.reveal().starts_with("sk_live_"));
-        assert!(ApiKey::new(Mode::Test, &Same(7)).reveal().starts_with("sk_test_"));
+        assert!(ApiKey::new(Mode::Test, &Same::byte(7)).reveal().starts_with("sk_test_"));
         assert_eq!(format!("{live:?}"), "sk_…");
     }
 
@@ -169,7 +169,7 @@ mod tests {
     fn a_key_is_valid_until_it_ends_or_is_revoked() {
         let at = Timestamp::from_millis;
         let grant = KeyGrant {
-            id: KeyId::new(at(0), &Same(1)),
+            id: KeyId::new(at(0), &Same::byte(1)),
             account: "acct_1".parse().unwrap(),
             mode: Mode::Test,
             scopes: BTreeSet::from([Scope::EventsRead]),

@@ -1,13 +1,23 @@
 //! The messages on the first attempts queue and the deliveries queue.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::account::{AccountId, Mode, Tenant};
-use crate::id::{EndpointId, EventId};
-use crate::json::without_byte_order_mark;
+use crate::id::{EndpointId, EventId, RecoveryId};
+use crate::invalid::Invalid;
+use crate::json::{Count, Fields, Flag, InvalidField, without_byte_order_mark};
 
 /// A message on the first attempts queue or the deliveries queue. It contains only ids; the event and its state are in
-/// the event log.
+/// the event log, a recovery in its own row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkMessage {
+    /// Work on the deliveries of one event.
+    Delivery(DeliveryMessage),
+    /// The next slice of a recovery.
+    Recovery(RecoveryMessage),
+}
+
+/// A message about the deliveries of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryMessage {
     /// The tenant that the event belongs to.
@@ -18,6 +28,17 @@ pub struct DeliveryMessage {
     pub chunk: Option<u32>,
     /// What to do.
     pub work: DeliveryWork,
+}
+
+/// A message that asks for the next slice of a recovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryMessage {
+    /// The tenant that the recovery belongs to.
+    pub tenant: Tenant,
+    /// The recovery.
+    pub recovery_id: RecoveryId,
+    /// The number of slices done before this one. If more are done, the message does nothing.
+    pub slice: u32,
 }
 
 /// What a delivery message asks for.
@@ -57,65 +78,79 @@ impl DeliveryWork {
     }
 }
 
-/// The message as JSON: an attempt has `endpoint_id` and one of `first`, `attempt` and `resend`, a chunk has none of them.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wire {
-    account: AccountId,
-    livemode: Mode,
-    event_id: EventId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    chunk: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    endpoint_id: Option<EndpointId>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    first: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    attempt: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    resend: Option<u32>,
+impl WorkMessage {
+    /// Parses a message body. Its fields say which kind it is: an attempt has `event_id`, `endpoint_id` and one of
+    /// `first`, `attempt` and `resend`; a chunk has `event_id` and `chunk` alone; a slice of a recovery has
+    /// `recovery_id` and `slice`.
+    pub fn parse(body: &str) -> Result<Self, InvalidField> {
+        let mut fields = Fields::parse(without_byte_order_mark(body))?;
+        let tenant = Tenant { account: fields.required("account")?, mode: fields.required("livemode")? };
+        let message = match fields.optional("recovery_id")? {
+            Some(recovery_id) => {
+                let Count(slice) = fields.required("slice")?;
+                Self::Recovery(RecoveryMessage { tenant, recovery_id, slice })
+            }
+            None => {
+                let event_id = fields.required("event_id")?;
+                let chunk = fields.optional("chunk")?.map(|Count(chunk)| chunk);
+                let work = DeliveryWork::read(&mut fields, chunk.is_some())?;
+                Self::Delivery(DeliveryMessage { tenant, event_id, chunk, work })
+            }
+        };
+        fields.finish()?;
+        Ok(message)
+    }
 }
 
-/// Why a message body is not a delivery message.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidDeliveryMessage {
-    /// It is not the JSON of a delivery message.
-    #[error("not a delivery message: {0}")]
-    Json(#[from] serde_json::Error),
-    /// It has some fields of an attempt, some of a chunk.
-    #[error(
-        "a delivery message has `endpoint_id` and `first`, `attempt` (from 1) or `resend`, or a `chunk` alone"
-    )]
-    Mixed,
+impl DeliveryWork {
+    fn read(fields: &mut Fields<'_>, is_in_chunk: bool) -> Result<Self, InvalidField> {
+        let endpoint_id = fields.optional("endpoint_id")?;
+        let Flag(first) = fields.optional("first")?.unwrap_or_default();
+        let attempt = fields.optional("attempt")?.map(|Count(attempt)| attempt);
+        let resend = fields.optional("resend")?.map(|Count(resend)| resend);
+        match (endpoint_id, first, attempt, resend) {
+            (Some(endpoint_id), true, None, None) => Ok(Self::First { endpoint_id }),
+            (Some(endpoint_id), false, Some(attempt @ 1..), None) => {
+                Ok(Self::Attempt { endpoint_id, attempt })
+            }
+            (Some(endpoint_id), false, None, Some(resend)) => Ok(Self::Resend { endpoint_id, resend }),
+            (None, false, None, None) if is_in_chunk => Ok(Self::Chunk),
+            _ => {
+                let reason = "needs one of `first`, `attempt` (from 1) and `resend` beside it, and is left out \
+                              only for a whole `chunk`";
+                Err(InvalidField::Field { param: "endpoint_id".to_owned(), reason: Invalid::because(reason) })
+            }
+        }
+    }
 }
 
 impl DeliveryMessage {
-    /// Parses a message body.
-    pub fn parse(body: &str) -> Result<Self, InvalidDeliveryMessage> {
-        let wire: Wire = serde_json::from_str(without_byte_order_mark(body))?;
-        let work = match (wire.endpoint_id, wire.first, wire.attempt, wire.resend) {
-            (Some(endpoint_id), true, None, None) => DeliveryWork::First { endpoint_id },
-            (Some(endpoint_id), false, Some(attempt @ 1..), None) => {
-                DeliveryWork::Attempt { endpoint_id, attempt }
-            }
-            (Some(endpoint_id), false, None, Some(resend)) => DeliveryWork::Resend { endpoint_id, resend },
-            (None, false, None, None) if wire.chunk.is_some() => DeliveryWork::Chunk,
-            _ => return Err(InvalidDeliveryMessage::Mixed),
-        };
-        let tenant = Tenant { account: wire.account, mode: wire.livemode };
-        Ok(Self { tenant, event_id: wire.event_id, chunk: wire.chunk, work })
-    }
-
     /// Returns the message's body.
     pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            account: &'a AccountId,
+            livemode: Mode,
+            event_id: EventId,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            chunk: Option<u32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            endpoint_id: Option<EndpointId>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            first: bool,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            attempt: Option<u32>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            resend: Option<u32>,
+        }
         let (endpoint_id, first, attempt, resend) = match self.work {
             DeliveryWork::First { endpoint_id } => (Some(endpoint_id), true, None, None),
             DeliveryWork::Attempt { endpoint_id, attempt } => (Some(endpoint_id), false, Some(attempt), None),
             DeliveryWork::Resend { endpoint_id, resend } => (Some(endpoint_id), false, None, Some(resend)),
             DeliveryWork::Chunk => (None, false, None, None),
         };
-        let wire = Wire {
-            account: self.tenant.account.clone(),
+        let message = Message {
+            account: &self.tenant.account,
             livemode: self.tenant.mode,
             event_id: self.event_id,
             chunk: self.chunk,
@@ -124,7 +159,28 @@ impl DeliveryMessage {
             attempt,
             resend,
         };
-        serde_json::to_string(&wire).expect("a delivery message holds nothing that JSON cannot")
+        serde_json::to_string(&message).expect("a message holds nothing that JSON cannot")
+    }
+}
+
+impl RecoveryMessage {
+    /// Returns the message's body.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            account: &'a AccountId,
+            livemode: Mode,
+            recovery_id: RecoveryId,
+            slice: u32,
+        }
+        let Self { tenant, recovery_id, slice } = self;
+        let message = Message {
+            account: &tenant.account,
+            livemode: tenant.mode,
+            recovery_id: *recovery_id,
+            slice: *slice,
+        };
+        serde_json::to_string(&message).expect("a message holds nothing that JSON cannot")
     }
 }
 
@@ -134,27 +190,44 @@ mod tests {
 
     #[test]
     fn messages_read_back_and_malformed_ones_are_refused() {
-        let ids = r#""account":"a","livemode":true,"event_id":"evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
+        let tenant = r#""account":"a","livemode":true"#;
+        let event = r#""event_id":"evt_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
         let endpoint = r#""endpoint_id":"wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
-        let check = |rest: &str, good: bool| {
-            let body = format!("{{{ids}{rest}}}");
-            match DeliveryMessage::parse(&body) {
-                Ok(message) => assert_eq!((message.to_json(), good), (body, true)),
-                Err(error) => assert!(!good, "{body}: {error}"),
-            }
+        let recovery = r#""recovery_id":"rec_01JDB5G8Z7M4X3W2V1T0S9R8Q7""#;
+        let parse = |rest: &str| {
+            let body = format!("{{{tenant},{rest}}}");
+            (WorkMessage::parse(&body), body)
         };
-        check(&format!(",{endpoint},\"attempt\":2"), true);
-        check(&format!(",\"chunk\":3,{endpoint},\"attempt\":2"), true);
-        check(",\"chunk\":3", true);
-        check(&format!(",{endpoint},\"first\":true"), true);
-        check(&format!(",\"chunk\":3,{endpoint},\"first\":true"), true);
-        check(&format!(",{endpoint},\"first\":true,\"attempt\":1"), false);
-        check(",\"chunk\":3,\"first\":true", false);
-        check(&format!(",{endpoint},\"resend\":7"), true);
-        check(&format!(",{endpoint},\"attempt\":2,\"resend\":7"), false);
-        check("", false);
-        check(&format!(",{endpoint}"), false);
-        check(&format!(",{endpoint},\"attempt\":0"), false);
-        check(",\"chunk\":3,\"colour\":1", false);
+        for good in [
+            format!("{event},{endpoint},\"attempt\":2"),
+            format!("{event},\"chunk\":3,{endpoint},\"attempt\":2"),
+            format!("{event},\"chunk\":3"),
+            format!("{event},{endpoint},\"first\":true"),
+            format!("{event},\"chunk\":3,{endpoint},\"first\":true"),
+            format!("{event},{endpoint},\"resend\":7"),
+            format!("{recovery},\"slice\":0"),
+        ] {
+            let (message, body) = parse(&good);
+            let read_back = match message.unwrap() {
+                WorkMessage::Delivery(message) => message.to_json(),
+                WorkMessage::Recovery(message) => message.to_json(),
+            };
+            assert_eq!(read_back, body);
+        }
+        let check = |rest: &str, sentence: &str| {
+            let error = parse(rest).0.unwrap_err().to_string();
+            assert!(error.starts_with(sentence), "{rest}: {error}");
+        };
+        check("\"slice\":1", "`event_id` is required");
+        check(event, "`endpoint_id` needs one of");
+        check(&format!("{event},{endpoint}"), "`endpoint_id` needs one of");
+        check(&format!("{event},{endpoint},\"attempt\":0"), "`endpoint_id` needs one of");
+        check(&format!("{event},{endpoint},\"attempt\":-1"), "`attempt` must be a whole number");
+        check(&format!("{event},{endpoint},\"first\":true,\"attempt\":1"), "`endpoint_id` needs one of");
+        check(&format!("{event},{endpoint},\"attempt\":2,\"resend\":7"), "`endpoint_id` needs one of");
+        check(&format!("{event},\"chunk\":3,\"first\":true"), "`endpoint_id` needs one of");
+        check(&format!("{event},\"chunk\":3,\"colour\":1"), "`colour` is not a field");
+        check(recovery, "`slice` is required");
+        check(&format!("{recovery},\"slice\":1,{event}"), "`event_id` is not a field");
     }
 }

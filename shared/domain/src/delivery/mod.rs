@@ -2,12 +2,12 @@
 //!
 //! The crate that makes attempts decides what follows one.
 
-mod attempt_object;
+mod attempt_status;
 mod message;
 mod schedule;
 
-pub use self::attempt_object::{AttemptObject, AttemptStatus};
-pub use self::message::{DeliveryMessage, DeliveryWork, InvalidDeliveryMessage};
+pub use self::attempt_status::AttemptStatus;
+pub use self::message::{DeliveryMessage, DeliveryWork, RecoveryMessage, WorkMessage};
 pub use self::schedule::RetrySchedule;
 
 use std::fmt;

@@ -128,7 +128,7 @@ mod tests {
     use crate::endpoint::health::{DisabledReason, HealthState};
     use crate::endpoint::new::NewEndpoint;
     use crate::endpoint::object::{ListedEndpoint, WholeEndpoint};
-    use crate::random::Same;
+    use crate::testing::Same;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_795_514_400_000 + 1000 * seconds)
@@ -139,7 +139,7 @@ mod tests {
             "metadata": {"k": "v"}, "headers": {"X-A": "b"}, "api_version": "2"}"#;
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, at(0), &Same(0))
+        new.register(&tenant, at(0), &Same::byte(0))
     }
 
     fn edit(json: &str) -> EndpointEdit {
@@ -156,7 +156,7 @@ mod tests {
             |secret: &str| edit(&format!(r#"{{"secret": {secret}}}"#)).asks_for_another_secret(&endpoint);
         assert!(!asks(&format!("{:?}", endpoint.secret.reveal())));
         assert!(!asks("null"));
-        assert!(asks(&format!("{:?}", Secret::new(&Same(1)).reveal())));
+        assert!(asks(&format!("{:?}", Secret::new(&Same::byte(1)).reveal())));
         assert!(asks(r#""whsec_""#) && asks("7"));
     }
 

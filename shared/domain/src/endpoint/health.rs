@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
@@ -102,17 +102,6 @@ impl FailedOn {
 
 fn day(at: Timestamp) -> i64 {
     at.as_millis().div_euclid(DAY)
-}
-
-impl Serialize for Health {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct HealthObject {
-            status: &'static str,
-            since: Timestamp,
-        }
-        HealthObject { status: self.state.as_str(), since: self.since }.serialize(serializer)
-    }
 }
 
 impl HealthState {

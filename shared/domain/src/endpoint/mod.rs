@@ -1,13 +1,13 @@
 //! Endpoints: where an account receives its events.
 //!
-//! Their failed deliveries and retries are in [`crate::delivery`], lists of endpoints in [`crate::listing`].
+//! Their failed deliveries and retries are in [`crate::delivery`], their JSON is the API's.
 
 mod edit;
 mod enabled_events;
 mod headers;
 mod health;
 mod new;
-mod object;
+mod outline;
 mod reach;
 mod rotation;
 mod secret;
@@ -18,7 +18,7 @@ pub use self::enabled_events::{EnabledEvents, EventPattern};
 pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
 pub use self::new::NewEndpoint;
-pub use self::object::{ListedEndpoint, ShownEndpoint, WholeEndpoint};
+pub use self::outline::EndpointOutline;
 pub use self::reach::Reach;
 pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};
 pub use self::secret::Secret;
@@ -37,14 +37,12 @@ use crate::metadata::Metadata;
 use crate::text::{ApiVersion, Description};
 use crate::time::Timestamp;
 
-/// A webhook endpoint. It serializes as the API's endpoint object, without its headers and secrets: see
-/// [`WholeEndpoint`](crate::WholeEndpoint) and [`ListedEndpoint`](crate::ListedEndpoint).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A webhook endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The endpoint's id.
     pub id: EndpointId,
     /// Whether it gets live or test events.
-    #[serde(rename = "livemode")]
     pub mode: Mode,
     /// The API version whose event shapes it expects.
     pub api_version: ApiVersion,
@@ -69,19 +67,14 @@ pub struct Endpoint {
     /// Its health.
     pub health: Health,
     /// Headers that are added to each of its deliveries.
-    #[serde(skip)]
     pub headers: CustomHeaders,
     /// The secret that signs its deliveries.
-    #[serde(skip)]
     pub secret: Secret,
     /// The former secrets, oldest first; some may have expired.
-    #[serde(skip)]
     pub retired_secrets: Vec<RetiredSecret>,
     /// Where to look for events that were sent to it.
-    #[serde(skip)]
     pub reach: Reach,
     /// The number of times it was written, by anybody; 0 before the first.
-    #[serde(skip)]
     pub revision: u64,
 }
 

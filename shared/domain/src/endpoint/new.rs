@@ -73,7 +73,7 @@ impl NewEndpoint {
 mod tests {
     use super::*;
     use crate::account::Mode;
-    use crate::random::Same;
+    use crate::testing::Same;
 
     fn new(json: &str) -> Result<NewEndpoint, InvalidField> {
         let mut fields = Fields::parse(json)?;
@@ -90,10 +90,10 @@ mod tests {
         let text = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let registered =
-            with(&format!("{text:?}")).unwrap().register(&tenant, Timestamp::from_millis(0), &Same(0));
+            with(&format!("{text:?}")).unwrap().register(&tenant, Timestamp::from_millis(0), &Same::byte(0));
         assert_eq!(registered.secret.reveal(), text);
-        let fresh = with("null").unwrap().register(&tenant, Timestamp::from_millis(0), &Same(0));
-        assert_eq!(fresh.secret, Secret::new(&Same(0)));
+        let fresh = with("null").unwrap().register(&tenant, Timestamp::from_millis(0), &Same::byte(0));
+        assert_eq!(fresh.secret, Secret::new(&Same::byte(0)));
         for wrong in [r#""""#, r#""whsec_c2hvcnQ=""#, "7"] {
             let error = with(wrong).unwrap_err().to_string();
             assert!(error.starts_with("`secret` must be "), "{error}");

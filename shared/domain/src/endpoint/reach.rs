@@ -57,21 +57,13 @@ mod tests {
     use crate::account::{Mode, Tenant};
     use crate::endpoint::{EndpointEdit, NewEndpoint};
     use crate::json::Fields;
-    use crate::random::Random;
-
-    struct Zero;
-
-    impl Random for Zero {
-        fn fill(&self, buffer: &mut [u8]) {
-            buffer.fill(0);
-        }
-    }
+    use crate::testing::Same;
 
     fn endpoint() -> Endpoint {
         let json = r#"{"url": "https://a.example", "enabled_events": ["customer.*"]}"#;
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, Timestamp::from_millis(0), &Zero)
+        new.register(&tenant, Timestamp::from_millis(0), &Same::byte(0))
     }
 
     fn edit(endpoint: Endpoint, patterns: &str) -> Endpoint {

@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::account::{Mode, Tenant};
     use crate::endpoint::NewEndpoint;
-    use crate::random::Same;
+    use crate::testing::Same;
 
     const HOUR: Duration = Duration::from_hours(1);
     const START: i64 = 1_795_514_400_000;
@@ -88,14 +88,14 @@ mod tests {
     }
 
     fn secret(byte: u8) -> Secret {
-        Secret::new(&Same(byte))
+        Secret::new(&Same::byte(byte))
     }
 
     /// An endpoint with the secret 0.
     fn endpoint() -> Endpoint {
         let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(&tenant, start(), &Same(0))
+        NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(&tenant, start(), &Same::byte(0))
     }
 
     /// Replaces the secret by the one made of this byte.
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_rotation_reads_from_its_fields_and_needs_none() {
-        let read = |json: &str| SecretRotation::read(&mut Fields::parse(json).unwrap(), &Same(7));
+        let read = |json: &str| SecretRotation::read(&mut Fields::parse(json).unwrap(), &Same::byte(7));
         assert_eq!(read("{}").unwrap(), SecretRotation { secret: secret(7), expire_now: false });
         let own = format!(r#"{{"secret": "{}", "expire_now": true}}"#, secret(9).reveal());
         assert_eq!(read(&own).unwrap(), SecretRotation { secret: secret(9), expire_now: true });

@@ -2,7 +2,7 @@
 
 use crate::endpoint::EventPattern;
 use crate::event::event_type::EventType;
-use crate::event::recorded::DeliveredEvent;
+use crate::event::delivered::DeliveredEvent;
 use crate::text::ShortText;
 
 /// A filter for events on record. A field that is not given matches all.

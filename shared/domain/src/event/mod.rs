@@ -4,22 +4,22 @@
 
 mod catalogue;
 mod data;
+mod delivered;
 mod described_object;
 mod draft;
 mod event_type;
 mod filter;
 mod message;
-mod recorded;
 mod request;
 mod span;
 
 pub use self::catalogue::{CatalogueEntry, event_types, sample};
 pub use self::data::EventData;
+pub use self::delivered::DeliveredEvent;
 pub use self::draft::EventDraft;
 pub use self::event_type::EventType;
 pub use self::filter::EventFilter;
 pub use self::message::EventMessage;
-pub use self::recorded::{DeliveredEvent, MAX_SHOWN_DELIVERIES, RecordedEvent};
 pub use self::request::EventRequest;
 pub use self::span::{Age, EventSpan};
 

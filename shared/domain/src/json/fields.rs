@@ -87,6 +87,16 @@ impl FromJson for Flag {
     }
 }
 
+/// A whole number from 0 on.
+pub(crate) struct Count(pub(crate) u32);
+
+impl FromJson for Count {
+    fn from_json(json: &RawValue) -> Result<Self, Invalid> {
+        let reason = || Invalid::because(format!("must be a whole number from 0 to {}", u32::MAX));
+        json.get().parse().map(Self).map_err(|_| reason())
+    }
+}
+
 /// The fields of a JSON object that have not been read yet.
 #[derive(Debug)]
 pub struct Fields<'a> {

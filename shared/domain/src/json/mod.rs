@@ -3,7 +3,7 @@
 mod fields;
 
 pub use self::fields::{Fields, Flag, FromJson, InvalidField};
-pub(crate) use self::fields::{pairs, require_object};
+pub(crate) use self::fields::{Count, pairs, require_object};
 
 use std::borrow::Cow;
 

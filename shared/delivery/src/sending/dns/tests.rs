@@ -1,29 +1,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::future::join_all;
+use posthorn_domain::testing::{Fixed, SetClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::time::Instant;
 
 use super::*;
-use crate::sending::answers::Fixed;
-
-/// A clock that a test moves.
-struct Moved(AtomicI64);
-
-impl Moved {
-    fn forward(&self, time: Duration) {
-        self.0.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for Moved {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
 
 /// A name server's answer for a name.
 #[derive(Clone, Copy)]
@@ -137,8 +121,8 @@ fn answer(
     Some(message)
 }
 
-fn names(servers: &[&NameServer]) -> (Names, Arc<Moved>) {
-    let clock = Arc::new(Moved(AtomicI64::new(1_795_514_400_000)));
+fn names(servers: &[&NameServer]) -> (Names, Arc<SetClock>) {
+    let clock = Arc::new(SetClock::at(1_795_514_400_000));
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
     let system = System::parse("search search.test", "192.0.2.99 a.host").asking(&addresses);
     let names = Names::asking(Some(Arc::new(system)), Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(Fixed));
@@ -165,7 +149,7 @@ async fn an_address_is_remembered_for_as_long_as_its_record_says_and_a_minute_at
     .await;
     let (names, clock) = names(&[&server]);
     let check = async |seconds, name, asked| {
-        clock.forward(Duration::from_secs(seconds));
+        clock.advance(Duration::from_secs(seconds));
         assert_eq!(look_up(&names, name).await, "192.0.2.1");
         assert_eq!(server.asked_for(name), asked, "{name} after {seconds} s more");
     };
@@ -185,9 +169,9 @@ async fn a_name_that_there_is_not_yet_is_asked_for_again_at_the_next_retry() {
     let (names, clock) = names(&[&server]);
     assert_eq!(look_up(&names, "new.test").await, FAILED);
     server.now_says("new.test", Says::Address("192.0.2.1", 60));
-    clock.forward(Duration::from_secs(2));
+    clock.advance(Duration::from_secs(2));
     assert_eq!(look_up(&names, "new.test").await, FAILED);
-    clock.forward(Duration::from_secs(2));
+    clock.advance(Duration::from_secs(2));
     assert_eq!(look_up(&names, "NEW.test").await, "192.0.2.1");
 }
 

@@ -222,25 +222,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicI64, Ordering};
-
+    use posthorn_domain::testing::{Fixed, SetClock};
     use tokio::io::duplex;
 
     use super::*;
-    use crate::sending::answers::Fixed;
-
-    /// A clock that is set by hand, in milliseconds.
-    struct Set(AtomicI64);
-
-    impl Clock for Set {
-        fn now(&self) -> Timestamp {
-            Timestamp::from_millis(self.0.load(Ordering::Relaxed))
-        }
-    }
 
     #[test]
     fn at_most_300_connections_wait_and_of_an_origin_ten_for_longer_than_a_second() {
-        let clock = Arc::new(Set(AtomicI64::new(0)));
+        let clock = Arc::new(SetClock::at(0));
         let pool = Pool::new(clock.clone());
         let mut far_ends = Vec::new();
         let origin = |number: usize| format!("http://{number}.example");
@@ -254,10 +243,10 @@ mod tests {
         let waiting = |number| pool.lock().origins.peek(&origin(number)).map_or(0, Origin::waiting);
         put(0, 40);
         put(1, 9);
-        clock.0.store(1_000, Ordering::Relaxed);
+        clock.set(1_000);
         put(0, 1);
         assert_eq!([0, 1].map(waiting), [41, 9]);
-        clock.0.store(1_001, Ordering::Relaxed);
+        clock.set(1_001);
         put(0, 1);
         put(1, 1);
         assert_eq!([0, 1].map(waiting), [11, 10], "the one that came last waits for nobody yet");
@@ -265,7 +254,7 @@ mod tests {
         assert_eq!([0, 1, 2].map(waiting), [0, 0, 300], "those used last stay");
         pool.keep_at_most(25);
         assert_eq!(waiting(2), 25);
-        clock.0.store(16_002, Ordering::Relaxed);
+        clock.set(16_002);
         put(3, 1);
         assert_eq!([2, 3].map(waiting), [0, 1]);
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::endpoint::{EnabledEvents, EventPattern};
 use crate::event::event_type::EventType;
 
-/// A well-known event type. It serializes as the API shows it.
-#[derive(Debug, Deserialize, Serialize)]
+/// A well-known event type.
+#[derive(Debug, Deserialize)]
 pub struct CatalogueEntry {
     /// The type.
     #[serde(rename = "type")]
@@ -20,7 +20,6 @@ pub struct CatalogueEntry {
     /// What happened, as a sentence.
     pub description: String,
     /// The kind of object that the event is about.
-    #[serde(skip_serializing)]
     pub object: String,
 }
 

@@ -1,8 +1,8 @@
 //! Pages of lists that grow at the top while they are read: events and attempts, newest first.
 
-use serde::Serialize;
+use posthorn_domain::Age;
 
-use crate::event::Age;
+use crate::bodies::CursorListBody;
 use crate::listing::room::{PageTooLarge, Room};
 use crate::listing::window::Window;
 
@@ -17,18 +17,6 @@ impl<Id> Window<Id> {
             Self::Before { .. } => Age::OldestFirst,
         }
     }
-}
-
-/// A part of a list. It may be shorter than `limit` though there are more, because one request scans a limited number
-/// of events, and the size of an answer is limited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LogPage<Id, T> {
-    /// The entries, newest first.
-    pub list: Vec<T>,
-    /// Whether there may be more in the direction in which the list is read.
-    pub has_more: bool,
-    /// The cursor for the next part, if there may be more.
-    pub next_cursor: Option<Id>,
 }
 
 /// Builds a page from entries that come one by one, in the direction in which the list is read.
@@ -108,7 +96,7 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
     }
 
     /// Returns the page. Errors if a numbered page is too large for an answer; any other ends early.
-    pub fn finish(mut self) -> Result<LogPage<Id, T>, PageTooLarge> {
+    pub fn finish(mut self) -> Result<CursorListBody<Id, T>, PageTooLarge> {
         if self.overflows && matches!(self.window, Window::Page { .. }) {
             return Err(PageTooLarge { fitting: self.room.fitting() });
         }
@@ -116,7 +104,7 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
             self.list.reverse();
         }
         let next_cursor = self.last.filter(|_| self.has_more);
-        Ok(LogPage { list: self.list, has_more: self.has_more, next_cursor })
+        Ok(CursorListBody { list: self.list, has_more: self.has_more, next_cursor })
     }
 }
 
@@ -128,7 +116,7 @@ mod tests {
     use super::*;
 
     /// Returns a page of a list of numbers, of which only the even ones match.
-    fn page(list: &[u32], window: Window<u32>) -> LogPage<u32, u32> {
+    fn page(list: &[u32], window: Window<u32>) -> CursorListBody<u32, u32> {
         let mut builder = LogPageBuilder::new(window, MAX_LOOKED_AT);
         let beyond = |id: &&u32| match window {
             Window::First { .. } | Window::Page { .. } => true,

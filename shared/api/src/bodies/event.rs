@@ -1,66 +1,34 @@
-//! An event as it is read later: the delivered body and the state of its deliveries.
+//! An event and its deliveries.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-
-use crate::delivery::{Attempt, AttemptError, AttemptStatus, Delivery, DeliveryStatus};
-use crate::event::event_type::EventType;
-use crate::id::EndpointId;
-use crate::time::Timestamp;
+use posthorn_domain::{
+    Attempt, AttemptError, AttemptStatus, DeliveredEvent, Delivery, DeliveryStatus, EndpointId, Timestamp,
+};
+use serde::Serialize;
 
 /// The most deliveries that are shown with an event. Each may have 1 KiB of its last answer, so this limits the size of
 /// the API's answer, which is read and written whole.
 pub const MAX_SHOWN_DELIVERIES: usize = 100;
 
-/// An event on record. It serializes as the API's event object: its fields as they were delivered, followed by its
-/// deliveries.
+/// An event on record: its fields as they were delivered, followed by its deliveries.
 #[derive(Debug, Serialize)]
-pub struct RecordedEvent<'a> {
+pub struct EventBody<'a> {
     #[serde(flatten)]
     event: DeliveredEvent<'a>,
     deliveries_count: usize,
-    deliveries: Vec<ShownDelivery>,
-}
-
-/// The body of an event's deliveries, parsed only as far as is needed to recount `pending_webhooks`.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct DeliveredEvent<'a> {
-    #[serde(borrow)]
-    id: &'a RawValue,
-    #[serde(borrow)]
-    livemode: &'a RawValue,
-    #[serde(borrow)]
-    r#type: &'a RawValue,
-    #[serde(borrow)]
-    api_version: &'a RawValue,
-    #[serde(borrow)]
-    data: &'a RawValue,
-    #[serde(borrow)]
-    object_type: &'a RawValue,
-    #[serde(borrow)]
-    object_id: &'a RawValue,
-    #[serde(borrow)]
-    request: &'a RawValue,
-    pending_webhooks: usize,
-    #[serde(borrow)]
-    metadata: &'a RawValue,
-    #[serde(borrow)]
-    created_at: &'a RawValue,
-    #[serde(borrow)]
-    updated_at: &'a RawValue,
+    deliveries: Vec<DeliveryBody>,
 }
 
 #[derive(Debug, Serialize)]
-struct ShownDelivery {
+struct DeliveryBody {
     webhook_endpoint_id: EndpointId,
     status: DeliveryStatus,
     next_attempt_at: Option<Timestamp>,
-    attempts: Vec<ShownAttempt>,
+    attempts: Vec<AttemptSummaryBody>,
     last_response_body: String,
 }
 
 #[derive(Debug, Serialize)]
-struct ShownAttempt {
+struct AttemptSummaryBody {
     status: AttemptStatus,
     response_status: Option<u16>,
     error: Option<&'static str>,
@@ -68,41 +36,17 @@ struct ShownAttempt {
     created_at: Timestamp,
 }
 
-impl<'a> DeliveredEvent<'a> {
-    /// Parses a delivery's body.
-    pub fn read(body: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(body)
-    }
-
-    /// Returns the event with the number of its pending deliveries in `pending_webhooks`.
-    #[must_use]
-    pub fn counting(self, deliveries: &[Delivery]) -> Self {
-        let is_pending = |delivery: &&Delivery| delivery.status == DeliveryStatus::Pending;
-        Self { pending_webhooks: deliveries.iter().filter(is_pending).count(), ..self }
-    }
-
-    /// Returns the event's type.
-    pub fn event_type(&self) -> Result<EventType, serde_json::Error> {
-        serde_json::from_str(self.r#type.get())
-    }
-
-    /// Returns the `object_type` and `object_id`.
-    pub(crate) fn object(&self) -> Result<(Option<String>, Option<String>), serde_json::Error> {
-        Ok((serde_json::from_str(self.object_type.get())?, serde_json::from_str(self.object_id.get())?))
-    }
-}
-
-impl<'a> RecordedEvent<'a> {
-    /// Returns the event whose deliveries had this body. `pending_webhooks` counts its pending deliveries. At most
+impl<'a> EventBody<'a> {
+    /// Returns the event with these deliveries. `pending_webhooks` counts its pending deliveries. At most
     /// [`MAX_SHOWN_DELIVERIES`] are shown: pending ones first, then failed ones.
-    pub fn read(body: &'a str, mut deliveries: Vec<Delivery>) -> Result<Self, serde_json::Error> {
-        let event = DeliveredEvent::read(body)?.counting(&deliveries);
+    pub fn new(event: DeliveredEvent<'a>, mut deliveries: Vec<Delivery>) -> Self {
+        let event = event.counting(&deliveries);
         deliveries.sort_unstable_by_key(|delivery| (urgency(delivery.status), delivery.endpoint_id));
-        Ok(Self {
+        Self {
             event,
             deliveries_count: deliveries.len(),
-            deliveries: deliveries.into_iter().take(MAX_SHOWN_DELIVERIES).map(ShownDelivery::from).collect(),
-        })
+            deliveries: deliveries.into_iter().take(MAX_SHOWN_DELIVERIES).map(DeliveryBody::from).collect(),
+        }
     }
 }
 
@@ -115,19 +59,19 @@ fn urgency(status: DeliveryStatus) -> u8 {
     }
 }
 
-impl From<Delivery> for ShownDelivery {
+impl From<Delivery> for DeliveryBody {
     fn from(delivery: Delivery) -> Self {
         Self {
             webhook_endpoint_id: delivery.endpoint_id,
             status: delivery.status,
             next_attempt_at: delivery.next_attempt_at,
-            attempts: delivery.attempts.iter().map(ShownAttempt::from).collect(),
+            attempts: delivery.attempts.iter().map(AttemptSummaryBody::from).collect(),
             last_response_body: delivery.last_answer,
         }
     }
 }
 
-impl From<&Attempt> for ShownAttempt {
+impl From<&Attempt> for AttemptSummaryBody {
     fn from(attempt: &Attempt) -> Self {
         Self {
             status: attempt.into(),
@@ -156,7 +100,7 @@ mod tests {
         let mut deliveries: Vec<_> = (0..150).map(|n| delivery(n, DeliveryStatus::Succeeded)).collect();
         deliveries.push(delivery(200, DeliveryStatus::Failed));
         deliveries.push(delivery(201, DeliveryStatus::Pending));
-        let event = RecordedEvent::read(body, deliveries).unwrap();
+        let event = EventBody::new(DeliveredEvent::read(body).unwrap(), deliveries);
         let json = serde_json::to_string(&event).unwrap();
         assert!(json.contains(r#""data":{"n": 1.0e5},"#), "{json}");
         assert!(json.contains(r#""pending_webhooks":1,"#), "{json}");

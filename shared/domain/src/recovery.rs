@@ -1,8 +1,6 @@
-//! Resends what an endpoint has not acknowledged.
-
-mod message;
-
-pub use self::message::RecoveryMessage;
+//! Recoveries: they resend what an endpoint has not acknowledged.
+//!
+//! Their queue messages are in [`crate::delivery`].
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -49,16 +47,14 @@ pub enum RecoveryScope {
     All,
 }
 
-/// A recovery and its progress. It serializes as the API shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A recovery and its progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovery {
     /// The recovery's id.
     pub id: RecoveryId,
     /// Live or test events.
-    #[serde(rename = "livemode")]
     pub mode: Mode,
     /// The endpoint that the events are resent to.
-    #[serde(rename = "webhook_endpoint_id")]
     pub endpoint_id: EndpointId,
     /// Which of these events.
     pub scope: RecoveryScope,
@@ -79,13 +75,10 @@ pub struct Recovery {
     /// When its progress was last written.
     pub updated_at: Timestamp,
     /// The last examined event.
-    #[serde(skip)]
     pub position: Option<EventId>,
     /// The number of slices done.
-    #[serde(skip)]
     pub slices: u32,
     /// The number of the last slices in a row that made no progress.
-    #[serde(skip)]
     pub stalled: u32,
 }
 

@@ -3,14 +3,17 @@
 use std::str::FromStr;
 
 use posthorn_domain::{
-    AttemptId, AttemptStatus, Direction, EndpointId, EndpointListing, EventFilter, EventId, EventSpan,
-    Invalid, OrderField, PageTooLarge, UnknownCursor, Window, parse_order,
+    AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid,
 };
 
+use crate::listing::endpoints::{EndpointListing, UnknownCursor};
+use crate::listing::order::{Direction, OrderField, parse_order};
+use crate::listing::room::PageTooLarge;
+use crate::listing::window::Window;
 use crate::{Code, Problem, Request};
 
 /// Maximum number of entries in a page.
-const MAX_PAGE: usize = 100;
+pub const MAX_PAGE: usize = 100;
 /// Maximum page number.
 const LAST_PAGE: usize = 1_000_000;
 /// Number of entries in a page if the request does not say.

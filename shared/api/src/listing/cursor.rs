@@ -5,13 +5,10 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use posthorn_domain::{EndpointId, EndpointOutline, EndpointStatus, Invalid, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::EndpointStatus;
-use crate::id::EndpointId;
-use crate::invalid::Invalid;
-use crate::listing::endpoints::{EndpointOutline, OrderField};
-use crate::time::Timestamp;
+use crate::listing::order::OrderField;
 
 /// A position in a list of endpoints: where an endpoint is, or was when the list was read. In the order of
 /// registration, the id alone determines it. For other orders the cursor also contains the values that the list was

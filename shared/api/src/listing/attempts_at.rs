@@ -1,12 +1,12 @@
 //! The attempts at one endpoint, page by page.
 
-use posthorn_domain::{
-    Age, AttemptId, AttemptObject, AttemptStatus, Endpoint, EventId, EventSpan, LogPage, LogPageBuilder,
-    Tenant, Window,
-};
+use posthorn_domain::{Age, AttemptId, AttemptStatus, Endpoint, EventId, EventSpan, Tenant};
 use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
 use crate::Problem;
+use crate::bodies::{AttemptBody, CursorListBody};
+use crate::listing::log_page::LogPageBuilder;
+use crate::listing::window::Window;
 
 /// Returns a page of the attempts at an endpoint, sorted by event and then by attempt, newest first. Examines at most
 /// `look_at_most` events.
@@ -17,18 +17,18 @@ pub async fn attempts_at(
     status: Option<AttemptStatus>,
     window: Window<AttemptId>,
     look_at_most: usize,
-) -> Result<LogPage<AttemptId, AttemptObject>, Problem> {
+) -> Result<CursorListBody<AttemptId, AttemptBody>, Problem> {
     let mut deliveries = deliveries(log, tenant, endpoint, status, window).await?;
     let mut page = LogPageBuilder::new(window, look_at_most);
     while !page.is_complete() {
         let Some(found) = deliveries.next().await? else { break };
         let event_id = found.event_id();
         let mut attempts =
-            found.delivery.map_or(Vec::new(), |delivery| AttemptObject::of(tenant.mode, event_id, &delivery));
+            found.delivery.map_or(Vec::new(), |delivery| AttemptBody::of(tenant.mode, event_id, &delivery));
         if window.age() == Age::NewestFirst {
             attempts.reverse();
         }
-        let is_asked_for = |attempt: &AttemptObject| {
+        let is_asked_for = |attempt: &AttemptBody| {
             status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
         };
         for attempt in attempts.into_iter().filter(is_asked_for) {

@@ -1,18 +1,13 @@
 //! Filtering, ordering and paging a tenant's endpoints.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
-use std::str::FromStr;
 
-use serde::Serialize;
+use posthorn_domain::{EndpointId, EndpointOutline, EndpointStatus};
 
-use crate::endpoint::{Endpoint, EndpointStatus, ListedEndpoint};
-use crate::id::EndpointId;
-use crate::invalid::Invalid;
 use crate::listing::cursor::{EndpointCursor, SortValue};
-use crate::listing::room::{PageTooLarge, Room, bytes_in_answer};
+use crate::listing::endpoint_page::EndpointPageBuilder;
+use crate::listing::order::{Direction, OrderField};
 use crate::listing::window::Window;
-use crate::time::Timestamp;
 
 /// A request for a list of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,88 +20,9 @@ pub struct EndpointListing {
     pub window: Window<EndpointCursor>,
 }
 
-/// A field that endpoints can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderField {
-    /// When it was registered.
-    CreatedAt,
-    /// When it was last changed.
-    UpdatedAt,
-    /// Its URL, as text.
-    Url,
-    /// Its status: `disabled` before `enabled`.
-    Status,
-}
-
-/// The direction to sort in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Lowest first.
-    Ascending,
-    /// Highest first.
-    Descending,
-}
-
-impl Direction {
-    fn apply(self, ordering: Ordering) -> Ordering {
-        match self {
-            Self::Ascending => ordering,
-            Self::Descending => ordering.reverse(),
-        }
-    }
-}
-
-/// A whole list, and its length.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Page<T> {
-    /// The number of entries.
-    pub count: usize,
-    /// The entries.
-    pub list: Vec<T>,
-}
-
-/// A part of a list of endpoints. It may be shorter than `limit` though there are more, because the size of an answer
-/// is limited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EndpointPage {
-    /// The number of all endpoints that match, in this part and elsewhere.
-    pub count: usize,
-    /// The endpoints.
-    pub list: Vec<ListedEndpoint>,
-    /// Whether there are more in the direction in which the list is read.
-    pub has_more: bool,
-    /// The cursor for the next part, if there are more.
-    pub next_cursor: Option<String>,
-}
-
 /// The endpoint that a cursor names does not exist, and the cursor lacks the values to find its position in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownCursor(pub EndpointId);
-
-/// The fields that endpoints are sorted and filtered by: small enough that a whole tenant's fit into a function's
-/// memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndpointOutline {
-    /// The endpoint.
-    pub id: EndpointId,
-    /// When a client last changed it.
-    pub updated_at: Timestamp,
-    /// Its URL, as it was written.
-    pub url: String,
-    /// Whether it gets events.
-    pub status: EndpointStatus,
-}
-
-impl From<&Endpoint> for EndpointOutline {
-    fn from(endpoint: &Endpoint) -> Self {
-        Self {
-            id: endpoint.id,
-            updated_at: endpoint.updated_at,
-            url: endpoint.url.as_str().to_owned(),
-            status: endpoint.status,
-        }
-    }
-}
 
 impl EndpointListing {
     /// Starts building the requested part of the list from the outlines of all of the tenant's endpoints.
@@ -135,16 +51,7 @@ impl EndpointListing {
         if is_backward {
             selected.reverse();
         }
-        Ok(EndpointPageBuilder {
-            listing: self.clone(),
-            count,
-            selected,
-            read: 0,
-            room: Room::default(),
-            is_full: false,
-            list: Vec::new(),
-            has_more,
-        })
+        Ok(EndpointPageBuilder::new(self.clone(), count, selected, has_more))
     }
 
     /// Returns the requested position with all values that this order sorts by, from the cursor or else from its
@@ -162,7 +69,7 @@ impl EndpointListing {
         Ok(Some(EndpointCursor::of(outline, self.fields())))
     }
 
-    fn fields(&self) -> impl Iterator<Item = OrderField> {
+    pub(crate) fn fields(&self) -> impl Iterator<Item = OrderField> {
         self.order.iter().map(|(field, _)| *field)
     }
 
@@ -186,97 +93,6 @@ impl EndpointListing {
     }
 }
 
-/// Builds a part of a list of endpoints: it says which endpoints to read next, and takes them, until the part is
-/// complete or the answer is full.
-#[derive(Debug)]
-pub struct EndpointPageBuilder {
-    listing: EndpointListing,
-    count: usize,
-    /// The endpoints of this part, in the direction in which the list is read.
-    selected: Vec<EndpointOutline>,
-    /// The number of selected endpoints that have been read.
-    read: usize,
-    room: Room,
-    is_full: bool,
-    list: Vec<ListedEndpoint>,
-    /// Whether there are more after the selected ones.
-    has_more: bool,
-}
-
-impl EndpointPageBuilder {
-    /// The number of endpoints to read at once. Those that do not fit into the answer are read in vain, so it is small.
-    const AT_ONCE: usize = 25;
-
-    /// Returns the endpoints to read next; empty if the part is complete.
-    pub fn wanted(&self) -> Vec<EndpointId> {
-        let rest = if self.is_full { &[] } else { &self.selected[self.read..] };
-        rest.iter().take(Self::AT_ONCE).map(|outline| outline.id).collect()
-    }
-
-    /// Takes the wanted endpoints, in any order. Those deleted meanwhile are left out.
-    pub fn take(&mut self, endpoints: Vec<Endpoint>) -> Result<(), PageTooLarge> {
-        let mut endpoints: HashMap<EndpointId, Endpoint> =
-            endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
-        for id in self.wanted() {
-            if let Some(endpoint) = endpoints.remove(&id) {
-                let entry = ListedEndpoint::from(endpoint);
-                let json = serde_json::to_string(&entry).expect("an endpoint holds nothing that JSON cannot");
-                if !self.room.take(bytes_in_answer(&json)) {
-                    self.is_full = true;
-                    let is_numbered = matches!(self.listing.window, Window::Page { .. });
-                    let refusal = PageTooLarge { fitting: self.room.fitting() };
-                    return if is_numbered { Err(refusal) } else { Ok(()) };
-                }
-                self.list.push(entry);
-            }
-            self.read += 1;
-        }
-        Ok(())
-    }
-
-    /// Returns the part of the list.
-    pub fn finish(mut self) -> EndpointPage {
-        let has_more = self.has_more || self.is_full;
-        let last = self.read.checked_sub(1).filter(|_| has_more).map(|n| &self.selected[n]);
-        let next_cursor = last.map(|last| EndpointCursor::of(last, self.listing.fields()).to_string());
-        if matches!(self.listing.window, Window::Before { .. }) {
-            self.list.reverse();
-        }
-        EndpointPage { count: self.count, list: self.list, has_more, next_cursor }
-    }
-}
-
-impl FromStr for OrderField {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "created_at" => Ok(Self::CreatedAt),
-            "updated_at" => Ok(Self::UpdatedAt),
-            "url" => Ok(Self::Url),
-            "status" => Ok(Self::Status),
-            _ => Err(Invalid::because(format!(
-                "must sort by created_at, updated_at, url or status, not {text:?}"
-            ))),
-        }
-    }
-}
-
-/// Parses `field:ASC` or `field:DESC`, separated by commas. The direction may be in lower case; the default is `ASC`.
-pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> {
-    text.split(',')
-        .map(|entry| {
-            let (field, direction) = entry.trim().split_once(':').unwrap_or((entry.trim(), "ASC"));
-            let direction = match direction.to_ascii_uppercase().as_str() {
-                "ASC" => Direction::Ascending,
-                "DESC" => Direction::Descending,
-                _ => return Err(Invalid::because(format!("must sort ASC or DESC, not {direction:?}"))),
-            };
-            Ok((field.parse()?, direction))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::cmp::Reverse;
@@ -285,23 +101,12 @@ mod tests {
     use proptest::prelude::*;
     use proptest::sample::{Index, select};
 
+    use posthorn_domain::testing::Same;
+    use posthorn_domain::{Endpoint, Fields, Mode, NewEndpoint, Tenant, Timestamp};
+
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::NewEndpoint;
-    use crate::json::Fields;
-    use crate::random::Random;
-    use crate::time::Timestamp;
-
-    /// Always the same eight bytes.
-    struct Same(u64);
-
-    impl Random for Same {
-        fn fill(&self, buffer: &mut [u8]) {
-            for (byte, same) in buffer.iter_mut().zip(self.0.to_be_bytes().into_iter().cycle()) {
-                *byte = same;
-            }
-        }
-    }
+    use crate::bodies::{EndpointBody, EndpointListBody};
+    use crate::listing::order::parse_order;
 
     /// An endpoint with so few possible values that many are equal in what they are sorted by.
     fn endpoint() -> impl Strategy<Value = Endpoint> {
@@ -313,7 +118,7 @@ mod tests {
                 let json = format!(r#"{{"url": "{url}", "enabled_events": ["*"], "status": "{status}"}}"#);
                 let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
                 let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-                let endpoint = new.register(&tenant, Timestamp::from_millis(created), &Same(chance));
+                let endpoint = new.register(&tenant, Timestamp::from_millis(created), &Same::number(chance));
                 Endpoint { updated_at: Timestamp::from_millis(updated), ..endpoint }
             },
         )
@@ -326,7 +131,7 @@ mod tests {
     }
 
     /// Returns the requested part of the list, which does not change while it is read.
-    fn page_of(listing: &EndpointListing, endpoints: &[Endpoint]) -> Result<EndpointPage, UnknownCursor> {
+    fn page_of(listing: &EndpointListing, endpoints: &[Endpoint]) -> Result<EndpointListBody, UnknownCursor> {
         let mut page = listing.begin(endpoints.iter().map(EndpointOutline::from).collect())?;
         loop {
             let wanted = page.wanted();
@@ -338,8 +143,8 @@ mod tests {
         }
     }
 
-    fn listed(endpoints: &[Endpoint]) -> Vec<ListedEndpoint> {
-        endpoints.iter().cloned().map(ListedEndpoint::from).collect()
+    fn listed(endpoints: &[Endpoint]) -> Vec<EndpointBody> {
+        endpoints.iter().cloned().map(EndpointBody::for_everybody).collect()
     }
 
     /// Returns the whole list, sorted stably by one key after another, the least important first.
@@ -401,13 +206,13 @@ mod tests {
             let order = parse_order(&order).unwrap();
             let mut window = Window::First { limit };
             if backward && let Some(last) = expected.last() {
-                window = Window::Before { id: last.id().into(), limit };
+                window = Window::Before { id: last.id.into(), limit };
             }
             let mut all = Vec::new();
             loop {
                 let listing = EndpointListing { status: None, order: order.clone(), window };
                 let page = page_of(&listing, &endpoints).unwrap();
-                endpoints.retain(|endpoint| page.list.iter().all(|listed| listed.id() != endpoint.id));
+                endpoints.retain(|endpoint| page.list.iter().all(|listed| listed.id != endpoint.id));
                 let place = if backward { 0 } else { all.len() };
                 all.splice(place..place, page.list);
                 let Some(next) = page.next_cursor else { break };
@@ -455,7 +260,7 @@ mod tests {
 
     #[test]
     fn an_id_is_a_place_in_the_order_of_registration_and_in_others_while_its_endpoint_exists() {
-        let id = EndpointId::new(Timestamp::from_millis(1), &Same(1));
+        let id = EndpointId::new(Timestamp::from_millis(1), &Same::number(1));
         let select = |order: &str| {
             let window = Window::After { id: id.into(), limit: 1 };
             page_of(&EndpointListing { status: None, order: parse_order(order).unwrap(), window }, &[])
@@ -472,7 +277,7 @@ mod tests {
         let register = |n: u32| {
             let json = r#"{"url": "https://a.example/", "enabled_events": ["*"]}"#;
             let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-            new.register(&tenant, Timestamp::from_millis(i64::from(n)), &Same(u64::from(n)))
+            new.register(&tenant, Timestamp::from_millis(i64::from(n)), &Same::number(n.into()))
         };
         let endpoints: Vec<Endpoint> = (0..60).map(register).collect();
         let outlines = endpoints.iter().map(EndpointOutline::from).collect();
@@ -490,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_cursor_that_nobody_made_is_refused() {
-        let id = EndpointId::new(Timestamp::from_millis(1), &Same(1));
+        let id = EndpointId::new(Timestamp::from_millis(1), &Same::number(1));
         for text in [
             "",
             "wh_1",
@@ -502,22 +307,5 @@ mod tests {
             assert!(text.parse::<EndpointCursor>().is_err(), "{text}");
         }
         assert_eq!(id.to_string().parse(), Ok(EndpointCursor::from(id)));
-    }
-
-    #[test]
-    fn an_order_is_read_field_by_field_or_refused() {
-        use Direction::{Ascending, Descending};
-        let check = |text: &str, order: Option<&[(OrderField, Direction)]>| {
-            assert_eq!(parse_order(text).ok().as_deref(), order, "{text}");
-        };
-        check("created_at:DESC", Some(&[(OrderField::CreatedAt, Descending)]));
-        check("url", Some(&[(OrderField::Url, Ascending)]));
-        check(
-            "status:asc, url:Desc",
-            Some(&[(OrderField::Status, Ascending), (OrderField::Url, Descending)]),
-        );
-        for text in ["", "secret:ASC", "url:UP", "url:ASC,", "url:ASC:DESC"] {
-            check(text, None);
-        }
     }
 }

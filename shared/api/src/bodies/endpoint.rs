@@ -1,0 +1,110 @@
+//! A webhook endpoint.
+
+use posthorn_domain::{
+    ApiVersion, CreatedVia, CustomHeaders, Description, DisabledReason, EnabledEvents, Endpoint, EndpointId,
+    EndpointStatus, Health, Metadata, Mode, Scope, Timestamp, WebhookUrl,
+};
+use serde::Serialize;
+
+use crate::Caller;
+use crate::bodies::AttemptBody;
+
+/// An endpoint, with its headers or only with their names, as their values are often credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EndpointBody {
+    /// The endpoint's id.
+    pub id: EndpointId,
+    livemode: Mode,
+    api_version: ApiVersion,
+    url: WebhookUrl,
+    description: Description,
+    enabled_events: EnabledEvents,
+    metadata: Metadata,
+    status: EndpointStatus,
+    created_at: Timestamp,
+    created_via: CreatedVia,
+    updated_at: Timestamp,
+    disabled_reason: Option<DisabledReason>,
+    health: HealthBody,
+    #[serde(flatten)]
+    headers: HeadersBody,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct HealthBody {
+    status: &'static str,
+    since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+enum HeadersBody {
+    #[serde(rename = "headers")]
+    Whole(CustomHeaders),
+    #[serde(rename = "header_names")]
+    Names(Vec<String>),
+}
+
+impl EndpointBody {
+    /// Returns the endpoint as this caller may see it: with the values of its headers only if the caller may read
+    /// secrets.
+    pub fn for_caller(caller: &Caller, endpoint: Endpoint) -> Self {
+        if caller.may(Scope::SecretsRead) {
+            let headers = HeadersBody::Whole(endpoint.headers.clone());
+            Self::with(headers, endpoint)
+        } else {
+            Self::for_everybody(endpoint)
+        }
+    }
+
+    /// Returns the endpoint without the values of its headers, as lists and notices show it.
+    pub fn for_everybody(endpoint: Endpoint) -> Self {
+        let names = HeadersBody::Names(endpoint.headers.names().map(str::to_owned).collect());
+        Self::with(names, endpoint)
+    }
+
+    fn with(headers: HeadersBody, endpoint: Endpoint) -> Self {
+        let Health { state, since, .. } = endpoint.health;
+        Self {
+            id: endpoint.id,
+            livemode: endpoint.mode,
+            api_version: endpoint.api_version,
+            url: endpoint.url,
+            description: endpoint.description,
+            enabled_events: endpoint.enabled_events,
+            metadata: endpoint.metadata,
+            status: endpoint.status,
+            created_at: endpoint.created_at,
+            created_via: endpoint.created_via,
+            updated_at: endpoint.updated_at,
+            disabled_reason: endpoint.disabled_reason,
+            health: HealthBody { status: state.as_str(), since },
+            headers,
+        }
+    }
+}
+
+/// A new endpoint, and its signing secret.
+#[derive(Debug, Serialize)]
+pub struct CreatedEndpointBody {
+    /// The endpoint.
+    #[serde(flatten)]
+    pub endpoint: EndpointBody,
+    /// Its signing secret.
+    pub secret: String,
+}
+
+/// An endpoint and its last attempts.
+#[derive(Debug, Serialize)]
+pub struct EndpointWithAttemptsBody {
+    #[serde(flatten)]
+    endpoint: EndpointBody,
+    object: &'static str,
+    attempts: Vec<AttemptBody>,
+}
+
+impl EndpointWithAttemptsBody {
+    /// Returns the endpoint with these attempts; none if the caller may not read events.
+    pub fn new(endpoint: EndpointBody, attempts: Vec<AttemptBody>) -> Self {
+        Self { endpoint, object: "webhook_endpoint", attempts }
+    }
+}

@@ -1,0 +1,22 @@
+//! Lists, page by page: query parameters, orders, cursors, and the size limit of an answer.
+
+mod attempts_at;
+mod cursor;
+mod endpoint_page;
+mod endpoints;
+mod log_page;
+mod order;
+mod parameters;
+mod room;
+mod window;
+
+pub use self::attempts_at::attempts_at;
+pub use self::endpoint_page::EndpointPageBuilder;
+pub use self::endpoints::{EndpointListing, UnknownCursor};
+pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
+pub use self::parameters::{
+    AttemptListing, AttemptsOf, EventListing, MAX_PAGE, attempt_listing, endpoint_listing, event_listing,
+    unknown_cursor,
+};
+pub use self::room::{MAX_LIST_BYTES, bytes_in_answer};
+pub use self::window::Window;
