@@ -272,7 +272,7 @@ async fn what_cannot_be_understood_stays_is_explained_and_is_there_for_others_at
     for number in 0..12 {
         system.send("EventsDeadLetterQueue", &event(number)).await;
     }
-    let reasons = ["not valid JSON", "was not made for an event of this type", "larger than 262144 bytes"];
+    let reasons = ["not valid JSON", "is not an id for an event of this type", "larger than 262144 bytes"];
 
     let shown = success(&system.redrive("events", &["--dry-run"]).await);
     assert!(shown.contains("events: 12 can be moved, 3 can't") && shown.contains(&nonsense), "{shown}");

@@ -80,11 +80,12 @@ struct Wire {
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidDeliveryMessage {
     /// It is not the JSON of a delivery message.
-    #[error("not a delivery message: {0}")]
+    #[error("not a valid delivery message: {0}")]
     Json(#[from] serde_json::Error),
     /// It has some fields of an attempt, some of a chunk.
     #[error(
-        "a delivery message has `endpoint_id` and `first`, `attempt` (from 1) or `resend`, or a `chunk` alone"
+        "a delivery message must have `endpoint_id` and one of `first`, `attempt` (at least 1) and `resend`, or `chunk` \
+         without any of these"
     )]
     Mixed,
 }
@@ -124,7 +125,7 @@ impl DeliveryMessage {
             attempt,
             resend,
         };
-        serde_json::to_string(&wire).expect("a delivery message holds nothing that JSON cannot")
+        serde_json::to_string(&wire).expect("JSON can express every delivery message")
     }
 }
 

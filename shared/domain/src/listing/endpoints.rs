@@ -220,7 +220,7 @@ impl EndpointPageBuilder {
         for id in self.wanted() {
             if let Some(endpoint) = endpoints.remove(&id) {
                 let entry = ListedEndpoint::from(endpoint);
-                let json = serde_json::to_string(&entry).expect("an endpoint holds nothing that JSON cannot");
+                let json = serde_json::to_string(&entry).expect("JSON can express every endpoint");
                 if !self.room.take(bytes_in_answer(&json)) {
                     self.is_full = true;
                     let is_numbered = matches!(self.listing.window, Window::Page { .. });
@@ -256,7 +256,7 @@ impl FromStr for OrderField {
             "url" => Ok(Self::Url),
             "status" => Ok(Self::Status),
             _ => Err(Invalid::because(format!(
-                "must sort by created_at, updated_at, url or status, not {text:?}"
+                "must be created_at, updated_at, url or status, with an optional :ASC or :DESC, not {text:?}"
             ))),
         }
     }
@@ -270,7 +270,11 @@ pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> 
             let direction = match direction.to_ascii_uppercase().as_str() {
                 "ASC" => Direction::Ascending,
                 "DESC" => Direction::Descending,
-                _ => return Err(Invalid::because(format!("must sort ASC or DESC, not {direction:?}"))),
+                _ => {
+                    return Err(Invalid::because(format!(
+                        "must have the direction ASC or DESC, not {direction:?}"
+                    )));
+                }
             };
             Ok((field.parse()?, direction))
         })

@@ -42,7 +42,7 @@ impl RecoveryMessage {
             recovery_id: self.recovery_id,
             slice: self.slice,
         };
-        serde_json::to_string(&wire).expect("a recovery message holds nothing that JSON cannot")
+        serde_json::to_string(&wire).expect("JSON can express every recovery message")
     }
 }
 
