@@ -77,7 +77,7 @@ fn delivery(letter: &DeadLetter) -> Result<Understood, String> {
             DeliveryWork::Attempt { endpoint_id, attempt } => {
                 format!("attempt {attempt} of {event_id} at {endpoint_id}")
             }
-            DeliveryWork::Resend { endpoint_id, .. } => format!("{event_id} again at {endpoint_id}"),
+            DeliveryWork::Resend { endpoint_id, .. } => format!("resend of {event_id} at {endpoint_id}"),
             DeliveryWork::Chunk => format!("first attempts of {event_id}"),
         },
     };

@@ -78,7 +78,7 @@ impl DeadLetterQueue {
         let receive = receive.max_number_of_messages(i32::try_from(most.min(MAX_BATCH)).unwrap_or(1));
         let receive = receive.wait_time_seconds(WAIT_SECONDS).visibility_timeout(HIDDEN_SECONDS);
         let receive = receive.message_system_attribute_names(System::All).message_attribute_names("All");
-        let received = receive.send().await.context("the dead-letter queue can't be read")?;
+        let received = receive.send().await.context("cannot read the dead-letter queue")?;
         let letters = received.messages.unwrap_or_default().into_iter().map(DeadLetter::read);
         let letters: Vec<DeadLetter> = letters.collect::<Result<_>>()?;
         Ok(letters.into_iter().filter(|letter| self.seen.insert(letter.id.clone())).collect())
@@ -119,7 +119,7 @@ impl DeadLetterQueue {
             let change = self.client.change_message_visibility_batch().queue_url(&self.url);
             let changed = change.set_entries(Some(entries)).send().await;
             if !changed.is_ok_and(|answer| answer.failed.is_empty()) {
-                eprintln!("What stays in the dead-letter queue is hidden for up to ten minutes.");
+                eprintln!("Messages that stay in the dead-letter queue are hidden for up to ten minutes.");
                 return;
             }
         }

@@ -71,12 +71,15 @@ impl Create {
             revoked_at: None,
             last_used_on: None,
         };
-        let written = store.add(KeyHash::from(&key), &grant).await.context("the key is not made")?;
+        let written = store.add(KeyHash::from(&key), &grant).await.context("cannot create the key")?;
         ensure!(
             written == Written::Now,
-            "the key is not made: chance has drawn one that there is; try again"
+            "the key was not created: a key with the same random value exists. Run the command again"
         );
-        eprintln!("{} for {}; keep the key, it is not shown again:", grant.id, grant.account);
+        eprintln!(
+            "Created {} for the account {}. Save the key now. It is not shown again:",
+            grant.id, grant.account
+        );
         println!("{}", key.reveal());
         Ok(())
     }
@@ -86,9 +89,9 @@ impl List {
     pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        table.set_header(["Id", "Mode", "Scopes", "Name", "Made", "Last used", "State"]);
+        table.set_header(["Id", "Mode", "Scopes", "Name", "Created", "Last used", "State"]);
         let now = SystemClock.now();
-        for grant in store.list(&self.account).await.context("the keys cannot be read")? {
+        for grant in store.list(&self.account).await.context("cannot list the keys")? {
             table.add_row([
                 grant.id.to_string(),
                 if grant.mode == Mode::Live { "live" } else { "test" }.to_owned(),
@@ -107,10 +110,10 @@ impl List {
 impl Revoke {
     pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
         let Self { account, id } = self;
-        if !store.revoke(&account, id, SystemClock.now()).await.context("the key is not revoked")? {
+        if !store.revoke(&account, id, SystemClock.now()).await.context("cannot revoke the key")? {
             bail!("the account {account} has no key {id}");
         }
-        println!("{id} is revoked: it opens nothing any more after 30 seconds.");
+        println!("Revoked {id}. It stops working within 30 seconds.");
         Ok(())
     }
 }

@@ -61,11 +61,11 @@ impl Redrive {
         }
         if report.has_left_some() {
             eprintln!(
-                "What was left would only die again. Once it is of no use to you, `aws sqs purge-queue --queue-url \
-                 {from}` deletes all that is in that queue."
+                "The messages left would become dead letters again. Once you need none of the messages in that queue, \
+                 delete them: aws sqs purge-queue --queue-url {from}"
             );
         }
-        bail!("{stuck} of the dead letters could not be moved");
+        bail!("{stuck} dead letters could not be moved. The table gives the reasons");
     }
 
     async fn source(&self, contents: Contents, config: &SdkConfig) -> Result<Source> {
@@ -112,14 +112,14 @@ impl Walk {
             let parcels = letters.into_iter().filter_map(|letter| self.pack(letter)).collect();
             self.send(parcels).await;
         }
-        eprintln!("Stopped after {max} messages, as --max says; there may be more.");
+        eprintln!("Stopped after {max} messages, the limit of --max. There may be more.");
         Ok(())
     }
 
     /// Prepares a message for sending, or reports why it stays.
     fn pack(&mut self, letter: DeadLetter) -> Option<Parcel> {
         if self.sent.contains(&letter.id) {
-            self.report.leave(&letter, "was moved just now, and has died again");
+            self.report.leave(&letter, "was moved by this command, and became a dead letter again");
             return None;
         }
         match self.contents.read(&letter, self.shards) {
@@ -155,7 +155,8 @@ impl Walk {
         let kept = self.queue.delete(&sent).await;
         self.report.move_some(sent.len() - kept.len());
         for (letter, reason) in kept {
-            let reason = format!("was sent, but can't be deleted here, which does no harm: {reason}");
+            let reason =
+                format!("was moved, but its dead letter can't be deleted, which is harmless: {reason}");
             self.report.fail(letter, &reason);
         }
     }

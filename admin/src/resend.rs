@@ -70,7 +70,7 @@ async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) 
             let failed = || answer.failed.iter().find(|failed| failed.id == id);
             sent.map(|sent| sent.message_id.clone()).ok_or_else(|| {
                 let reason = failed().map(|failed| failed.message.as_ref().unwrap_or(&failed.code));
-                reason.cloned().unwrap_or_else(|| "SQS does not say what became of it".to_owned())
+                reason.cloned().unwrap_or_else(|| "SQS did not return a result for the message".to_owned())
             })
         });
         (parcel, result)

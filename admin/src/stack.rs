@@ -23,7 +23,7 @@ impl StackOutputs {
     /// Reads a stack. Errors if it does not exist in the region of `config`, or can't be read.
     pub async fn read(name: &str, config: &SdkConfig) -> Result<Self> {
         let described = Client::new(config).describe_stacks().stack_name(name).send().await;
-        let described = described.with_context(|| format!("the stack {name} can't be read"))?;
+        let described = described.with_context(|| format!("cannot read the stack {name}"))?;
         let stack = described.stacks().first().with_context(|| format!("there is no stack {name}"))?;
         Ok(Self::of(name, stack))
     }

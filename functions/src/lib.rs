@@ -94,13 +94,13 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
 pub enum StartError {
     /// `_HANDLER` is not set.
     #[error(
-        "the environment variable _HANDLER is not set; it names the function to run, one of: {}",
+        "the environment variable _HANDLER is not set. Set it to the name of the function to run, one of: {}",
         names().collect::<Vec<_>>().join(", ")
     )]
     Unnamed,
     /// No function has this name.
     #[error(
-        "there is no function {name:?}; _HANDLER names one of: {}",
+        "there is no function {name:?}. Set the environment variable _HANDLER to one of: {}",
         names().collect::<Vec<_>>().join(", ")
     )]
     Unknown {
@@ -152,13 +152,15 @@ mod tests {
     #[tokio::test]
     async fn a_missing_or_unknown_name_is_answered_with_all_names() {
         let error = start(None).await.unwrap_err().to_string();
-        let beginning =
-            "the environment variable _HANDLER is not set; it names the function to run, one of: create-";
+        let beginning = "the environment variable _HANDLER is not set. Set it to the name of the function to run, \
+                         one of: create-";
         assert!(error.starts_with(beginning) && error.ends_with("fan-out, deliver, sweep-due"), "{error}");
         // Neither error depends on the environment.
         let error = start(Some("fan_out")).await.unwrap_err().to_string();
         assert!(
-            error.starts_with("there is no function \"fan_out\"; _HANDLER names one of: create-"),
+            error.starts_with(
+                "there is no function \"fan_out\". Set the environment variable _HANDLER to one of: create-"
+            ),
             "{error}"
         );
     }

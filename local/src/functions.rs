@@ -66,7 +66,7 @@ impl Functions {
             (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
         for spec in &template.functions {
             let function = set_up(&spec.name, &runtime(spec, options)?);
-            match function.with_context(|| format!("{} cannot start", spec.logical_id))? {
+            match function.with_context(|| format!("cannot start {}", spec.logical_id))? {
                 Function::Http(function) => {
                     require_none(spec, "queues or schedules", spec.queues.len() + spec.schedules.len())?;
                     gateway.add(&spec.routes, &Target { function, timeout: spec.timeout })?;
@@ -113,7 +113,7 @@ impl Functions {
 
 fn require_none(spec: &FunctionSpec, what: &str, number: usize) -> Result<()> {
     if number > 0 {
-        bail!("the template gives {what} to {}, which cannot take them", spec.logical_id);
+        bail!("the template gives {what} to {}, which does not support them", spec.logical_id);
     }
     Ok(())
 }
@@ -180,13 +180,17 @@ impl FunctionsOptions {
 /// without a key.
 async fn add_development_keys(template: &Template, options: &FunctionsOptions) -> Result<()> {
     let knows_keys = |spec: &&FunctionSpec| spec.environment.contains_key("ENDPOINTS_TABLE");
-    let spec = template.functions.iter().find(knows_keys).context("no function has an ENDPOINTS_TABLE")?;
+    let spec = template
+        .functions
+        .iter()
+        .find(knows_keys)
+        .context("no function in the template has the variable ENDPOINTS_TABLE")?;
     let keys = runtime(spec, options)?.api_keys()?;
     for (key, mode) in [(DEVELOPMENT_KEY, Mode::Live), (DEVELOPMENT_TEST_KEY, Mode::Test)] {
         // A key that exists from an earlier run needs no change.
         let _: Written = keys.add(KeyHash::of(key), &development_grant(mode)).await.with_context(|| {
             format!(
-                "there is no DynamoDB with Posthorn's tables at {} (serve them with `stores`)",
+                "cannot write to Posthorn's tables at {}. Start them with `cargo run -- stores`",
                 options.dynamodb
             )
         })?;
@@ -198,10 +202,10 @@ fn development_grant(mode: Mode) -> KeyGrant {
     let now = SystemClock.now();
     KeyGrant {
         id: KeyId::new(now, &SystemRandom),
-        account: DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id"),
+        account: DEVELOPMENT_ACCOUNT.parse().expect("it is a valid account id"),
         mode,
         scopes: Scope::ALL.into(),
-        name: "development".parse().expect("it is a short text"),
+        name: "development".parse().expect("it is short enough"),
         created_at: now,
         expires_at: None,
         revoked_at: None,

@@ -54,7 +54,7 @@ pub(crate) fn event(number: u32) -> Value {
 /// The number of the event that arrived. Errors if it has none.
 pub(crate) fn number(arrival: &Arrival) -> Result<u32> {
     let body: Value = serde_json::from_slice(&arrival.body)?;
-    let id = body["data"]["object"]["id"].as_str().context("it is no numbered event")?;
+    let id = body["data"]["object"]["id"].as_str().context("the event has no number")?;
     Ok(id.parse()?)
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn register(
         let endpoint = json!({ "url": url, "enabled_events": [pattern] });
         let request = reqwest::Client::new().post(format!("{http}/api/webhook-endpoints"));
         let request = request.header("content-type", "application/json").body(endpoint.to_string());
-        request.send().await?.error_for_status().context("the endpoint is refused")?;
+        request.send().await?.error_for_status().context("cannot register the endpoint")?;
     }
     Ok(())
 }
@@ -146,7 +146,8 @@ async fn publish(client: &reqwest::Client, http: &str, event: &Value) -> Result<
 async fn arrivals(receiver: &mut Receiver, expected: usize) -> Result<Vec<(u32, Instant)>> {
     let mut arrived = Vec::new();
     while arrived.len() < expected {
-        let arrival = timeout(PATIENCE, receiver.next()).await.context("an endpoint got nothing any more")?;
+        let arrival =
+            timeout(PATIENCE, receiver.next()).await.context("an expected webhook did not arrive in time")?;
         arrived.push((number(&arrival)?, arrival.at));
     }
     Ok(arrived)

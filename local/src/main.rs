@@ -171,7 +171,7 @@ async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &Sha
     let mut running = Stores::start(&stores.options(shared)).await?;
     let on = AddressArguments { dynamodb: running.dynamodb.clone(), sqs: running.sqs.clone() };
     let mut functions = Functions::start(&http.options(on, shared)).await?;
-    println!("Posthorn is running. Ctrl-C stops it.\n");
+    println!("Posthorn is running. Press Ctrl-C to stop it.\n");
     print_stores(&running, stores);
     print_try_it(&functions.http);
     tokio::select! {
@@ -186,9 +186,9 @@ async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &Sha
 async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
     let mut running = Stores::start(&stores.options(shared)).await?;
-    println!("Tables and queues are being served. Ctrl-C stops it.\n");
+    println!("The tables and queues are running. Press Ctrl-C to stop them.\n");
     print_stores(&running, stores);
-    println!("\nRun the functions on them:\n");
+    println!("\nTo run the functions on them:\n");
     println!("  cargo run -- functions --dynamodb {} --sqs {}", running.dynamodb, running.sqs);
     tokio::select! {
         ended = running.ended() => ended?,
@@ -200,7 +200,7 @@ async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) -> Res
 async fn functions_alone(http: &HttpArguments, on: AddressArguments, shared: &SharedArguments) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
     let mut functions = Functions::start(&http.options(on, shared)).await?;
-    println!("The functions are running. Ctrl-C stops them.");
+    println!("The functions are running. Press Ctrl-C to stop them.");
     print_try_it(&functions.http);
     tokio::select! {
         ended = functions.ended() => ended?,
@@ -218,20 +218,20 @@ fn print_environment(on: AddressArguments, shared: &SharedArguments) -> Result<(
 
 async fn receive(port: u16, secret: Option<&str>) -> Result<()> {
     let mut receiver = Receiver::start(port, |_, _| http::StatusCode::OK).await?;
-    println!("Webhooks sent to {}/ are printed here. Ctrl-C stops it.", receiver.url);
+    println!("The receiver prints every webhook sent to {}/. Press Ctrl-C to stop it.", receiver.url);
     loop {
         tokio::select! {
             arrival = receiver.next() => {
                 let signature = secret.map(|secret| match arrival.verify(secret) {
                     Ok(()) => "verified".to_owned(),
-                    Err(error) => format!("REFUSED: {error:#}"),
+                    Err(error) => format!("INVALID: {error:#}"),
                 });
                 println!("\nPOST {}", arrival.path);
                 for (name, value) in &arrival.headers {
                     println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
                 }
                 println!("\n{}", String::from_utf8_lossy(&arrival.body));
-                println!("\nsignature: {}", signature.as_deref().unwrap_or("not checked (give --secret)"));
+                println!("\nsignature: {}", signature.as_deref().unwrap_or("not checked (needs --secret)"));
             }
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
         }
@@ -278,18 +278,18 @@ fn print_stores(stores: &Stores, arguments: &StoresArguments) {
     let kept = arguments.data.as_ref().map(|directory| format!("kept in {}", directory.display()));
     println!("  DynamoDB   {}", stores.dynamodb);
     println!("  SQS        {}", stores.sqs);
-    println!("  State      {}", kept.as_deref().unwrap_or("in memory (--data DIR keeps it)"));
+    println!("  State      {}", kept.as_deref().unwrap_or("in memory (to keep it, pass --data DIR)"));
 }
 
 fn print_try_it(http: &str) {
     println!("  HTTP API   {http}");
     println!(
         r#"
-Be an endpoint, in another terminal:
+In a second terminal, start a receiver:
 
   cargo run -- receive
 
-Register it, and publish an event, in a third (no API key is needed here):
+In a third terminal, register it and publish an event. No API key is needed here:
 
   curl {http}/api/webhook-endpoints -H 'content-type: application/json' \
     -d '{{"url": "http://127.0.0.1:9000/", "enabled_events": ["customer.*"]}}'

@@ -136,7 +136,7 @@ impl Poller {
             Ok(received) => received.messages.unwrap_or_default(),
             Err(cause) => {
                 let queue = &self.source.queue;
-                warn!(queue, error = &cause as &dyn std::error::Error, "the queue cannot be polled");
+                warn!(queue, error = &cause as &dyn std::error::Error, "cannot poll the queue");
                 sleep(PAUSE).await;
                 Vec::new()
             }
@@ -163,7 +163,7 @@ impl Poller {
                     return;
                 }
                 Err(_) => {
-                    error!(queue = self.source.queue, timeout = ?self.timeout, "the function took too long");
+                    error!(queue = self.source.queue, timeout = ?self.timeout, "the function timed out");
                     return;
                 }
             };
@@ -197,8 +197,8 @@ impl Poller {
         };
         match delete.await {
             Ok(answer) if answer.failed.is_empty() => {}
-            Ok(answer) => warn!(queue = self.source.queue, failed = ?answer.failed, "messages stay"),
-            Err(cause) => warn!(queue = self.source.queue, error = &*cause, "messages stay"),
+            Ok(answer) => warn!(queue = self.source.queue, failed = ?answer.failed, "cannot delete messages"),
+            Err(cause) => warn!(queue = self.source.queue, error = &*cause, "cannot delete messages"),
         }
     }
 

@@ -35,8 +35,9 @@ impl Arrival {
 
     /// Verifies the signature with the Standard Webhooks library, as a receiver of webhooks should.
     pub fn verify(&self, secret: &str) -> Result<()> {
-        let webhook = Webhook::new(secret).context("the secret is not one of Standard Webhooks")?;
-        webhook.verify(&self.body, &self.headers).context("the signature is not right")
+        let webhook =
+            Webhook::new(secret).context("the secret is not a Standard Webhooks secret (whsec_…)")?;
+        webhook.verify(&self.body, &self.headers).context("the signature is invalid")
     }
 }
 
@@ -86,7 +87,7 @@ impl Receiver {
 
     /// Waits for the next webhook.
     pub async fn next(&mut self) -> Arrival {
-        self.arrivals.recv().await.expect("the receiver's server holds the other end")
+        self.arrivals.recv().await.expect("the server holds the other end")
     }
 
     /// Whether `next` has returned everything that arrived.

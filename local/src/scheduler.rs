@@ -28,7 +28,7 @@ impl Scheduler {
             match timeout(self.timeout, (self.function)(SystemClock.now().plus(self.timeout))).await {
                 Ok(Ok(())) => {}
                 Ok(Err(cause)) => error!(function = self.name, error = &*cause, "the function failed"),
-                Err(_) => error!(function = self.name, timeout = ?self.timeout, "the function took too long"),
+                Err(_) => error!(function = self.name, timeout = ?self.timeout, "the function timed out"),
             }
         }
         Ok(())

@@ -26,7 +26,7 @@ impl Tasks {
     /// Waits until a task ends. None should end without the signal.
     pub(crate) async fn ended(&mut self) -> Result<()> {
         match self.running.join_next().await {
-            Some(ended) => ended.context("a part of the system panicked")?,
+            Some(ended) => ended.context("a background task panicked")?,
             None => std::future::pending().await,
         }
     }
@@ -35,7 +35,7 @@ impl Tasks {
     pub(crate) async fn stop(mut self) -> Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
-            ended.context("a part of the system panicked")??;
+            ended.context("a background task panicked")??;
         }
         Ok(())
     }
@@ -45,7 +45,7 @@ impl Tasks {
 pub(crate) async fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let listener = listener
-        .with_context(|| format!("cannot listen on 127.0.0.1:{port} (choose another port with {flag})"))?;
+        .with_context(|| format!("cannot listen on 127.0.0.1:{port}. Choose another port with {flag}"))?;
     let address = format!("http://{}", listener.local_addr()?);
     Ok((listener, address))
 }

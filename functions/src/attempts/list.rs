@@ -67,7 +67,12 @@ fn beyond_cursor(
 ) -> Result<Vec<AttemptBody>, Problem> {
     let place = |param: &str, id: AttemptId| {
         let place = attempts.iter().position(|attempt| attempt.id == id);
-        place.ok_or_else(|| Problem::unknown_cursor(param, "names no attempt of this list"))
+        place.ok_or_else(|| {
+            Problem::unknown_cursor(
+                param,
+                format!("is {id}, but the list has no such attempt. Start the list again."),
+            )
+        })
     };
     match window {
         Window::First { .. } | Window::Page { .. } => {}

@@ -73,13 +73,16 @@ async fn require_retryable(app: &App, tenant: &Tenant, delivery: &Delivery) -> R
     let id = delivery.endpoint_id;
     let endpoint = app.endpoints.get(tenant, id).await?;
     let deleted = || {
-        let detail = format!("The webhook endpoint {id} gets no events: it was deleted.");
+        let detail = format!(
+            "The webhook endpoint {id} was deleted, so nothing can be sent to it. Register it again."
+        );
         Problem::new(Code::EndpointDeleted, detail)
     };
     require_enabled(&endpoint.ok_or_else(deleted)?)?;
     if delivery.resends() >= MAX_RESENDS {
         let detail = format!(
-            "This event was sent to the webhook endpoint {id} by hand {MAX_RESENDS} times, which is the most."
+            "This event was resent to the webhook endpoint {id} on request {MAX_RESENDS} times, which is the limit. Start a \
+             recovery instead."
         );
         return Err(Problem::new(Code::RetryLimitReached, detail));
     }

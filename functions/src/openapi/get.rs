@@ -14,7 +14,7 @@ struct App {
 
 #[expect(clippy::unnecessary_wraps, reason = "every function is set up alike")]
 pub(crate) fn function(_: &Runtime) -> Result<HttpFunction, SettingsError> {
-    let app = App { document: serde_json::from_str(DOCUMENT).expect("a test reads this very file") };
+    let app = App { document: serde_json::from_str(DOCUMENT).expect("a test parses this file") };
     Ok(http_function(app, get_openapi))
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn function(_: &Runtime) -> Result<HttpFunction, SettingsError> {
         paths: BTreeMap<String, BTreeMap<String, Box<RawValue>>>,
     }
 
-    let document: Document = serde_json::from_str(DOCUMENT).expect("a test reads this very file");
+    let document: Document = serde_json::from_str(DOCUMENT).expect("a test parses this file");
     let methods = |of_path: BTreeMap<String, _>| {
         let methods = of_path.into_keys().filter(|name| METHODS.contains(&name.as_str()));
         methods.map(|method| method.to_uppercase()).collect()
@@ -42,7 +42,7 @@ async fn not_found(app: Arc<App>, request: Request) -> Result<Response, Problem>
     }
     let without_slash = path.trim_end_matches('/');
     let advice = if without_slash != path && known(without_slash).is_some() {
-        format!("Leave out the slash at its end: {without_slash}")
+        format!("Remove the trailing slash: {without_slash}")
     } else {
         "GET /api/openapi.json lists all routes.".to_owned()
     };

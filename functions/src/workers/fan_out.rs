@@ -21,7 +21,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
 
 async fn fan_out(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkError> {
     if let Some(text) = &app.panic_on {
-        assert!(!message.body.contains(text), "POSTHORN_PANIC_ON asks for it");
+        assert!(!message.body.contains(text), "the message contains the text in POSTHORN_PANIC_ON");
     }
     app.postman.fan_out(&message).await
 }

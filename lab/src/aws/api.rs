@@ -84,12 +84,12 @@ impl Api {
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        let response = request.send().await.with_context(|| format!("{what} got no answer"))?;
+        let response = request.send().await.with_context(|| format!("{what} got no response"))?;
         let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         Ok(Answer {
             status: response.status().as_u16(),
             media_type: media_type.unwrap_or_default().to_owned(),
-            body: response.text().await.with_context(|| format!("the answer to {what} broke off"))?,
+            body: response.text().await.with_context(|| format!("the response to {what} ended early"))?,
             request: what,
         })
     }
@@ -99,8 +99,8 @@ impl Answer {
     /// Returns the answer's JSON. Errors unless the answer has this status.
     pub(crate) fn json(&self, status: u16) -> Result<Value> {
         let Self { request, status: got, body, .. } = self;
-        ensure!(*got == status, "{request} should answer {status}, and answered {got}: {body}");
-        serde_json::from_str(body).with_context(|| format!("{request} should answer JSON: {body}"))
+        ensure!(*got == status, "{request} should return {status}, but returned {got}: {body}");
+        serde_json::from_str(body).with_context(|| format!("{request} should return JSON: {body}"))
     }
 
     /// Errors unless the answer is problem JSON (RFC 9457) with this status.
@@ -108,11 +108,11 @@ impl Answer {
         let (problem, Self { request, media_type, body, .. }) = (self.json(status)?, self);
         ensure!(
             media_type.starts_with("application/problem+json"),
-            "{request} should answer application/problem+json, and answered {media_type}: {body}"
+            "{request} should return application/problem+json, but returned {media_type}: {body}"
         );
         let complete =
             problem["status"] == status && problem["title"].is_string() && problem["detail"].is_string();
-        ensure!(complete, "{request} should answer a title, a status and a detail: {body}");
+        ensure!(complete, "{request} should return a title, a status and a detail: {body}");
         Ok(())
     }
 }
@@ -138,10 +138,10 @@ mod tests {
         let body = r#"{"status": 404, "title": "Not Found", "detail": "no such route"}"#;
         answer(404, "application/problem+json", body).problem(404).unwrap();
         let refused = |answer: Answer| answer.problem(404).unwrap_err().to_string();
-        assert!(refused(answer(404, "application/json", body)).contains("answered application/json"));
-        assert!(refused(answer(403, "application/problem+json", body)).contains("answered 403"));
+        assert!(refused(answer(404, "application/json", body)).contains("returned application/json"));
+        assert!(refused(answer(403, "application/problem+json", body)).contains("returned 403"));
         let gateway = answer(404, "application/problem+json", r#"{"message": "Not Found"}"#);
-        assert!(refused(gateway).contains("should answer a title"));
-        assert!(refused(answer(404, "text/html", "<html>")).contains("should answer JSON"));
+        assert!(refused(gateway).contains("should return a title"));
+        assert!(refused(answer(404, "text/html", "<html>")).contains("should return JSON"));
     }
 }

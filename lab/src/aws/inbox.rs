@@ -73,7 +73,7 @@ impl Inbox {
                 "{so_far} instead of {count} webhooks about {object} arrived at {path} within {limit} s"
             );
         };
-        arrived.context("the receiver has ended")
+        arrived.context("the receiver stopped")
     }
 }
 

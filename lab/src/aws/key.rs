@@ -37,8 +37,8 @@ impl TemporaryKey {
             revoked_at: None,
             last_used_on: None,
         };
-        let written = store.add(KeyHash::from(&key), &grant).await.context("no API key can be made")?;
-        ensure!(written == Written::Now, "the API key exists already; try again");
+        let written = store.add(KeyHash::from(&key), &grant).await.context("cannot create an API key")?;
+        ensure!(written == Written::Now, "a key with the same random value exists. Run the command again");
         Ok(Self { account, text: key.reveal().to_owned(), id: grant.id, store })
     }
 
@@ -47,8 +47,8 @@ impl TemporaryKey {
         let Self { account, id, store, .. } = self;
         let revoked = store.revoke(&account, id, SystemClock.now()).await;
         ensure!(
-            revoked.with_context(|| format!("the key {id} of {account} is not revoked"))?,
-            "the key {id} of {account} has disappeared"
+            revoked.with_context(|| format!("cannot revoke the key {id} of the account {account}"))?,
+            "the account {account} no longer has the key {id}"
         );
         Ok(())
     }

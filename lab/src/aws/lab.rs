@@ -68,7 +68,7 @@ impl Lab {
         for arrival in &arrivals {
             arrival.verify(&endpoint.secret)?;
             let id = arrival.event_id();
-            ensure!(id == event_id, "the webhook-id should be the event's, {event_id}, and is {id}");
+            ensure!(id == event_id, "the webhook-id should be the event's id {event_id}, but is {id}");
         }
         Ok(arrivals)
     }
@@ -102,7 +102,8 @@ impl Lab {
             }
         };
         let found = tokio::time::timeout(self.patience, look).await;
-        found.with_context(|| format!("the delivery of {event_id} has not come to be: {what}"))?
+        found
+            .with_context(|| format!("the delivery of {event_id} did not reach this state in time: {what}"))?
     }
 
     /// Deletes the account's endpoints, up to 100.

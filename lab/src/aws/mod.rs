@@ -76,7 +76,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     let http = api::client()?;
     // From here on, nothing may return before the key is revoked.
     let key = TemporaryKey::create(keys).await?;
-    println!("Checks {api_url} as the account {}; webhooks go to {}\n", key.account, inbox.url);
+    println!("Checking {api_url} with the account {}. Webhooks go to {}.\n", key.account, inbox.url);
     let lab = Lab {
         api: Api::new(http, &api_url, key.text.clone()),
         account: key.account.clone(),
@@ -92,7 +92,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
     println!("\n{}", report.table());
     let deleted = lab.delete_everything().await;
     key.revoke().await?;
-    deleted.context("what the checks made is not all deleted")?;
+    deleted.context("cannot delete all endpoints that the checks registered")?;
     Ok(report.all_held())
 }
 
@@ -101,7 +101,7 @@ fn require_reachable(arguments: &Arguments, api_url: &str) -> Result<()> {
     let is_here = api_url.starts_with("http://127.0.0.1:") || api_url.starts_with("http://localhost:");
     ensure!(
         is_here || arguments.receiver_url.is_some(),
-        "{api_url} cannot reach 127.0.0.1: give --receiver-url, such as the address of a tunnel to --receiver-port"
+        "{api_url} cannot reach 127.0.0.1. Set --receiver-url, such as to the address of a tunnel to --receiver-port"
     );
     Ok(())
 }
@@ -121,20 +121,20 @@ async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
     report.check("a batch of events arrives", publishing::by_batch(lab)).await;
     report.check("an event sent to the events queue arrives", publishing::by_queue(lab)).await;
     report.check("a published event is listed, read and its attempts shown", publishing::reads(lab)).await;
-    report.check("a 503 is retried after 5 s, give or take 20 percent", retries::after_a_503(lab)).await;
-    report.check("an attempt is made again by hand", retries::by_hand(lab)).await;
-    report.check("what an endpoint missed is recovered", recovery::of_failures(lab)).await;
+    report.check("a 503 is retried after 5 s (± 20 percent)", retries::after_a_503(lab)).await;
+    report.check("an event is resent on request", retries::by_hand(lab)).await;
+    report.check("a recovery resends what an endpoint missed", recovery::of_failures(lab)).await;
     let limit = arguments.dead_letter.map(Duration::from_secs);
     if let Some(limit) = limit {
-        let name = "a message that nobody can read becomes a dead letter";
+        let name = "an unreadable message becomes a dead letter";
         report.check(name, dead_letters::unreadable_message(lab, limit)).await;
     }
     if let (Some(text), Some(cure), Some(limit)) = (&arguments.panics_on, &arguments.cure, limit) {
-        let name = "an event that panics costs its nine neighbours nothing, and arrives once redriven";
+        let name = "an event that makes fan-out panic does not affect its batch, and arrives after a redrive";
         report.check(name, poison::in_a_batch(lab, text, cure, limit)).await;
     }
     if let Some(begun) = swept {
         report.check("a retry in the due table is sent when it is due", sweep::arrives(lab, begun)).await;
     }
-    report.check("single events arrive, measured", latency::measure(lab, arguments.events)).await;
+    report.check("single events arrive (measured)", latency::measure(lab, arguments.events)).await;
 }

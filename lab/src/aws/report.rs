@@ -40,7 +40,7 @@ impl Report {
     pub(crate) fn table(&self) -> Table {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED);
-        table.set_header(["Check", "Holds", "Took"]);
+        table.set_header(["Check", "Passed", "Took"]);
         for finding in &self.0 {
             let holds = if finding.outcome.is_ok() { "yes" } else { "NO" };
             table.add_row([finding.name, holds, &seconds(finding.took)]);

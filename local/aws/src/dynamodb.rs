@@ -41,9 +41,10 @@ impl Tables {
     /// Opens the tables in this directory's file `dynamodb.sqlite`.
     pub fn open(directory: &Path) -> Result<Self> {
         let file = directory.join("dynamodb.sqlite");
-        let path = file.to_str().with_context(|| format!("{} is no UTF-8", file.display()))?;
+        let path =
+            file.to_str().with_context(|| format!("the path {} is not valid UTF-8", file.display()))?;
         let database = Database::new(path).map_err(explain);
-        Ok(Self(database.with_context(|| format!("{} cannot be opened", file.display()))?))
+        Ok(Self(database.with_context(|| format!("cannot open {}", file.display()))?))
     }
 
     /// Creates a table. An existing table is not changed.
@@ -54,7 +55,7 @@ impl Tables {
             "AttributeDefinitions": table.attribute_definitions,
             "BillingMode": "PAY_PER_REQUEST",
         }))
-        .with_context(|| format!("the table {} cannot be created", table.name))?;
+        .with_context(|| format!("cannot create the table {}", table.name))?;
         match self.0.create_table(request) {
             Err(DynoxideError::ResourceInUseException(_)) => return Ok(()),
             created => created.map_err(explain)?,

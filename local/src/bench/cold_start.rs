@@ -49,7 +49,7 @@ impl Binaries {
         for binary in [binaries.of(EMPTY), binaries.of("any")] {
             anyhow::ensure!(
                 binary.exists(),
-                "{} is not there: build what is deployed first, with \
+                "{} does not exist. Build the binaries that are deployed first: \
                  `cargo lambda build --release -p posthorn-functions -p empty-function`",
                 binary.display()
             );
@@ -60,7 +60,7 @@ impl Binaries {
     /// The binaries in `lambda`, beside the folder of this program.
     pub(super) fn beside_this_program() -> Result<Self> {
         let program = std::env::current_exe()?;
-        let target = program.ancestors().nth(2).context("this program is in no folder of a target")?;
+        let target = program.ancestors().nth(2).context("this program is not in a target folder")?;
         Self::in_folder(target.join("lambda"))
     }
 
@@ -110,8 +110,8 @@ async fn start(binary: &Path, function: &str, environment: &BTreeMap<String, Str
     let began = Instant::now();
     let mut process = api.spawn(binary, function, environment.clone(), Stdio::null())?;
     let ready = timeout(PATIENCE, api.polled()).await;
-    let ready = ready.with_context(|| format!("{function} does not get ready"))?;
-    let usage = Usage::of(process.id().context("it has ended")?)?;
+    let ready = ready.with_context(|| format!("{function} did not become ready in time"))?;
+    let usage = Usage::of(process.id().context("the process has ended")?)?;
     process.kill().await?;
     Ok((ready.duration_since(began).as_secs_f64() * 1e3, usage.resident_mb))
 }

@@ -210,7 +210,8 @@ impl Cost {
     async fn await_arrivals(&self, receiver: &mut Receiver, events: usize) -> Result<()> {
         let mut taken = 0;
         while taken < events * self.endpoints {
-            let arrival = timeout(PATIENCE, receiver.next()).await.context("an event does not arrive")?;
+            let arrival =
+                timeout(PATIENCE, receiver.next()).await.context("an event did not arrive in time")?;
             taken += usize::from(arrival.answered.is_success());
         }
         Ok(())
@@ -237,14 +238,16 @@ impl Cost {
             environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
             ..FunctionsOptions::default()
         };
-        let environment =
-            functions::environments(&options)?.remove("fan-out").context("there is no fan-out")?;
+        let environment = functions::environments(&options)?
+            .remove("fan-out")
+            .context("the template has no function fan-out")?;
         let messages = if self.full_batches { BATCH } else { 1 };
         let batch = rig::batch((0..messages).map(|_| rig::message(&rig::event(self.event_bytes))));
         let mut api = RuntimeApi::start(Some(serde_json::to_string(&batch)?)).await?;
         let mut process = api.spawn(&binaries.of("fan-out"), "fan-out", environment, Stdio::piped())?;
-        let (kind, answer) = timeout(PATIENCE, api.answered()).await.context("fan-out does not answer")?;
-        ensure!(kind == "response", "fan-out fails: {}", String::from_utf8_lossy(&answer));
+        let (kind, answer) =
+            timeout(PATIENCE, api.answered()).await.context("fan-out did not respond in time")?;
+        ensure!(kind == "response", "fan-out failed: {}", String::from_utf8_lossy(&answer));
         process.start_kill()?;
         // The function has written its log before it answers.
         let log = process.wait_with_output().await?.stdout;

@@ -40,7 +40,7 @@ const DEADLINE: Duration = Duration::from_mins(10);
 
 /// The function behind a queue.
 fn worker(name: &str, runtime: &Runtime) -> Result<SqsFunction> {
-    set_up(name, runtime)?.sqs().with_context(|| format!("{name} takes no messages"))
+    set_up(name, runtime)?.sqs().with_context(|| format!("the function {name} handles no messages"))
 }
 
 /// The numbers of deliveries and endpoints to measure.
@@ -210,7 +210,7 @@ impl Loop {
         let posts = part.iter().map(|endpoint| async move {
             let request = self.client.post(endpoint.url.as_str()).header("content-type", "application/json");
             let answer = headers(request, endpoint, event.id, body).body(body.clone()).send().await?;
-            ensure!(answer.status() == StatusCode::OK, "the receiver answers {}", answer.status());
+            ensure!(answer.status() == StatusCode::OK, "the receiver returned {}", answer.status());
             answer.bytes().await?;
             Ok(())
         });
@@ -311,7 +311,7 @@ impl Calls {
 }
 
 fn new(written: Written) -> Result<()> {
-    ensure!(written == Written::Now, "it is on record already");
+    ensure!(written == Written::Now, "the record already exists");
     Ok(())
 }
 
@@ -338,7 +338,7 @@ fn delivered(endpoint: &Endpoint, at: Timestamp) -> Delivery {
 async fn invoke(function: &SqsFunction, batch: SqsEvent) -> Result<()> {
     let answer = function(batch, SystemClock.now().plus(DEADLINE)).await;
     let failures = answer.map_err(anyhow::Error::from_boxed)?.batch_item_failures;
-    ensure!(failures.is_empty(), "{} messages failed", failures.len());
+    ensure!(failures.is_empty(), "the function could not handle {} messages", failures.len());
     Ok(())
 }
 

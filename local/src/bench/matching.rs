@@ -45,7 +45,7 @@ pub fn matching(subscriptions: usize) -> Result<Matching> {
     let memory_mb = Usage::of_self()?.resident_mb - before;
     let event_type: EventType = rig::EVENT_TYPE.parse().map_err(anyhow::Error::msg)?;
     let matches = index.matching(&event_type).len();
-    ensure!(matches == WANTED.len(), "{matches} endpoints are found");
+    ensure!(matches == WANTED.len(), "{matches} endpoints were found");
     let (began, mut events) = (Instant::now(), 0);
     while began.elapsed() < SPAN {
         for _ in 0..EVENTS {

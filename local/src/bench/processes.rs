@@ -51,7 +51,7 @@ impl Part {
         let mut command = Command::new(program);
         command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
         let mut process = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
-        let output = process.stdout.take().context("its output is not piped")?;
+        let output = process.stdout.take().context("the output of the process is not piped")?;
         Ok(Self { process, lines: BufReader::new(output).lines() })
     }
 
@@ -62,11 +62,11 @@ impl Part {
                 return Ok(address.trim().to_owned());
             }
         }
-        bail!("it ended before it said where its {label} is")
+        bail!("the process ended before it printed the address of {label}")
     }
 
     /// Returns what it has used.
     pub(crate) fn usage(&self) -> Result<Usage> {
-        Usage::of(self.process.id().context("it has ended")?)
+        Usage::of(self.process.id().context("the process has ended")?)
     }
 }

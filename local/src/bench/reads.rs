@@ -131,7 +131,7 @@ async fn register(http: &str) -> Result<String> {
 
 async fn get(http: &str, path: &str) -> Result<Value> {
     let answer = reqwest::get(format!("{http}{path}")).await?;
-    ensure!(answer.status() == StatusCode::OK, "{path} is answered with {}", answer.status());
+    ensure!(answer.status() == StatusCode::OK, "{path} returned {}", answer.status());
     Ok(serde_json::from_str(&answer.text().await?)?)
 }
 
@@ -171,6 +171,6 @@ async fn write(
         EventRecord { body, chunks: Vec::new(), deliveries: vec![delivery], only: None, expires_at: None };
     let key = RecordKey { tenant, event_id: id, chunk: None };
     let written = log.create(&key, &event_type, &record, SystemClock.now()).await?;
-    ensure!(written == Written::Now, "there are two events {id}");
+    ensure!(written == Written::Now, "the event {id} already exists");
     Ok(())
 }

@@ -50,7 +50,7 @@ impl Report {
         println!("{self}");
         if cfg!(debug_assertions) {
             println!(
-                "This is a debug build: counts hold, times mean nothing. Measure with `cargo run --release`."
+                "This is a debug build: its counts are valid, its times are not. Measure with `cargo run --release`."
             );
         }
         let Some(file) = json else { return Ok(()) };

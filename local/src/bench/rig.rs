@@ -19,7 +19,7 @@ const BESIDES_NOISE: usize = 260;
 
 /// The tenant of the events.
 pub(crate) fn tenant() -> Tenant {
-    Tenant { account: DEVELOPMENT_ACCOUNT.parse().expect("it is an account's id"), mode: Mode::Live }
+    Tenant { account: DEVELOPMENT_ACCOUNT.parse().expect("it is a valid account id"), mode: Mode::Live }
 }
 
 /// An event whose body has about this number of bytes. Half of them are random, like ids and amounts; the other half

@@ -105,7 +105,7 @@ impl Snapshot {
     async fn fill(&self, stores: &Stores, store: &EndpointStore) -> Result<EndpointId> {
         let [first] = rig::healthy_endpoints(["https://hooks.example/0".to_owned()])?
             .try_into()
-            .map_err(|_| anyhow::anyhow!("one URL makes one endpoint"))?;
+            .map_err(|_| anyhow::anyhow!("one URL should make one endpoint"))?;
         store.create(&rig::tenant(), &first, u32::MAX).await?;
         let table = clients::dynamodb(&stores.dynamodb);
         let key = |sk: String| [("pk".to_owned(), rig::tenant().to_string()), ("sk".to_owned(), sk)];
@@ -153,7 +153,7 @@ impl Reader {
         let (took, cpu) = (began.elapsed(), cpu.elapsed());
         let memory_mb = Usage::of_self()?.resident_mb - before;
         let found = subscriptions.matching(&event_type).len();
-        ensure!(found == 1, "{found} endpoints are found");
+        ensure!(found == 1, "{found} endpoints were found, but 1 matches");
         let used = self.tables.gate.take();
         let (calls, units) =
             (used.values().map(|used| used.calls).sum(), used.values().map(|used| used.units).sum());

@@ -73,7 +73,7 @@ pub(super) async fn kill(
     for _ in 0..kills {
         let born = Instant::now();
         sleep(LIFE.mul_f64(2.0 * random.f64())).await;
-        process.kill().await.context("the functions' process cannot be killed")?;
+        process.kill().await.context("cannot kill the functions' process")?;
         let received = |queue: &str| stores.queues.received_within(queue, born.elapsed());
         let events = received("EventsQueue")?;
         let deliveries = received("FirstAttemptsQueue")? + received("DeliveriesQueue")?;

@@ -131,7 +131,10 @@ async fn attempts(bench: &Bench, stores: &Stores, events: &BTreeSet<EventId>) ->
     let log = rig::runtime(&bench.template, stores, "deliver")?.event_log()?;
     let mut attempts = Vec::new();
     for event in events {
-        let record = log.get_whole(&rig::tenant(), *event).await?.context("an event is not on record")?;
+        let record = log
+            .get_whole(&rig::tenant(), *event)
+            .await?
+            .with_context(|| format!("there is no record of {event}"))?;
         attempts.extend(record.deliveries.into_iter().flat_map(|delivery| delivery.attempts));
     }
     Ok(attempts)

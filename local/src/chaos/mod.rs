@@ -170,7 +170,7 @@ async fn storm(bench: &Bench) -> Result<bool> {
     let storm = Storm { events: 10_000, endpoints: 5, kills: 20, refused: 0.1, unruly: 0.05 };
     let Storms { tally, killed, refused, copies } = storm.run(bench).await?;
     println!(
-        "  {killed} deliveries under way at the kills, {refused} calls refused, {copies} messages handed out twice"
+        "  {killed} deliveries in progress at the kills, {refused} calls refused, {copies} messages handed out twice"
     );
     report(&tally);
     Ok(tally.is_good())
@@ -263,6 +263,6 @@ async fn descriptors(bench: &Bench) -> Result<bool> {
 fn report(tally: &Tally) {
     let Tally { expected, lost, duplicates, excused } = tally;
     println!(
-        "  {expected} deliveries expected, {lost} lost, {duplicates} doubled (at most {excused} can't be helped)\n"
+        "  {expected} deliveries expected, {lost} lost, {duplicates} duplicated (at most {excused} are unavoidable)\n"
     );
 }

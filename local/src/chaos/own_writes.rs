@@ -223,7 +223,7 @@ impl Owner {
         let request = if body.is_null() { request } else { request.body(body.to_string()) };
         let answer = request.send().await?;
         let (status, answer) = (answer.status(), answer.text().await?);
-        anyhow::ensure!(status.is_success(), "{path} is answered with {status}: {answer}");
+        anyhow::ensure!(status.is_success(), "{path} returned {status}: {answer}");
         Ok(serde_json::from_str(&answer)?)
     }
 

@@ -78,7 +78,7 @@ impl Errors {
             (Self::Sqs, true) => (400, "com.amazonaws.sqs#RequestThrottled"),
             (Self::Sqs, false) => (500, "com.amazonaws.sqs#InternalFailure"),
         };
-        let status = StatusCode::from_u16(status).expect("these are statuses");
+        let status = StatusCode::from_u16(status).expect("these are valid status codes");
         let body = format!(r#"{{"__type": "{name}", "message": "refused on purpose"}}"#);
         (status, [(CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
     }

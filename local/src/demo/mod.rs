@@ -39,12 +39,12 @@ pub async fn run(template: &Path) -> Result<bool> {
         environment: retries,
     })
     .await?;
-    println!("Posthorn is running at {}, a receiver of webhooks at {}.\n", functions.http, receiver.url);
+    println!("Posthorn is running at {}, and a receiver of webhooks at {}.\n", functions.http, receiver.url);
 
     let mut ledger = Ledger::new(register(&functions.http, &receiver.url).await?);
     let began = Instant::now();
     publish(&functions.http, &stores.sqs, &mut ledger).await?;
-    println!("\nWhat arrives:\n");
+    println!("\nArrived:\n");
     watch(&mut receiver, &stores.sqs, &mut ledger, began).await?;
 
     println!("\n{}", ledger.summary());
@@ -52,7 +52,7 @@ pub async fn run(template: &Path) -> Result<bool> {
     let verdict = if as_expected {
         "Exactly the expected deliveries arrived."
     } else {
-        "That is NOT what was expected."
+        "The deliveries are NOT as expected."
     };
     println!("{verdict}");
     functions.stop().await?;
@@ -72,7 +72,7 @@ async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, S
             "status": if role.enabled { "enabled" } else { "disabled" },
         });
         let created = post(&format!("{http}/api/webhook-endpoints"), &endpoint.to_string()).await?;
-        let secret = created["secret"].as_str().context("the new endpoint has no secret")?;
+        let secret = created["secret"].as_str().context("the response has no secret")?;
         secrets.insert(role.name, secret.to_owned());
         println!("  {:<9} {:<28} {}", role.name, role.enabled_events.join(", "), role.description);
     }
@@ -128,6 +128,6 @@ async fn post(url: &str, body: &str) -> Result<Value> {
     let request = reqwest::Client::new().post(url).header("content-type", "application/json");
     let response = request.body(body.to_owned()).send().await?;
     let (status, text) = (response.status(), response.text().await?);
-    ensure!(status.is_success(), "{url} answered {status}: {text}");
+    ensure!(status.is_success(), "{url} returned {status}: {text}");
     Ok(serde_json::from_str(&text)?)
 }

@@ -72,7 +72,7 @@ impl Gateway {
     pub(crate) fn add(&mut self, routes: &[Route], target: &Target) -> Result<()> {
         for Route { method, path } in routes {
             if path == Route::DEFAULT {
-                ensure!(self.default.is_none(), "there are two routes {}", Route::DEFAULT);
+                ensure!(self.default.is_none(), "the template has two routes {}", Route::DEFAULT);
                 self.default = Some(target.clone());
                 continue;
             }
@@ -80,7 +80,7 @@ impl Gateway {
             let of_method = self.routers.entry(method.clone()).or_default();
             of_method
                 .insert(path.clone(), (key.clone(), target.clone()))
-                .with_context(|| format!("the route {key} cannot be added"))?;
+                .with_context(|| format!("cannot add the route {key}"))?;
         }
         Ok(())
     }
@@ -163,7 +163,10 @@ impl Target {
         let request = match lambda_http::request::from_str(event) {
             Ok(request) => request,
             Err(cause) => {
-                error!(error = &cause as &dyn std::error::Error, "the request makes no event");
+                error!(
+                    error = &cause as &dyn std::error::Error,
+                    "the request cannot be converted to an event"
+                );
                 return message(StatusCode::BAD_REQUEST, "Bad Request");
             }
         };

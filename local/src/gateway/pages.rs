@@ -40,8 +40,8 @@ pub(super) fn refuse_pages(headers: &HeaderMap, names_key: bool) -> Result<(), P
 
 fn refusal(why: &str) -> Problem {
     let detail = format!(
-        "The development key is for programs on this machine, {why}. Or make a key with `posthorn keys create` and send it in \
-         the header `Authorization: Bearer …`."
+        "The development key is for programs on this machine, {why}. Or create a key with `posthorn keys create`, \
+         and send it in the header `Authorization: Bearer …`."
     );
     Problem::new(Code::MissingApiKey, detail)
 }

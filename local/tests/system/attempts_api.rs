@@ -256,7 +256,7 @@ async fn an_attempt_that_cannot_be_made_is_refused_with_the_reason() {
         assert_eq!(refused(&[("id", &attempt)], None).await.0, 202);
         machine.work().await;
     }
-    check(refused(&[("id", &attempt)], None).await, 409, "by hand 20 times");
+    check(refused(&[("id", &attempt)], None).await, 409, "on request 20 times");
     machine.endpoints.delete(&local_tenant(), endpoint.id).await.unwrap();
-    check(refused(&[("id", &attempt)], None).await, 409, "it was deleted");
+    check(refused(&[("id", &attempt)], None).await, 409, "was deleted");
 }

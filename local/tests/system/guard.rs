@@ -34,8 +34,9 @@ async fn a_url_that_may_not_be_sent_to_is_refused_with_what_may() {
         }
     };
     check("http://example.com/", "`url` must begin with https://").await;
-    check("https://example.com:22/", "`url` must be at port 443 or 8443, not at 22").await;
-    let metadata = "`url` must have a public address, and 169.254.169.254 is none (link-local, RFC 3927)";
+    check("https://example.com:22/", "`url` must use port 443 or 8443, not 22").await;
+    let metadata =
+        "`url` must have a public address, and 169.254.169.254 is not public (link-local, RFC 3927)";
     check("https://169.254.169.254/latest/meta-data/", metadata).await;
     check("https://0xa9fea9fe/", metadata).await;
     let private = "`url` must have a public host name, such as example.com, not \"localhost\"";
@@ -89,14 +90,16 @@ async fn a_function_does_not_start_with_a_guard_that_makes_no_sense() {
     let unset = |name: &str| format!("the environment variable {name} is not set");
     check("ENDPOINT_SCHEMES", "", &unset("ENDPOINT_SCHEMES"));
     check("ENDPOINT_PORTS", "", &unset("ENDPOINT_PORTS"));
-    let unusable =
-        |name: &str, reason: &str| format!("the environment variable {name} cannot be used: {reason}");
-    let schemes = unusable("ENDPOINT_SCHEMES", "must be https, or http, https; not \"ftp\"");
+    let unusable = |name: &str, reason: &str| format!("the environment variable {name} is invalid: {reason}");
+    let schemes =
+        unusable("ENDPOINT_SCHEMES", "must be https, http, or both, separated by a comma, not \"ftp\"");
     check("ENDPOINT_SCHEMES", "ftp", &schemes);
-    let ports =
-        unusable("ENDPOINT_PORTS", "must be ports or ranges of ports, such as 443, 8000-8999; not \"any\"");
+    let ports = unusable(
+        "ENDPOINT_PORTS",
+        "must be ports or ranges of ports, separated by commas, such as 443, 8000-8999, not \"any\"",
+    );
     check("ENDPOINT_PORTS", "any", &ports);
-    let networks =
-        "must be networks, each from its first address, such as 10.1.0.0/16, ::1/128; not \"10.1.2.3/16\"";
+    let networks = "must be networks without host bits, separated by commas, such as 10.1.0.0/16, ::1/128, not \
+                    \"10.1.2.3/16\"";
     check("ALLOWED_NETWORKS", "10.1.2.3/16", &unusable("ALLOWED_NETWORKS", networks));
 }

@@ -33,7 +33,21 @@ async fn a_route_that_does_not_exist_is_answered_with_problem_json() {
     .await;
     check(Method::POST, "/", 404, None, "There is no route POST /.").await;
     check(Method::GET, "/api/events/", 404, None, "There is no route GET /api/events/.").await;
-    check(Method::DELETE, "/api/events", 405, Some("GET, POST"), "This path has no method DELETE").await;
+    check(
+        Method::DELETE,
+        "/api/events",
+        405,
+        Some("GET, POST"),
+        "This path does not support the method DELETE.",
+    )
+    .await;
     let path = "/api/webhook-endpoints/wh_1/secret";
-    check(Method::PUT, path, 405, Some("GET"), "This path has no method PUT, only GET.").await;
+    check(
+        Method::PUT,
+        path,
+        405,
+        Some("GET"),
+        "This path does not support the method PUT. Supported methods: GET.",
+    )
+    .await;
 }

@@ -86,13 +86,13 @@ impl Access {
         let missing = |detail: &str| Problem::new(Code::MissingApiKey, detail);
         let header = request.header("Authorization").ok().flatten();
         let header = header.ok_or_else(|| {
-            missing("This API needs a key. Send it in the header `Authorization: Bearer …`.")
+            missing("This request has no API key. Send one in the header `Authorization: Bearer …`.")
         })?;
         let key = header.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let (_, key) =
-            key.ok_or_else(|| missing("The Authorization header must be `Bearer` and an API key."))?;
+        let (_, key) = key
+            .ok_or_else(|| missing("The header `Authorization` must be `Bearer`, a space and an API key."))?;
         let unknown = || {
-            let detail = "There is no such API key; it may have expired or been revoked.";
+            let detail = "This API key is unknown, expired or revoked. Use another one.";
             Problem::new(Code::UnknownApiKey, detail)
         };
         let key = Some(key.trim()).filter(|key| key.len() <= MAX_KEY_BYTES).ok_or_else(unknown)?;
@@ -122,7 +122,7 @@ impl Access {
             && let Err(cause) = self.keys.note_use(hash, grant, now).await
         {
             let cause = &cause as &dyn std::error::Error;
-            warn!(key_id = %grant.id, error = cause, "an API key's use is not recorded");
+            warn!(key_id = %grant.id, error = cause, "use of API key not recorded");
         }
     }
 }
@@ -137,6 +137,7 @@ pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
         Mode::Test => ("test", "true"),
     };
     Err(Problem::wrong_mode(format!(
-        "This API key is for {is} data, and `livemode` is {other}: use a key of the other mode."
+        "This API key is for {is} data, but `livemode` is {other}. Use a key of the other mode, or leave out \
+         `livemode`."
     )))
 }

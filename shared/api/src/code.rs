@@ -25,7 +25,7 @@ pub enum Code {
     InvalidParameter,
     /// Leave out the query parameter that `param` names, or correct its name.
     UnknownParameter,
-    /// Begin the list again, and go on with the `next_cursor` of each answer.
+    /// Start the list again, and pass the `next_cursor` of each response.
     UnknownCursor,
     /// Ask for the `pageSize` that `detail` names, or page with `starting_after`.
     PageTooLarge,
@@ -35,7 +35,7 @@ pub enum Code {
     MissingApiKey,
     /// Use another API key. This one is unknown, expired or revoked.
     UnknownApiKey,
-    /// Use an API key that has the scope which `detail` names.
+    /// Use an API key with the scope that `detail` names.
     MissingScope,
     /// Use an API key of the other mode, or leave out `livemode`.
     WrongMode,
@@ -53,7 +53,7 @@ pub enum Code {
     RecoveryNotFound,
     /// Use a method that the header `Allow` names.
     MethodNotAllowed,
-    /// Read the endpoint again, then repeat the request.
+    /// Read the endpoint again, then retry the request.
     ConcurrentEdit,
     /// Delete an endpoint first, or raise the limit (the parameter `MaxEndpoints`).
     EndpointLimitReached,
@@ -61,9 +61,9 @@ pub enum Code {
     EndpointDisabled,
     /// Register the endpoint again. This one was deleted, so nothing can be sent to it.
     EndpointDeleted,
-    /// Use a new key for a new event. Repeat a request exactly as it was.
+    /// Use a new key for a new event. Retry a request unchanged.
     IdempotencyKeyReused,
-    /// Use a recovery. This event was sent to this endpoint by hand as often as it may be.
+    /// Start a recovery instead. This event was resent to this endpoint as often as allowed.
     RetryLimitReached,
     /// Wait until a replaced secret expires, or send `expire_now`.
     SecretLimitReached,
@@ -75,9 +75,9 @@ pub enum Code {
     UnsupportedMediaType,
     /// Send the body uncompressed, without `Content-Encoding`.
     UnsupportedEncoding,
-    /// Report it with the request's id. Repeat a publication only under an idempotency key.
+    /// Report it with the request id. Retry a publication only with an idempotency key.
     InternalError,
-    /// Repeat the request a little later; a publication only under an idempotency key.
+    /// Retry the request in a few seconds. Retry a publication only with an idempotency key.
     Unavailable,
 }
 

@@ -11,11 +11,12 @@ pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
     }
     let reason = match endpoint.disabled_reason {
         None => "its owner disabled it",
-        Some(DisabledReason::Gone) => "it was disabled when it answered 410 Gone",
-        Some(DisabledReason::Failing) => "it was disabled after days of nothing but failures",
+        Some(DisabledReason::Gone) => "Posthorn disabled it after it returned 410 Gone",
+        Some(DisabledReason::Failing) => "Posthorn disabled it after days without a successful attempt",
     };
     let id = endpoint.id;
-    let detail =
-        format!("The webhook endpoint {id} gets no events: {reason}. Set its `status` to enabled first.");
+    let detail = format!(
+        "The webhook endpoint {id} gets no events because {reason}. Set its `status` to `enabled` first."
+    );
     Err(Problem::new(Code::EndpointDisabled, detail))
 }

@@ -67,7 +67,7 @@ impl Problem {
     /// A numbered page is larger than an answer may be; a page of `fitting` entries is not.
     pub fn page_too_large(fitting: usize) -> Self {
         let reason = format!(
-            "asks for more than fits into one answer (6 MB). Ask for {fitting} at most, or page with `starting_after`."
+            "is too large: a response has at most 6 MB. Ask for at most {fitting}, or page with `starting_after`."
         );
         Self::with(Code::PageTooLarge, "pageSize", reason)
     }
@@ -102,38 +102,36 @@ impl Problem {
     /// The tenant has no event with this id.
     pub fn no_event(id: impl Display) -> Self {
         let detail = format!(
-            "There is no event {id} in this account and mode; it may be too new, or older than events are kept."
+            "There is no event {id} in this account and mode. It may not be recorded yet, or it has expired."
         );
         Self::new(Code::EventNotFound, detail)
     }
 
     /// The tenant has no attempt with this id.
     pub fn no_attempt(id: impl Display) -> Self {
-        let detail = format!(
-            "There is no attempt {id} in this account and mode; it may be older than events are kept."
-        );
+        let detail =
+            format!("There is no attempt {id} in this account and mode. Its event may have expired.");
         Self::new(Code::AttemptNotFound, detail)
     }
 
     /// The event was never sent to the endpoint.
     pub fn no_delivery(event_id: impl Display, endpoint_id: impl Display) -> Self {
         let detail = format!(
-            "The event {event_id} was not sent to a webhook endpoint {endpoint_id}. What an endpoint missed is sent by \
-             its recovery, with the scope `missing`."
+            "The event {event_id} was not sent to the webhook endpoint {endpoint_id}. To send events that an endpoint \
+             missed, start a recovery with the scope `missing`."
         );
         Self::new(Code::DeliveryNotFound, detail)
     }
 
     /// The endpoint has no recovery with this id.
     pub fn no_recovery(id: impl Display) -> Self {
-        let detail =
-            format!("This webhook endpoint has no recovery {id}; it may be older than events are kept.");
+        let detail = format!("This webhook endpoint has no recovery {id}. It may have expired.");
         Self::new(Code::RecoveryNotFound, detail)
     }
 
     /// The path does not have this method. `allowed` lists its methods, separated by commas.
     pub fn method_not_allowed(method: &str, allowed: String) -> Self {
-        let detail = format!("This path has no method {method}, only {allowed}.");
+        let detail = format!("This path does not support the method {method}. Supported methods: {allowed}.");
         Self { allowed: Some(allowed), ..Self::new(Code::MethodNotAllowed, detail) }
     }
 
@@ -157,11 +155,11 @@ impl Problem {
                 error!(request_id, error = %describe(cause.as_ref()), "request failed");
                 let what = match self.code {
                     Code::Unavailable => {
-                        "The service is overloaded or AWS does not answer. Repeat the request a little later."
+                        "The service is overloaded, or AWS does not respond. Retry the request in a few seconds."
                     }
                     _ => "Something went wrong on our side.",
                 };
-                format!("{what} When you report it, name the request {request_id}.")
+                format!("{what} If you report this, include the request id {request_id}.")
             }
         };
         ProblemBody {
@@ -177,8 +175,7 @@ impl Problem {
 
     /// Returns the problem as an answer.
     pub fn into_response(self, request_id: &str) -> Response {
-        let body =
-            serde_json::to_string(&self.body(request_id)).expect("a problem holds nothing that JSON cannot");
+        let body = serde_json::to_string(&self.body(request_id)).expect("JSON can express every problem");
         let mut response = Response::new(Body::Text(body));
         let status = self.code.status();
         *response.status_mut() = status;
@@ -253,12 +250,12 @@ impl From<StorageError> for Problem {
         match error {
             StorageError::Conflict => Self::new(
                 Code::ConcurrentEdit,
-                "Others keep changing this at the same time. Read it again, then repeat the request.",
+                "Other requests are changing this at the same time. Read it again, then retry the request.",
             ),
             StorageError::LimitReached { limit } => {
                 let detail = format!(
-                    "This account has {limit} webhook endpoints in this mode, which is the most it may have. \
-                     Delete one first."
+                    "This account has {limit} webhook endpoints in this mode, which is the limit. Delete one \
+                     first."
                 );
                 Self::new(Code::EndpointLimitReached, detail)
             }

@@ -53,7 +53,7 @@ impl Request {
     /// Returns a header, if it is there. Errors unless it is visible ASCII.
     pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
         let header = self.inner.headers().get(name).map(HeaderValue::to_str);
-        header.transpose().map_err(|_| Problem::header(name, "must be visible ASCII"))
+        header.transpose().map_err(|_| Problem::header(name, "must contain only printable ASCII characters"))
     }
 
     /// Returns the endpoint id in the path. Errors with a 404 if it cannot be one.
@@ -98,7 +98,7 @@ impl Request {
         match self.query_all(name).as_slice() {
             [] => Ok(None),
             [value] => Ok(Some((*value).to_owned())),
-            _ => Err(Problem::param(name, "must be given once")),
+            _ => Err(Problem::param(name, "is given more than once. Send it only once.")),
         }
     }
 
@@ -145,8 +145,10 @@ impl Request {
         match unknown {
             None => Ok(()),
             Some(name) => {
-                let reason =
-                    format!("is not a query parameter of this route; there are: {}", known.join(", "));
+                let reason = format!(
+                    "is not a query parameter of this route. Its query parameters are: {}",
+                    known.join(", ")
+                );
                 Err(Problem::unknown_param(name, reason))
             }
         }
@@ -178,11 +180,14 @@ impl Request {
         self.require_json_type()?;
         let bytes: &[u8] = self.inner.body().as_ref();
         if bytes.len() > limit {
-            let detail = format!("The body has {} bytes; it may have at most {limit}.", bytes.len());
+            let detail = format!("The body has {} bytes. The limit is {limit}.", bytes.len());
             return Err(Problem::new(Code::BodyTooLarge, detail));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            let detail = format!("The body is not UTF-8 text: the byte at {} is wrong.", error.valid_up_to());
+            let detail = format!(
+                "The body is not valid UTF-8: the byte at offset {} is invalid.",
+                error.valid_up_to()
+            );
             Problem::new(Code::MalformedBody, detail)
         })?;
         Ok(without_byte_order_mark(text))

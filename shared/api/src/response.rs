@@ -31,7 +31,7 @@ pub fn replayed(body: &impl Serialize) -> Response {
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Response {
-    let body = serde_json::to_string(body).expect("answers hold nothing that JSON cannot");
+    let body = serde_json::to_string(body).expect("JSON can express every response");
     let mut response = Response::new(Body::Text(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -38,7 +38,7 @@ pub enum WorkError {
     #[error("the message cannot be understood: {0}")]
     Poison(String),
     /// There is not enough time to finish the work before the function is ended.
-    #[error("there is not enough time left")]
+    #[error("there is not enough time left in this invocation")]
     OutOfTime,
     /// An attempt could not be made because this process cannot open sockets. The endpoint is not to blame.
     #[error(transparent)]

@@ -82,8 +82,8 @@ impl Recoverer {
     pub async fn recover(&self, message: &QueueMessage, asked: &RecoveryMessage) -> Result<(), WorkError> {
         let RecoveryMessage { tenant, recovery_id, slice } = asked;
         let recovery = self.recoveries.get(tenant, *recovery_id).await?;
-        let recovery =
-            recovery.ok_or_else(|| WorkError::Poison(format!("{recovery_id} is not on record")))?;
+        let recovery = recovery
+            .ok_or_else(|| WorkError::Poison(format!("there is no record of the recovery {recovery_id}")))?;
         if recovery.status != RecoveryStatus::Running {
             return Ok(());
         }
@@ -117,7 +117,7 @@ impl Recoverer {
         if recovery.status == RecoveryStatus::Stopped && recovery.is_spent() {
             self.tally.add(Metric::ChainsStopped, 1);
             let Recovery { id, endpoint_id, slices, stalled, .. } = recovery;
-            tracing::warn!(recovery_id = %id, %endpoint_id, slices, stalled, "recovery stopped at its bound");
+            tracing::warn!(recovery_id = %id, %endpoint_id, slices, stalled, "recovery stopped at its limit");
         }
     }
 

@@ -63,7 +63,7 @@ impl Metadata {
         }
         json.push('}');
         let json = escape_noncharacters(&json).into_owned();
-        Self(RawValue::from_string(json).expect("pairs of JSON joined again are JSON"))
+        Self(RawValue::from_string(json).expect("keys and values are valid JSON"))
     }
 }
 
@@ -175,11 +175,11 @@ mod tests {
         check("[]", "must be an object");
         check(
             r#"{"note": "Ada \ud83d"}"#,
-            "must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+            "must be Unicode text: \\ud83d is half of a surrogate pair, as if the text was cut within a character",
         );
         check(
             r#"{"a": -1e999}"#,
-            "must have numbers that fit a double, up to about 1.8e308, not -1e999; write it as a string",
+            "must have numbers that fit a double, up to about 1.8e308, not -1e999. Send it as a string",
         );
         let many: Vec<String> = (0..51).map(|n| format!("\"{n}\":0")).collect();
         check(&format!("{{{}}}", many.join(",")), "must have at most 50 keys (this one has 51)");

@@ -38,7 +38,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (client, turns, patience) = (self.client.clone(), Arc::clone(&self.turns), self.patience);
         HttpConnectorFuture::new(async move {
-            let _turn = turns.acquire().await.expect("nobody closes it");
+            let _turn = turns.acquire().await.expect("the semaphore is never closed");
             let answered = timeout(patience, exchange(&client, request)).await;
             answered.unwrap_or_else(|elapsed| Err(ConnectorError::timeout(elapsed.into())))
         })

@@ -52,7 +52,7 @@ impl Aws {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(aws_http::MAX_CALLS);
-        let client = client.build().expect("the settings agree with each other");
+        let client = client.build().expect("the settings do not conflict");
         Self { http: aws_http::client(client, patience.a_try), patience }
     }
 

@@ -77,7 +77,7 @@ pub async fn serve_http(function: HttpFunction) -> Result<(), Error> {
 pub(crate) fn describe(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("a panic: {}", text.unwrap_or("it said nothing"))
+    format!("panicked: {}", text.unwrap_or("no message"))
 }
 
 #[cfg(test)]

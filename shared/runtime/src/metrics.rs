@@ -87,7 +87,7 @@ impl Metrics {
             stack: &self.stack,
             values: readings.into_iter().map(|(metric, reading)| (metric.name(), value(reading))).collect(),
         };
-        Some(serde_json::to_string(&line).expect("texts and numbers are all that it has"))
+        Some(serde_json::to_string(&line).expect("JSON can express texts and numbers"))
     }
 
     /// Runs an invocation's work, then writes its line to standard output, if it has one.

@@ -23,6 +23,6 @@ pub struct SystemRandom;
 impl Random for SystemRandom {
     #[expect(clippy::disallowed_methods, reason = "this is the chance that everything else is given")]
     fn fill(&self, buffer: &mut [u8]) {
-        getrandom::fill(buffer).expect("the system gives randomness once it runs");
+        getrandom::fill(buffer).expect("the operating system provides randomness");
     }
 }

@@ -158,8 +158,8 @@ impl Runtime {
         }
         let hours = |time: Duration| time.as_secs().div_ceil(3_600);
         let reason = format!(
-            "asks for retries over up to {} hours, with jitter, and EVENT_RETENTION_DAYS keeps an event's record for {} \
-             hours: make the waits shorter, or keep events for at least {} days",
+            "allows retries for up to {} hours with jitter, but EVENT_RETENTION_DAYS keeps events for {} hours. Shorten the \
+             waits, or keep events for at least {} days",
             hours(longest),
             hours(retention),
             hours(longest).div_ceil(24)

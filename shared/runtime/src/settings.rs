@@ -57,7 +57,7 @@ impl Settings {
         let parsed = self.find(name).map(str::parse).transpose();
         parsed.map_err(|error: T::Err| SettingsError::Invalid {
             name: name.to_owned(),
-            reason: format!("cannot be used: {error}"),
+            reason: format!("is invalid: {error}"),
         })
     }
 }
@@ -83,7 +83,7 @@ mod tests {
             Settings::from_iter([("A", "7"), ("B", "x"), ("C", "")].map(|(n, v)| (n.into(), v.into())));
         assert_eq!(settings.parsed::<u32>("A"), Ok(7));
         let error = settings.parsed::<u32>("B").unwrap_err().to_string();
-        assert!(error.starts_with("the environment variable B cannot be used: "), "{error}");
+        assert!(error.starts_with("the environment variable B is invalid: "), "{error}");
         assert!(settings.parsed_if_set::<u32>("B").is_err());
         assert_eq!(settings.parsed_if_set::<u32>("C"), Ok(None));
         let error = settings.text("C").unwrap_err().to_string();

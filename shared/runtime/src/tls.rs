@@ -19,7 +19,7 @@ pub(crate) fn client_config(settings: &Settings) -> Result<ClientConfig, Setting
     if let Some(file) = settings.find(CERTIFICATES) {
         let unusable = |error: &dyn std::fmt::Display| SettingsError::Invalid {
             name: CERTIFICATES.to_owned(),
-            reason: format!("names {file}, which cannot be used: {error}"),
+            reason: format!("names {file}, which cannot be read as PEM certificates: {error}"),
         };
         for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unusable(&error))? {
             let certificate = certificate.map_err(|error| unusable(&error))?;
@@ -28,7 +28,7 @@ pub(crate) fn client_config(settings: &Settings) -> Result<ClientConfig, Setting
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.expect("the provider has ciphers for them");
+    let builder = builder.expect("ring supports the default versions");
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 

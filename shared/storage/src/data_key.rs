@@ -31,7 +31,7 @@ impl DataKey {
         let place = Aad::from(place.as_bytes());
         let sealed =
             self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), place, &mut ciphertext);
-        sealed.expect("only a text of 64 GiB is too long");
+        sealed.expect("the text is shorter than 64 GiB");
         Sealed { nonce: nonce.to_vec(), ciphertext }
     }
 

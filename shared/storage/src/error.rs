@@ -19,7 +19,7 @@ const NO_QUEUE: [&str; 2] = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExi
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// Others kept changing the same row at the same time. Trying again later helps.
-    #[error("others keep changing this at the same time")]
+    #[error("other writers keep changing the same row")]
     Conflict,
     /// The tenant has the maximum number of endpoints.
     #[error("the limit of {limit} endpoints is reached")]
@@ -36,33 +36,35 @@ pub enum StorageError {
         reason: String,
     },
     /// A row's secrets are sealed, and this program has no key to open them.
-    #[error("the secrets of {key} are sealed: set SECRETS_KEY_ARN to the KMS key that they are sealed under")]
+    #[error(
+        "the secrets of {key} are sealed. To read them, set SECRETS_KEY_ARN to the KMS key that sealed them"
+    )]
     NoSecretsKey {
         /// The row's key.
         key: String,
     },
     /// A message came from a queue that is not in this function's settings.
-    #[error("this function was not told of the queue {arn}")]
+    #[error("the queue {arn} is not in this function's settings")]
     UnknownQueue {
         /// The queue's ARN.
         arn: String,
     },
     /// The queue does not exist. Only whoever deployed the program can fix that.
-    #[error("{operation} found no such queue")]
+    #[error("{operation} failed: the queue does not exist")]
     NoQueue {
         /// The operation of the AWS API.
         operation: &'static str,
     },
     /// AWS refuses the call, and would refuse it again.
-    #[error("{operation} was refused")]
+    #[error("AWS refused {operation}")]
     Refused {
         /// The operation of the AWS API.
         operation: &'static str,
         /// The SDK's error.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The program is ending.
-    #[error("the program is ending")]
+    /// The call was abandoned: it took too long, or the program is ending.
+    #[error("the call was abandoned before it finished")]
     Interrupted,
     /// AWS refused the call or did not answer, and the SDK's own retries did not help.
     #[error("{operation} failed")]

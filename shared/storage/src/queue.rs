@@ -120,8 +120,9 @@ fn results(answer: &SendMessageBatchOutput, size: usize) -> Vec<Result<(), Stora
                 refused(failed.code(), failed.message())
             }
             failed => {
-                let reason =
-                    failed.map_or("it was not mentioned", |failed| failed.message().unwrap_or(failed.code()));
+                let reason = failed.map_or("SQS did not return a result for the message", |failed| {
+                    failed.message().unwrap_or(failed.code())
+                });
                 StorageError::Unavailable { operation: SEND, source: reason.into() }
             }
         }

@@ -72,7 +72,7 @@ impl SecretsKey {
             .await
             .map_err(StorageError::from_call("kms:GenerateDataKeyWithoutPlaintext"))?;
         let wrapped = answer.ciphertext_blob.map(Blob::into_inner);
-        wrapped.ok_or_else(|| StorageError::corrupt(&self.arn, "KMS made no data key"))
+        wrapped.ok_or_else(|| StorageError::corrupt(&self.arn, "KMS returned no data key"))
     }
 
     /// Seals a text with a data key. It can be opened only for the same `place`.
@@ -122,7 +122,8 @@ impl SecretsKey {
             .await
             .map_err(StorageError::from_call("kms:Decrypt"))?;
         let bytes = Zeroizing::new(answer.plaintext.map(Blob::into_inner).unwrap_or_default());
-        DataKey::new(&bytes).ok_or_else(|| StorageError::corrupt(&self.arn, "a data key has not 32 bytes"))
+        DataKey::new(&bytes)
+            .ok_or_else(|| StorageError::corrupt(&self.arn, "a data key does not have 32 bytes"))
     }
 
     fn slot(&self, wrapped: &[u8]) -> Arc<Slot> {

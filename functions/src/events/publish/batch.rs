@@ -115,7 +115,7 @@ fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec
 fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem> {
     let echoed = |draft: &EventDraft| {
         let repeated = (&draft.metadata, &draft.request, &draft.object_type, &draft.object_id);
-        bytes_in_answer(&serde_json::to_string(&repeated).expect("a draft holds nothing that JSON cannot"))
+        bytes_in_answer(&serde_json::to_string(&repeated).expect("JSON can express every draft"))
     };
     let sizes: Vec<usize> = drafts.iter().map(echoed).collect();
     let bytes: usize = sources
@@ -129,8 +129,8 @@ fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem
         return Ok(());
     }
     let detail = format!(
-        "The events have {bytes} bytes besides their `data`, quotes and backslashes counted twice; a batch may have \
-         at most {MAX_ECHOED_BYTES}. Send fewer events at once."
+        "Without their `data`, the events of this batch have {bytes} bytes (quotes and backslashes count twice). The \
+         limit is {MAX_ECHOED_BYTES}. Send fewer events in a batch."
     );
     Err(Problem::new(Code::BodyTooLarge, detail))
 }
@@ -139,9 +139,11 @@ fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem
 /// event has no key of its own.
 fn give_key(draft: &mut EventDraft, common: Option<&ShortText>, n: usize) -> Result<(), Problem> {
     if let (None, Some(common)) = (&draft.request.idempotency_key, common) {
-        let key = format!("{}/{n}", common.as_str()).parse();
-        draft.request.idempotency_key =
-            Some(key.map_err(|invalid| Problem::header("Idempotency-Key", invalid))?);
+        let key = format!("{}/{n}", common.as_str()).parse::<ShortText>().map_err(|invalid| {
+            let reason = format!("is too long for this batch: followed by /{n}, it {invalid}");
+            Problem::header("Idempotency-Key", reason)
+        });
+        draft.request.idempotency_key = Some(key?);
     }
     Ok(())
 }

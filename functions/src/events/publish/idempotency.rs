@@ -50,8 +50,8 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
 /// Returns the problem for a key that belongs to another event.
 pub(crate) fn reused(key: &ShortText) -> Problem {
     let detail = format!(
-        "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new event, \
-         and repeat a request exactly as it was.",
+        "The idempotency key {:?} was used for another event within the last 24 hours. Use a new key for a new event. \
+         To retry a request, send it unchanged.",
         key.as_str()
     );
     Problem::new(Code::IdempotencyKeyReused, detail)
@@ -64,7 +64,8 @@ pub(crate) async fn remember(app: &App, tenant: &Tenant, standing: &Standing) {
         return;
     };
     if let Err(cause) = app.idempotency.mark_sent(tenant, key.as_str()).await {
-        tracing::warn!(event_id = %standing.event.id, error = &cause as &dyn std::error::Error, "key not marked");
+        let error = &cause as &dyn std::error::Error;
+        tracing::warn!(event_id = %standing.event.id, error, "idempotency key not marked as sent");
     }
 }
 

@@ -65,4 +65,4 @@ fn idempotency_key(request: &Request) -> Result<Option<ShortText>, Problem> {
 }
 
 /// An empty key would belong to all events for which a publisher forgot the key.
-const EMPTY_KEY: &str = "must not be empty: give each event a key of its own, or leave it out";
+const EMPTY_KEY: &str = "must not be empty. Send a unique key for each request, or leave the header out.";

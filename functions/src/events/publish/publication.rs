@@ -56,7 +56,7 @@ fn accept(app: &App, tenant: &Tenant, request: &Request, mut draft: EventDraft) 
     let size = event.to_json().len();
     if size > MAX_EVENT_BYTES {
         let detail = format!(
-            "The event has {size} bytes as it would be delivered; it may have at most {MAX_EVENT_BYTES}."
+            "The event has {size} bytes as delivered. The limit is {MAX_EVENT_BYTES}. Send a smaller event."
         );
         return Err(Problem::new(Code::EventTooLarge, detail));
     }

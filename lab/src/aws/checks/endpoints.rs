@@ -17,18 +17,18 @@ pub(crate) async fn life(lab: &Lab) -> Checked {
         let list = listed["list"].as_array().cloned().unwrap_or_default();
         list.iter().any(|listed| listed["id"] == endpoint.id.as_str())
     };
-    ensure!(of_list(&listed), "the list should have {}: {listed}", endpoint.id);
+    ensure!(of_list(&listed), "the list should contain {}: {listed}", endpoint.id);
 
     let changed = lab.api.put(&path, &json!({ "description": "changed", "status": "disabled" })).await?;
     ensure!(changed["description"] == "changed", "the description should be changed: {changed}");
     let read = lab.api.get(&path).await?;
     let as_changed = read["description"] == "changed" && read["status"] == "disabled";
-    ensure!(as_changed, "the endpoint should be read as it was changed: {read}");
+    ensure!(as_changed, "reading the endpoint should return the change: {read}");
 
     lab.api.delete(&path).await?;
     lab.api.request(Method::GET, &path, None).await?.problem(404)?;
     let listed = lab.api.get("/api/webhook-endpoints?pageSize=100").await?;
-    ensure!(!of_list(&listed), "the list should not have the deleted {}: {listed}", endpoint.id);
+    ensure!(!of_list(&listed), "the list should not contain the deleted {}: {listed}", endpoint.id);
     Ok(None)
 }
 
@@ -36,11 +36,14 @@ pub(crate) async fn rotation(lab: &Lab) -> Checked {
     let endpoint = lab.endpoint("rotation").await?;
     let path = format!("/api/webhook-endpoints/{}/secret", endpoint.id);
     let read = lab.api.get(&path).await?;
-    ensure!(read["secret"] == endpoint.secret.as_str(), "the secret should be that of the new endpoint");
+    ensure!(
+        read["secret"] == endpoint.secret.as_str(),
+        "the secret should be the one that registration returned"
+    );
     let rotated = lab.api.post(&format!("{path}/rotate"), &json!({}), 200).await?;
     let new = text(&rotated, "secret")?;
-    ensure!(new != endpoint.secret, "the secret should be another");
-    ensure!(lab.api.get(&path).await?["secret"] == new, "the secret should be read as it was rotated");
+    ensure!(new != endpoint.secret, "the rotation should return a new secret");
+    ensure!(lab.api.get(&path).await?["secret"] == new, "reading the secret should return the new one");
 
     let object = new_object();
     let event_id = lab.publish(&endpoint, &object).await?;

@@ -22,7 +22,7 @@ pub(crate) async fn by_batch(lab: &Lab) -> Checked {
     for (index, object) in objects.iter().enumerate() {
         let event = &answer["list"][index]["event"];
         let event_id =
-            text(event, "id").with_context(|| format!("event {index} should be taken: {answer}"))?;
+            text(event, "id").with_context(|| format!("event {index} should be accepted: {answer}"))?;
         lab.arrivals(&endpoint, object, event_id, 1).await?;
     }
     Ok(None)
@@ -34,7 +34,7 @@ pub(crate) async fn by_queue(lab: &Lab) -> Checked {
     send.message_body(message(lab, &endpoint, &object))
         .send()
         .await
-        .context("the events queue takes no message")?;
+        .context("cannot send a message to the events queue")?;
     // The event's id follows from the SQS message. The webhook tells it, and the record has it.
     let arrived = lab.inbox.wait(&endpoint.path, &object, 1, lab.patience).await?;
     let event_id = arrived.first().map(|arrival| arrival.event_id().to_owned()).unwrap_or_default();
@@ -51,7 +51,7 @@ pub(crate) async fn reads(lab: &Lab) -> Checked {
     let listed = lab.api.get(&format!("/api/events?type={}", endpoint.event_type)).await?;
     ensure!(
         listed["list"][0]["id"] == event_id.as_str(),
-        "the list of events should have {event_id}: {listed}"
+        "the list of events should begin with {event_id}: {listed}"
     );
     for filter in [format!("event_id={event_id}"), format!("webhook_endpoint_id={}", endpoint.id)] {
         let attempts = lab.api.get(&format!("/api/webhook-attempts?{filter}")).await?;

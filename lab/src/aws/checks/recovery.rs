@@ -40,7 +40,7 @@ pub(crate) async fn of_failures(lab: &Lab) -> Checked {
         }
     };
     let progress: Result<Value> =
-        timeout(lab.patience, completed).await.context("the recovery has not completed")?;
+        timeout(lab.patience, completed).await.context("the recovery did not complete in time")?;
     let progress = progress?;
     ensure!(progress["deliveries_recovered"] == 1, "one delivery should be recovered: {progress}");
     Ok(None)

@@ -26,7 +26,7 @@ pub(crate) async fn after_a_503(lab: &Lab) -> Checked {
     let (from, to) = (EARLIEST.as_secs(), LATEST.as_secs());
     ensure!(
         (EARLIEST..=LATEST).contains(&waited),
-        "the retry should come after {from} to {to} s, and came after {waited:?}"
+        "the retry should arrive after {from} to {to} s, but arrived after {waited:?}"
     );
     let delivery = lab.delivery(&event_id, "succeeded").await?;
     let attempts = delivery["attempts"].as_array().map_or(0, Vec::len);

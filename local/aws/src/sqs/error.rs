@@ -7,13 +7,13 @@ pub(super) enum SqsError {
     #[error("{}: {message}", .fault.query_code())]
     Refused { fault: Fault, message: String },
     /// SQLite failed.
-    #[error("the queues' store failed")]
+    #[error("the queues' database failed")]
     Store(#[from] rusqlite::Error),
     /// The stored attributes are damaged.
-    #[error("the store holds attributes that are not JSON")]
+    #[error("stored attributes are not valid JSON")]
     Stored(#[from] serde_json::Error),
     /// The thread that did the work panicked.
-    #[error("the call's thread died")]
+    #[error("the call's thread panicked")]
     Thread(#[from] tokio::task::JoinError),
 }
 

@@ -54,7 +54,8 @@ impl Queues {
     /// Opens the queues in `sqs.sqlite` in `directory`, which is created if necessary. What a call has confirmed
     /// survives a crash of the process, but not every power cut.
     pub fn open(directory: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         let file = directory.join("sqs.sqlite");
         let connection =
             Connection::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
@@ -62,7 +63,7 @@ impl Queues {
     }
 
     fn over(connection: Connection) -> anyhow::Result<Self> {
-        store::prepare(&connection).context("cannot set up the queues' tables")?;
+        store::prepare(&connection).context("cannot create the queues' tables")?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Self { connection, arrivals: Arc::default(), clock: QueueClock::default() })
     }

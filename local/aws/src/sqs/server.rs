@@ -90,7 +90,7 @@ impl Server {
             "StartMessageMoveTask" => self.run(operations::start_message_move_task, site, body).await,
             _ => Err(SqsError::new(
                 Fault::UnknownOperation,
-                "X-Amz-Target must be AmazonSQS. and an operation that is emulated.",
+                "X-Amz-Target must be `AmazonSQS.` and the name of a supported operation.",
             )),
         }
     }

@@ -36,7 +36,7 @@ pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
         Yaml::Sequence(items) => items.into_iter().map(written_out).collect::<Result<_>>()?,
         Yaml::Mapping(fields) => {
             let fields = fields.into_iter().map(|(name, value)| {
-                let name = name.as_str().context("a field's name is not a text")?.to_owned();
+                let name = name.as_str().context("the name of a field is not a string")?.to_owned();
                 Ok((name, written_out(value)?))
             });
             Value::Object(fields.collect::<Result<_>>()?)
@@ -116,7 +116,7 @@ impl Resolver<'_> {
             Some(("Fn::Or", Value::Array(any))) => {
                 any.iter().try_fold(false, |so_far, one| Ok(so_far || self.is_true(one)?))
             }
-            _ => bail!("{condition} is not understood; Equals, Not, And, Or and Condition are"),
+            _ => bail!("{condition} is not supported. Use Fn::Equals, Fn::Not, Fn::And, Fn::Or or Condition"),
         }
     }
 
@@ -157,7 +157,7 @@ impl Resolver<'_> {
         let mut result = parts.next().unwrap_or_default().to_owned();
         for part in parts {
             let (name, rest) =
-                part.split_once('}').with_context(|| format!("a ${{ is never closed: {text}"))?;
+                part.split_once('}').with_context(|| format!("a ${{ has no closing brace: {text}"))?;
             let value = match (values.get(name), name.split_once('.')) {
                 (Some(value), _) => value.clone(),
                 (None, Some((resource, attribute))) => {
@@ -190,7 +190,7 @@ impl Resolver<'_> {
     fn kind(&self, name: &str) -> Result<&str> {
         let resource =
             self.resources.get(name).and_then(|resource| resource.get("Type")).and_then(Value::as_str);
-        resource.with_context(|| format!("it refers to {name}, which it does not define"))
+        resource.with_context(|| format!("it refers to {name}, which the template does not define"))
     }
 }
 

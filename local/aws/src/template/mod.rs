@@ -178,7 +178,7 @@ fn environment(variables: &Value) -> Result<BTreeMap<String, String>> {
     let texts = variables.into_iter().map(|(name, value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
-        other => anyhow::bail!("the variable {name} is {other}, which cannot be worked out on a laptop"),
+        other => anyhow::bail!("the variable {name} is {other}, which cannot be resolved on a laptop"),
     });
     texts.collect()
 }
@@ -237,7 +237,8 @@ fn schedule(properties: &Value) -> Result<Duration> {
         .as_str()
         .or_else(|| properties["ScheduleExpression"].as_str())
         .context("it has no schedule expression")?;
-    let unknown = || format!("the schedule {expression} is not understood; rate(5 minutes) would be");
+    let unknown =
+        || format!("the schedule {expression} is not supported. Use a rate, such as rate(5 minutes)");
     let rate =
         expression.strip_prefix("rate(").and_then(|rate| rate.strip_suffix(')')).with_context(unknown)?;
     let (number, unit) = rate.split_once(' ').with_context(unknown)?;
@@ -479,7 +480,7 @@ Resources:
         check(
             "!Ref Days, QUEUE",
             "!Ref Dayz, QUEUE",
-            "WorkFunction: it refers to Dayz, which it does not define",
+            "WorkFunction: it refers to Dayz, which the template does not define",
         );
         check("!Ref Days, QUEUE", "!If [A, b, c], QUEUE", "WorkFunction: there is no condition A");
         check(
@@ -492,13 +493,13 @@ Resources:
             "CreatesRows: !Contains",
             "the condition CreatesRows: {\"Fn::Contains\"",
         );
-        check("Number, Default: 30", "Number, Default: x", "the parameter Days: it is a number, not x");
-        check("Number, Default: 30", "Number", "the parameter Days has no default");
+        check("Number, Default: 30", "Number, Default: x", "the parameter Days: it must be a number, not x");
+        check("Number, Default: 30", "Number", "the parameter Days has neither a value nor a default");
         check("Method: put, ", "", "Route: missing field `Method`");
         check(
             "rate(1 minute)",
             "cron(0 9 * * ? *)",
-            "Clock: the schedule cron(0 9 * * ? *) is not understood",
+            "Clock: the schedule cron(0 9 * * ? *) is not supported",
         );
         check("Handler: work", "", "WorkFunction: missing field `Handler`");
     }

@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 /// not given.
 pub(super) fn values(declared: &Map<String, Value>, given: &[(&str, &str)]) -> Result<Map<String, Value>> {
     for (name, _) in given {
-        declared.get(*name).with_context(|| format!("there is no parameter {name} to give a value"))?;
+        declared.get(*name).with_context(|| format!("the template has no parameter {name}"))?;
     }
     let values = declared.iter().map(|(name, parameter)| {
         let given = given.iter().find(|(given, _)| given == name).map(|(_, value)| Value::from(*value));
         let value = given.or_else(|| parameter.get("Default").cloned());
-        let value = value.with_context(|| format!("the parameter {name} has no default"))?;
+        let value =
+            value.with_context(|| format!("the parameter {name} has neither a value nor a default"))?;
         let value = typed(&parameter["Type"], value).with_context(|| format!("the parameter {name}"))?;
         Ok((name.clone(), value))
     });
@@ -23,7 +24,7 @@ fn typed(kind: &Value, value: Value) -> Result<Value> {
     match (kind.as_str(), value) {
         (Some("Number"), Value::String(text)) => match text.parse::<serde_json::Number>() {
             Ok(number) => Ok(number.into()),
-            Err(_) => bail!("it is a number, not {text}"),
+            Err(_) => bail!("it must be a number, not {text}"),
         },
         (Some("CommaDelimitedList"), Value::String(text)) => {
             Ok(text.split(',').map(|item| Value::from(item.trim())).collect())

@@ -48,9 +48,8 @@ async fn a_schedule_that_is_longer_than_events_are_kept_is_refused() {
         "24h, 24h, 24h, 24h",
         "4",
         Some(
-            "the environment variable RETRY_SCHEDULE asks for retries over up to 116 hours, with jitter, and \
-             EVENT_RETENTION_DAYS keeps an event's record for 96 hours: make the waits shorter, or keep events for at \
-             least 5 days",
+            "the environment variable RETRY_SCHEDULE allows retries for up to 116 hours with jitter, but \
+             EVENT_RETENTION_DAYS keeps events for 96 hours. Shorten the waits, or keep events for at least 5 days",
         ),
     );
     check("24h, 24h, 24h, 24h", "5", None);

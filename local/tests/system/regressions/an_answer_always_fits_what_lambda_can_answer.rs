@@ -33,8 +33,8 @@ async fn check_numbered(system: &TestSystem, path: &str) {
     let (status, problem) = system.request("GET", &format!("{path}page=1&pageSize=100"), None).await;
     let named = (status, text(&problem, "code"), text(&problem, "param"));
     assert_eq!(named, (400, "page_too_large", "pageSize"), "{problem}");
-    let (_, rest) = text(&problem, "detail").split_once("Ask for ").unwrap();
-    let (fitting, _) = rest.split_once(' ').unwrap();
+    let (_, rest) = text(&problem, "detail").split_once("Ask for at most ").unwrap();
+    let (fitting, _) = rest.split_once(',').unwrap();
     let (status, page) = system.request("GET", &format!("{path}page=1&pageSize={fitting}"), None).await;
     assert_eq!((status, page["list"].as_array().unwrap().len().to_string()), (200, fitting.to_owned()));
 }

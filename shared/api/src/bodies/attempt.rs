@@ -53,6 +53,6 @@ impl AttemptBody {
 
     /// Returns the number of bytes that it takes in an answer.
     pub fn bytes_in_answer(&self) -> usize {
-        bytes_in_answer(&serde_json::to_string(self).expect("an attempt holds nothing that JSON cannot"))
+        bytes_in_answer(&serde_json::to_string(self).expect("JSON can express every attempt"))
     }
 }

@@ -90,7 +90,7 @@ impl FromStr for EndpointCursor {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let (id, more) = text.split_once('.').map_or((text, None), |(id, more)| (id, Some(more)));
         let unreadable =
-            || Invalid::because("must be a webhook endpoint's id, or the `next_cursor` of an answer");
+            || Invalid::because("must be the id of a webhook endpoint, or the `next_cursor` of a response");
         let id: EndpointId = id.parse().map_err(|_| unreadable())?;
         let Some(more) = more else { return Ok(id.into()) };
         let json = URL_SAFE_NO_PAD.decode(more).map_err(|_| unreadable())?;
@@ -102,7 +102,7 @@ impl fmt::Display for EndpointCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.id)?;
         if self.sorted_by != SortedBy::default() {
-            let json = serde_json::to_vec(&self.sorted_by).expect("it holds nothing that JSON cannot");
+            let json = serde_json::to_vec(&self.sorted_by).expect("JSON can express every cursor");
             write!(f, ".{}", URL_SAFE_NO_PAD.encode(json))?;
         }
         Ok(())

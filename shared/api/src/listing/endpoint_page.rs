@@ -55,7 +55,7 @@ impl EndpointPageBuilder {
         for id in self.wanted() {
             if let Some(endpoint) = endpoints.remove(&id) {
                 let entry = EndpointBody::for_everybody(endpoint);
-                let json = serde_json::to_string(&entry).expect("an endpoint holds nothing that JSON cannot");
+                let json = serde_json::to_string(&entry).expect("JSON can express every endpoint");
                 if !self.room.take(bytes_in_answer(&json)) {
                     self.is_full = true;
                     let is_numbered = matches!(self.listing.window, Window::Page { .. });

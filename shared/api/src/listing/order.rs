@@ -46,7 +46,7 @@ impl FromStr for OrderField {
             "url" => Ok(Self::Url),
             "status" => Ok(Self::Status),
             _ => Err(Invalid::because(format!(
-                "must sort by created_at, updated_at, url or status, not {text:?}"
+                "must be created_at, updated_at, url or status, with an optional :ASC or :DESC, not {text:?}"
             ))),
         }
     }
@@ -60,7 +60,11 @@ pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> 
             let direction = match direction.to_ascii_uppercase().as_str() {
                 "ASC" => Direction::Ascending,
                 "DESC" => Direction::Descending,
-                _ => return Err(Invalid::because(format!("must sort ASC or DESC, not {direction:?}"))),
+                _ => {
+                    return Err(Invalid::because(format!(
+                        "must have the direction ASC or DESC, not {direction:?}"
+                    )));
+                }
             };
             Ok((field.parse()?, direction))
         })

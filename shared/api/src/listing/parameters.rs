@@ -79,8 +79,9 @@ pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
     request.allow_query(EVENT_PARAMETERS)?;
     let window = window(request, "an event")?;
     if window.skip().saturating_add(window.limit()) > MAX_DEPTH {
-        let reason =
-            format!("goes too deep: numbered pages end after {MAX_DEPTH} events; use `starting_after`");
+        let reason = format!(
+            "reaches beyond the first {MAX_DEPTH} events, where numbered pages end. Use `starting_after` instead."
+        );
         return Err(Problem::param("page", reason));
     }
     let mut span = match window {
@@ -112,7 +113,7 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
         (Some(event_id), at) => AttemptsOf::Event(event_id, at),
         (None, Some(endpoint_id)) => AttemptsOf::Endpoint(endpoint_id),
         (None, None) => {
-            let error = "Say whose attempts to list: give `event_id`, `webhook_endpoint_id`, or both.";
+            let error = "Select the attempts to list with `event_id`, `webhook_endpoint_id`, or both.";
             return Err(Problem::new(Code::MissingParameter, error));
         }
     };
@@ -127,7 +128,7 @@ pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
     Ok(EndpointListing {
         status: request.query_as("status", |invalid: Invalid| invalid)?,
         order: order(request)?,
-        window: window(request, "a webhook endpoint, or the `next_cursor` of an answer")?,
+        window: window(request, "a webhook endpoint, or the `next_cursor` of a response")?,
     })
 }
 
@@ -138,8 +139,8 @@ pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCurso
         Window::First { .. } | Window::After { .. } | Window::Page { .. } => "starting_after",
     };
     let reason = format!(
-        "names no webhook endpoint of this account and mode: {id}. In this order, go on with the `next_cursor` of the \
-         last answer; it stays good when its endpoint is deleted."
+        "is {id}, but this account has no such webhook endpoint in this mode. To continue a list in this order, pass the \
+         `next_cursor` of the last response, which still works if its endpoint is deleted."
     );
     Problem::unknown_cursor(param, reason)
 }
@@ -172,18 +173,20 @@ fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<W
     let after = cursor(request, "starting_after", what)?;
     let before = cursor(request, "ending_before", what)?;
     if page_size.is_some() && size.is_some() {
-        return Err(Problem::param("size", "is another name for `pageSize`; give one of them"));
+        return Err(Problem::param("size", "is another name for `pageSize`. Send only one of them."));
     }
     let given = page.or(page_size).or(size);
     if given.is_some() && (limit.is_some() || after.is_some() || before.is_some()) {
-        let reason = "cannot be mixed with limit, starting_after or ending_before: ask by page or by cursor";
+        let reason = "and `pageSize` cannot be combined with `limit`, `starting_after` or `ending_before`. List by \
+                      page or by cursor.";
         return Err(Problem::param("page", reason));
     }
     let limit = limit.unwrap_or(DEFAULT_PAGE);
     match (after, before) {
-        (Some(_), Some(_)) => {
-            Err(Problem::param("ending_before", "cannot be given together with starting_after"))
-        }
+        (Some(_), Some(_)) => Err(Problem::param(
+            "ending_before",
+            "cannot be combined with `starting_after`. Send only one of them.",
+        )),
         (Some(id), None) => Ok(Window::After { id, limit }),
         (None, Some(id)) => Ok(Window::Before { id, limit }),
         (None, None) => Ok(match (page, page_size.or(size)) {

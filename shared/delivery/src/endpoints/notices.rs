@@ -72,7 +72,7 @@ fn notice(
     endpoint.metadata = endpoint.metadata.plain();
     let object = Object { kind: "webhook_endpoint", endpoint: EndpointBody::for_everybody(endpoint), failing_since };
     let notice = Notice { r#type: event_type, data: Data { object } };
-    let notice = serde_json::to_string(&notice).expect("an endpoint holds nothing that JSON cannot");
+    let notice = serde_json::to_string(&notice).expect("JSON can express every notice");
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
     let same = i64::try_from(SAME.as_millis()).expect("a minute is a small number");
     let at = Timestamp::from_millis(now.as_millis() / same * same);

@@ -252,7 +252,7 @@ impl Slot {
                 let Some(subscriptions) = counts(STANDS_IN) else { return Err(failure) };
                 tracing::warn!(
                     error = &failure as &dyn std::error::Error,
-                    "endpoints not read again, older ones stand in"
+                    "endpoints could not be read again, so older ones are used"
                 );
                 Ok(subscriptions)
             }

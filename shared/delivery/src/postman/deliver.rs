@@ -47,7 +47,7 @@ impl Postman {
             let mut deliveries = deliveries.into_iter();
             let delivery = deliveries.find(|delivery| delivery.endpoint_id == endpoint_id);
             delivery.ok_or_else(|| {
-                WorkError::Poison(format!("{} has no delivery to {endpoint_id}", key.event_id))
+                WorkError::Poison(format!("the event {} has no delivery to {endpoint_id}", key.event_id))
             })
         };
         match asked.work {
@@ -181,7 +181,7 @@ impl Postman {
             return Ok(());
         }
         let Some(endpoint) = self.enabled(message, &key.tenant, endpoint_id).await? else {
-            tracing::info!(event_id = %key.event_id, %endpoint_id, "not sent again: the endpoint is disabled or gone");
+            tracing::info!(event_id = %key.event_id, %endpoint_id, "not resent: the endpoint is disabled or deleted");
             return Ok(());
         };
         self.require_time(message, self.sender.timeout())?;
@@ -209,7 +209,7 @@ impl Postman {
         let wait = first.put_off(until, now, self.random.unit());
         if wait.is_none() {
             self.tally.add(Metric::ChainsStopped, 1);
-            tracing::warn!(event_id = %key.event_id, endpoint_id = %endpoint.id, "attempt not put off any longer");
+            tracing::warn!(event_id = %key.event_id, endpoint_id = %endpoint.id, "attempt not delayed any longer");
         }
         wait
     }
@@ -269,11 +269,11 @@ impl Postman {
 
     /// Returns the event, and the deliveries in the row of this key.
     async fn recorded(&self, key: &RecordKey) -> Result<(SentEvent, Vec<Delivery>), WorkError> {
-        let unknown = || WorkError::Poison(format!("{} is not on record", key.event_id));
+        let unknown = || WorkError::Poison(format!("there is no record of the event {}", key.event_id));
         let record = self.log.get(&key.tenant, key.event_id).await?.ok_or_else(unknown)?;
         let event_type = DeliveredEvent::read(&record.body).and_then(|event| event.event_type());
         let event_type = event_type.map_err(|error| {
-            WorkError::Poison(format!("the record of {} has no event in it: {error}", key.event_id))
+            WorkError::Poison(format!("the record of {} contains no valid event: {error}", key.event_id))
         })?;
         let deliveries = match key.chunk {
             None => record.deliveries,

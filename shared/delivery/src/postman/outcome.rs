@@ -69,7 +69,10 @@ impl Postman {
         let checked = match self.snapshots.check(tenant, doubted.chain(seen)).await {
             Ok(checked) => checked,
             Err(cause) => {
-                return warn!(error = &cause as &dyn std::error::Error, "endpoints' health not read again");
+                return warn!(
+                    error = &cause as &dyn std::error::Error,
+                    "endpoints' health could not be read again"
+                );
             }
         };
         let now = self.clock.now();
@@ -89,7 +92,7 @@ impl Postman {
         join_all(verdicts.map(|(endpoint, found, verdict)| async move {
             if let Err(cause) = self.enforce_one(tenant, &endpoint, found, verdict).await {
                 let cause = &cause as &dyn std::error::Error;
-                warn!(endpoint_id = %endpoint.id, error = cause, "endpoint's health not recorded");
+                warn!(endpoint_id = %endpoint.id, error = cause, "endpoint's health could not be recorded");
             }
         }))
         .await;

@@ -168,8 +168,8 @@ fn headers(endpoint: &Endpoint, event_id: EventId, at: Timestamp, body: &Bytes) 
     headers.insert(WEBHOOK_TIMESTAMP, at.as_seconds().into());
     headers.insert(WEBHOOK_SIGNATURE, value(sign(endpoint.signing_secrets(at), event_id, at, body)));
     for (name, text) in endpoint.headers.iter() {
-        let name = HeaderName::from_bytes(name.as_bytes()).expect("its type takes tokens only");
-        let mut value = HeaderValue::from_str(text).expect("its type takes visible ASCII only");
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("its type allows only tokens");
+        let mut value = HeaderValue::from_str(text).expect("its type allows only printable ASCII");
         value.set_sensitive(true);
         headers.insert(name, value);
     }

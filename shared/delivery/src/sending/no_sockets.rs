@@ -5,7 +5,7 @@ use std::io;
 /// This process cannot open more sockets: it or its machine has reached the limit of open files, or has no memory for
 /// another one. No attempt was made, and no endpoint is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this process can open no more sockets")]
+#[error("this process cannot open more sockets")]
 pub struct NoSockets;
 
 impl NoSockets {

@@ -48,7 +48,10 @@ impl Sweeper {
         let time = Time::until(deadline, &self.clock);
         let places = time.insist(|| self.due.places()).await?;
         for cause in &places.corrupt {
-            tracing::error!(error = cause as &dyn std::error::Error, "a place of the sweep is written anew");
+            tracing::error!(
+                error = cause as &dyn std::error::Error,
+                "a place of the sweep cannot be read and is reset"
+            );
         }
         let first = self.first(&places, horizon, &time).await?;
         let shards: Vec<_> = (0..DueRetries::SHARDS)

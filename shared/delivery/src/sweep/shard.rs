@@ -81,7 +81,7 @@ impl<'s> ShardSweep<'s> {
     /// working on the shard.
     pub(super) async fn run(mut self) -> Swept {
         let outcome = if self.place.sending.is_some_and(|until| until > self.sweeper.clock.now()) {
-            tracing::info!(shard = self.shard, "another sweep is under way");
+            tracing::info!(shard = self.shard, "another sweep is in progress");
             Ok(())
         } else {
             self.pages().await
@@ -92,7 +92,7 @@ impl<'s> ShardSweep<'s> {
                 shard = self.shard,
                 minute = self.place.minute.0,
                 error = cause,
-                "shard not swept"
+                "sweep of a shard failed"
             );
         }
         Swept { sent: self.sent, minute: self.place.minute, outcome }
@@ -238,7 +238,7 @@ impl<'s> ShardSweep<'s> {
                 minute = minute.0,
                 shard = self.shard,
                 error = cause,
-                "rows that were sent are left"
+                "rows of sent retries could not be deleted"
             );
         }
     }

@@ -89,7 +89,7 @@ impl FromStr for Scope {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
             let known = Self::ALL.map(Self::as_str).join(", ");
-            Invalid::because(format!("must be a scope, one of {known}, not {text:?}"))
+            Invalid::because(format!("must be one of the scopes {known}, not {text:?}"))
         })
     }
 }

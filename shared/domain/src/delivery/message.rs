@@ -159,7 +159,7 @@ impl DeliveryMessage {
             attempt,
             resend,
         };
-        serde_json::to_string(&message).expect("a message holds nothing that JSON cannot")
+        serde_json::to_string(&message).expect("JSON can express every message")
     }
 }
 
@@ -180,7 +180,7 @@ impl RecoveryMessage {
             recovery_id: *recovery_id,
             slice: *slice,
         };
-        serde_json::to_string(&message).expect("a message holds nothing that JSON cannot")
+        serde_json::to_string(&message).expect("JSON can express every message")
     }
 }
 

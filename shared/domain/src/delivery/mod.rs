@@ -226,7 +226,7 @@ impl FromStr for AttemptError {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let known = Self::ALL.into_iter().find(|error| error.as_str() == text);
-        known.ok_or_else(|| Invalid::because(format!("is no error of an attempt: {text:?}")))
+        known.ok_or_else(|| Invalid::because(format!("is not a known attempt error: {text:?}")))
     }
 }
 

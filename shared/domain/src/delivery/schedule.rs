@@ -48,7 +48,7 @@ impl FromStr for RetrySchedule {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let malformed = || {
             Invalid::because(format!(
-                "must be at most {max} waits of at most 24h between commas, such as 5s, 5m, 2h, not {text:?}",
+                "must be at most {max} waits of at most 24h each, separated by commas, such as 5s, 5m, 2h, not {text:?}",
                 max = Self::MAX_WAITS
             ))
         };

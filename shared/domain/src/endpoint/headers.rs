@@ -70,7 +70,7 @@ impl FromJson for CustomHeaders {
             check_name(&name)?;
             if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
                 return Err(Invalid::because(format!(
-                    "has the header {name:?} twice; case makes no difference"
+                    "has the header {name:?} twice; header names are not case-sensitive"
                 )));
             }
             headers.push((name.to_string(), read_value(&name, value)?));
@@ -89,9 +89,7 @@ fn check_name(name: &str) -> Result<(), Invalid> {
     }
     let lower = name.to_ascii_lowercase();
     if RESERVED.contains(&lower.as_str()) || RESERVED_PREFIXES.iter().any(|taken| lower.starts_with(taken)) {
-        return Err(Invalid::because(format!(
-            "cannot set {name:?}: Posthorn sets this header itself, or HTTP does"
-        )));
+        return Err(Invalid::because(format!("cannot set {name:?}: Posthorn or HTTP sets this header")));
     }
     Ok(())
 }
@@ -105,8 +103,8 @@ fn read_value(name: &str, value: &RawValue) -> Result<String, Invalid> {
     // The value may be secret, so it is not repeated.
     text.filter(fits).ok_or_else(|| {
         Invalid::because(format!(
-            "must have values of 1 to {} visible ASCII characters, with spaces between them only; that of {name:?} \
-             is not",
+            "must have values of 1 to {} printable ASCII characters, without spaces at either end; the value of \
+             {name:?} is invalid",
             CustomHeaders::MAX_VALUE_LENGTH
         ))
     })
@@ -161,7 +159,7 @@ mod tests {
             "Webhook-Signature",
         ] {
             let error = read(&format!(r#"{{"{name}": "x"}}"#)).unwrap_err();
-            let sentence = format!("cannot set {name:?}: Posthorn sets this header itself, or HTTP does");
+            let sentence = format!("cannot set {name:?}: Posthorn or HTTP sets this header");
             assert_eq!(error.0, sentence);
         }
         assert!(read(r#"{"Hostname": "x", "X-Content-Type": "x", "tea": "x"}"#).is_ok());

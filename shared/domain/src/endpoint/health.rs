@@ -128,7 +128,7 @@ impl FromStr for HealthState {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let known = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        known.ok_or_else(|| Invalid::because(format!("has no state of health: {text:?}")))
+        known.ok_or_else(|| Invalid::because(format!("has an unknown health: {text:?}")))
     }
 }
 

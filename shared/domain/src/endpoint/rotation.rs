@@ -33,12 +33,12 @@ pub struct SecretRotation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RotationRefused {
     /// The new secret is the current one.
-    #[error("is the secret that the endpoint has already; leave it out to get a new one")]
+    #[error("is already the secret of this endpoint. Leave it out to get a new one.")]
     SameSecret,
     /// Too many replaced secrets still sign.
     #[error(
-        "{MAX_RETIRED} replaced secrets of this endpoint still sign beside the current one, which is the most there \
-         may be. Wait until one of them expires, or send `expire_now` to end them all at once."
+        "{MAX_RETIRED} replaced secrets of this endpoint still sign, which is the limit. Wait until one of them expires, \
+         or send `expire_now` to expire all of them now."
     )]
     TooManyRetired,
 }

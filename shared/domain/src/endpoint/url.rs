@@ -80,7 +80,7 @@ impl FromStr for WebhookUrl {
         let authority = after_scheme[3..].split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') {
             return refuse(
-                "must not contain a user name or password; give `headers` with an `Authorization` instead",
+                "must not contain a user name or password. Set the header `Authorization` in `headers` instead.",
             );
         }
         if parsed.fragment().is_some() {

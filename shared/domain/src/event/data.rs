@@ -41,7 +41,9 @@ impl FromJson for EventData {
         }
         Ok(Self(match escape_noncharacters(json.get()) {
             Cow::Borrowed(_) => json.to_owned(),
-            Cow::Owned(json) => RawValue::from_string(json).expect("JSON with other escapes is JSON"),
+            Cow::Owned(json) => {
+                RawValue::from_string(json).expect("escapes do not affect whether JSON is valid")
+            }
         }))
     }
 }

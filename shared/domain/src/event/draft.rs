@@ -87,7 +87,7 @@ impl EventDraft {
     pub fn fingerprint(&self) -> String {
         let request = EventRequest { id: None, ..self.request.clone() };
         let draft = Self { request, ..self.clone() };
-        let json = serde_json::to_string(&draft).expect("a draft holds nothing that JSON cannot");
+        let json = serde_json::to_string(&draft).expect("JSON can express every draft");
         Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
             write!(hash, "{byte:02x}").expect("writing to a string does not fail");
             hash
@@ -116,9 +116,9 @@ impl EventDraft {
             data: TestData { object: sample(event_type).unwrap_or(&unknown) },
             metadata: TestMetadata { test: "true" },
         };
-        let json = serde_json::to_string(&event).expect("it holds nothing that JSON cannot");
+        let json = serde_json::to_string(&event).expect("JSON can express every test event");
         let read = || -> Result<Self, InvalidField> { Self::read(&mut Fields::parse(&json)?) };
-        read().expect("a test reads the event of every type")
+        read().expect("a test parses the test event of every type")
     }
 
     /// Returns the accepted event.

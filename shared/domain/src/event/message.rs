@@ -79,7 +79,7 @@ impl EventMessage {
             claimed: self.claimed,
             event: MessageEvent { id: self.id, draft: &self.draft },
         };
-        let json = serde_json::to_string(&message).expect("a message holds nothing that JSON cannot");
+        let json = serde_json::to_string(&message).expect("JSON can express every message");
         escape_noncharacters(&json).into_owned()
     }
 
@@ -118,7 +118,8 @@ impl EventMessage {
         let event_type = &self.draft.event_type;
         let id = self.id.unwrap_or_else(|| EventId::of_message(sent_at, message_id, event_type, shards));
         if id.partition().first() != Partition::of(event_type) {
-            let reason = Invalid::because("was not made for an event of this type; leave it out");
+            let reason =
+                Invalid::because("is not an id for an event of this type. Leave it out to get a valid one.");
             return Err(InvalidField::Field { param: "id".to_owned(), reason });
         }
         Ok(id)

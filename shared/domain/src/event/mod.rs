@@ -55,7 +55,7 @@ impl Event {
 
     /// Returns the event's JSON: the body of every delivery.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("an event holds nothing that JSON cannot")
+        serde_json::to_string(self).expect("JSON can express every event")
     }
 }
 

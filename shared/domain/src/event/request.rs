@@ -25,7 +25,7 @@ impl EventRequest {
     pub(super) fn require_key(&self) -> Result<(), Invalid> {
         if self.idempotency_key.as_ref().is_some_and(|key| key.as_str().is_empty()) {
             return Err(Invalid::because(
-                "must not be empty: give each event a key of its own, or leave the field out",
+                "must not be empty. Use a unique key for each event, or leave the field out.",
             ));
         }
         Ok(())
@@ -44,6 +44,6 @@ impl FromJson for EventRequest {
             fields.finish()?;
             Ok(request)
         };
-        read().map_err(|error: InvalidField| Invalid::because(format!("is wrong inside: {error}")))
+        read().map_err(|error: InvalidField| Invalid::because(format!("is invalid: {error}")))
     }
 }

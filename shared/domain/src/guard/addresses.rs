@@ -16,7 +16,7 @@ const NOT_PUBLIC: &[(&str, &str)] = &[
     ("0.0.0.0/8", "this network, RFC 791"),
     ("10.0.0.0/8", "private use, RFC 1918"),
     // Contains Alibaba Cloud's metadata service, 100.100.100.200.
-    ("100.64.0.0/10", "shared by a provider's customers, RFC 6598"),
+    ("100.64.0.0/10", "shared address space of providers, RFC 6598"),
     ("127.0.0.0/8", "loopback, RFC 1122"),
     ("168.63.129.16/32", "Azure's platform"),
     // Contains the metadata services of AWS and most other clouds, 169.254.169.254.
@@ -25,7 +25,7 @@ const NOT_PUBLIC: &[(&str, &str)] = &[
     // Contains Oracle Cloud's metadata service, 192.0.0.192, and two reachable relays, 192.0.0.9 and 192.0.0.10.
     ("192.0.0.0/24", "protocol assignments, RFC 6890"),
     ("192.0.2.0/24", "documentation, RFC 5737"),
-    ("192.88.99.0/24", "relays to 6to4, RFC 7526"),
+    ("192.88.99.0/24", "6to4 relays, RFC 7526"),
     ("192.168.0.0/16", "private use, RFC 1918"),
     ("198.18.0.0/15", "benchmarks, RFC 2544"),
     ("198.51.100.0/24", "documentation, RFC 5737"),
@@ -43,7 +43,7 @@ const NOT_PUBLIC: &[(&str, &str)] = &[
     // reachable relays and name servers: 2001:1::1 to 3, 2001:3::/32, 2001:4:112::/48.
     ("2001::/23", "protocol assignments, RFC 2928"),
     ("2001:db8::/32", "documentation, RFC 3849"),
-    ("2002::/16", "6to4's tunnels, RFC 3056"),
+    ("2002::/16", "6to4 tunnels, RFC 3056"),
     ("3fff::/20", "documentation, RFC 9637"),
 ];
 
@@ -55,7 +55,8 @@ const NAT64: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 
 /// Returns why an address is not on the public internet; `None` if it is.
 pub(super) fn why_not_public(address: IpAddr) -> Option<&'static str> {
     static NETWORKS: LazyLock<Vec<(IpNet, &str)>> = LazyLock::new(|| {
-        let parsed = |&(network, reason): &(&str, _)| (network.parse().expect("it is a network"), reason);
+        let parsed =
+            |&(network, reason): &(&str, _)| (network.parse().expect("it is a valid network"), reason);
         NOT_PUBLIC.iter().map(parsed).collect()
     });
     if let IpAddr::V6(address) = address {
@@ -64,7 +65,7 @@ pub(super) fn why_not_public(address: IpAddr) -> Option<&'static str> {
             return why_not_public(Ipv4Addr::new(a, b, c, d).into());
         }
         if is_isatap(address) {
-            return Some("a tunnel's, RFC 5214");
+            return Some("ISATAP tunnel, RFC 5214");
         }
     }
     NETWORKS.iter().find(|(network, _)| network.contains(&address)).map(|(_, reason)| *reason)

@@ -160,7 +160,7 @@ fn names_that_nobody_has_in_public_are_refused() {
          1.0.0.127.in-addr.arpa intranet com. router.lan wiki.corp nas.home a.onion a.alt a.test \
          a.invalid a.example db.private",
     );
-    let host = "must have a host name that DNS and TLS can carry";
+    let host = "must have a host name that is valid in DNS and TLS";
     check(
         host,
         "example..com .example.com example.com.. . $(id).example.com a;b.example.com *.example.com a'b.com \
@@ -179,7 +179,7 @@ fn other_schemes_ports_and_credentials_are_refused() {
          dict://127.0.0.1:11211/ javascript:alert(1) https:///127.0.0.1/",
     );
     check(
-        "must be at port 443 or 8443, not at",
+        "must use port 443 or 8443, not",
         "https://example.com:22/ https://example.com:80/ https://example.com:0/ https://8.8.8.8:25/ \
          https://example.com:6379/ https://example.com:9001/ https://[2600::1]:65535/",
     );

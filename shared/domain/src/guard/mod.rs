@@ -36,11 +36,11 @@ impl Guard {
         if !self.schemes.contain(url.scheme()) {
             return Err(Invalid::because(format!("must begin with {}", self.schemes)));
         }
-        let port = url.port_or_known_default().expect("its type takes schemes that have a port");
+        let port = url.port_or_known_default().expect("http and https have default ports");
         if !self.ports.contain(port) {
-            return Err(Invalid::because(format!("must be at port {}, not at {port}", self.ports)));
+            return Err(Invalid::because(format!("must use port {}, not {port}", self.ports)));
         }
-        match url.host().expect("its type takes URLs with a host") {
+        match url.host().expect("a WebhookUrl has a host") {
             Host::Ipv4(address) => self.check_address(address.into()),
             Host::Ipv6(address) => self.check_address(address.into()),
             Host::Domain(name) => self.check_name(name),
@@ -51,9 +51,9 @@ impl Guard {
     /// Errors if an address is neither on the public internet nor in an allowed network.
     pub fn check_address(&self, address: IpAddr) -> Result<(), Invalid> {
         match addresses::why_not_public(address) {
-            Some(reason) if !self.allowed_networks.contain(address) => {
-                Err(Invalid::because(format!("must have a public address, and {address} is none ({reason})")))
-            }
+            Some(reason) if !self.allowed_networks.contain(address) => Err(Invalid::because(format!(
+                "must have a public address, and {address} is not public ({reason})"
+            ))),
             _ => Ok(()),
         }
     }
@@ -63,8 +63,9 @@ impl Guard {
     fn check_name(&self, name: &str) -> Result<(), Invalid> {
         if !names::is_host(name) {
             return Err(Invalid::because(format!(
-                "must have a host name that DNS and TLS can carry: parts of 1 to 63 letters, digits, underscores, and \
-                 hyphens between them, not {name:?}"
+                "must have a host name that is valid in DNS and TLS, not {name:?}: at most 253 characters, in parts of 1 to \
+                 63 letters, digits, underscores and hyphens; no part may begin or end with a hyphen, and the last must \
+                 not be a number"
             )));
         }
         if names::is_public(name) || !self.allowed_networks.are_none() {

@@ -24,7 +24,7 @@ impl FromStr for Schemes {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let known = |scheme: &str| ["https", "http"].into_iter().find(|known| *known == scheme);
-        list(text, known, "must be https, or http, https").map(Self)
+        list(text, known, "must be https, http, or both, separated by a comma").map(Self)
     }
 }
 
@@ -53,7 +53,8 @@ impl FromStr for Ports {
             let (first, last) = text.split_once('-').unwrap_or((text, text));
             Some(port(first)?..=port(last)?).filter(|range| !range.is_empty())
         };
-        list(text, range, "must be ports or ranges of ports, such as 443, 8000-8999").map(Self)
+        list(text, range, "must be ports or ranges of ports, separated by commas, such as 443, 8000-8999")
+            .map(Self)
     }
 }
 
@@ -87,15 +88,19 @@ impl FromStr for Networks {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         // `10.1.2.3/8` may mean one address or all of 10.0.0.0/8, so the operator has to be explicit.
         let network = |text: &str| text.parse().ok().filter(|network: &IpNet| network.trunc() == *network);
-        list(text, network, "must be networks, each from its first address, such as 10.1.0.0/16, ::1/128")
-            .map(Self)
+        list(
+            text,
+            network,
+            "must be networks without host bits, separated by commas, such as 10.1.0.0/16, ::1/128",
+        )
+        .map(Self)
     }
 }
 
 /// Parses the entries between commas, at least one.
 fn list<T>(text: &str, entry: impl Fn(&str) -> Option<T>, form: &str) -> Result<Vec<T>, Invalid> {
     let entries: Option<Vec<T>> = text.split(',').map(|text| entry(text.trim())).collect();
-    entries.ok_or_else(|| Invalid::because(format!("{form}; not {text:?}")))
+    entries.ok_or_else(|| Invalid::because(format!("{form}, not {text:?}")))
 }
 
 #[cfg(test)]

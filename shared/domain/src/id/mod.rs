@@ -22,7 +22,7 @@ fn parse(prefix: &str, text: &str) -> Result<Ulid, Invalid> {
     text.strip_prefix(prefix)
         .and_then(|code| Ulid::from_string(code).ok().filter(|ulid| ulid.to_string() == code))
         .ok_or_else(|| {
-            Invalid::because(format!("must be {prefix} and 26 characters, as in an answer of this API"))
+            Invalid::because(format!("must be {prefix} and 26 characters, as in a response of this API"))
         })
 }
 
@@ -219,7 +219,7 @@ impl FromStr for AttemptId {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::read(text)
-            .ok_or_else(|| Invalid::because("must be the id of an attempt, as in an answer of this API"))
+            .ok_or_else(|| Invalid::because("must be the id of an attempt, as in a response of this API"))
     }
 }
 

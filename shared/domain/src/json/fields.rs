@@ -32,7 +32,7 @@ pub enum InvalidField {
         param: String,
     },
     /// The field does not exist.
-    #[error("`{param}` is not a field that can be given here; there {}", known_fields(.known))]
+    #[error("`{param}` is not a field of this object. {}", known_fields(.known))]
     Unknown {
         /// The name given.
         param: String,
@@ -42,7 +42,11 @@ pub enum InvalidField {
 }
 
 fn known_fields(known: &[&str]) -> String {
-    if known.is_empty() { "are none".to_owned() } else { format!("are: {}", known.join(", ")) }
+    if known.is_empty() {
+        "No fields are allowed.".to_owned()
+    } else {
+        format!("Allowed fields: {}", known.join(", "))
+    }
 }
 
 impl InvalidField {
@@ -249,16 +253,16 @@ mod tests {
         check(r#"{"description": 5}"#, "`description` must be a string");
         check(
             r#"{"description": "Ada \ud83d"}"#,
-            "`description` must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+            "`description` must be Unicode text: \\ud83d is half of a surrogate pair, as if the text was cut within a character",
         );
         check(r#"{"id": 1, "id": 2}"#, "`id` is given twice");
         check(
             r#"{"descripton": ""}"#,
-            "`descripton` is not a field that can be given here; there are: description",
+            "`descripton` is not a field of this object. Allowed fields: description",
         );
         check(r#"{"\ud83d!": 1}"#, "not valid JSON: unexpected end of hex escape at line 1 column 9");
         let nothing = Fields::parse(r#"{"a": 1}"#).unwrap().finish().unwrap_err().to_string();
-        assert_eq!(nothing, "`a` is not a field that can be given here; there are none");
+        assert_eq!(nothing, "`a` is not a field of this object. No fields are allowed.");
     }
 
     #[test]
@@ -269,7 +273,7 @@ mod tests {
         };
         check(
             r#"{"a\ud83d": 1}"#,
-            "must be Unicode text: \\ud83d is half of a surrogate pair, as when a text is cut within a character",
+            "must be Unicode text: \\ud83d is half of a surrogate pair, as if the text was cut within a character",
         );
         check("[]", "must be an object");
         check("7", "must be an object");

@@ -33,7 +33,7 @@ pub(crate) fn require_portable(json: &str) -> Result<(), Invalid> {
     match number_beyond_double(json) {
         None => Ok(()),
         Some(number) => Err(Invalid::because(format!(
-            "must have numbers that fit a double, up to about 1.8e308, not {number}; write it as a string"
+            "must have numbers that fit a double, up to about 1.8e308, not {number}. Send it as a string"
         ))),
     }
 }
@@ -43,7 +43,7 @@ pub(crate) fn require_unicode(json: &str) -> Result<(), Invalid> {
     match lone_surrogate(json) {
         None => Ok(()),
         Some(escape) => Err(Invalid::because(format!(
-            "must be Unicode text: {escape} is half of a surrogate pair, as when a text is cut within a character"
+            "must be Unicode text: {escape} is half of a surrogate pair, as if the text was cut within a character"
         ))),
     }
 }

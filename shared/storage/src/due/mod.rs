@@ -161,7 +161,7 @@ impl DueRetries {
                 return Ok(());
             }
             let Some(wait) = waits.next() else {
-                let source = format!("{} writes were left undone", requests.len()).into();
+                let source = format!("DynamoDB did not process {} writes", requests.len()).into();
                 return Err(StorageError::Unavailable { operation: OPERATION, source });
             };
             tokio::time::sleep(wait).await;
@@ -187,8 +187,8 @@ impl DueRow {
         let due = sort_key.split('#').next().and_then(|millis| millis.parse().ok());
         let retry = match (due, text("body"), text("group")) {
             (None, ..) => Err(corrupt("its sort key does not begin with a time in milliseconds")),
-            (_, None, _) => Err(corrupt("it has no text in its attribute body")),
-            (_, _, None) => Err(corrupt("it has no text in its attribute group")),
+            (_, None, _) => Err(corrupt("its attribute body is missing or not a string")),
+            (_, _, None) => Err(corrupt("its attribute group is missing or not a string")),
             (Some(due), Some(body), Some(group)) => {
                 Ok(DueRetry { due: Timestamp::from_millis(due), parcel: Parcel { body, group } })
             }
@@ -229,8 +229,8 @@ mod tests {
         check(&[sk, body, group], Ok(7));
         check(&[sk, body, group, (EXPIRES_AT, "9")], Ok(7));
         let why = |key: &str, reason: &str| format!("the row {key} cannot be read: {reason}");
-        check(&[sk, group], Err(&why(sk.1, "it has no text in its attribute body")));
-        check(&[sk, body], Err(&why(sk.1, "it has no text in its attribute group")));
+        check(&[sk, group], Err(&why(sk.1, "its attribute body is missing or not a string")));
+        check(&[sk, body], Err(&why(sk.1, "its attribute group is missing or not a string")));
         let odd = ("sk", "soon#evt");
         let reason = "its sort key does not begin with a time in milliseconds";
         check(&[odd, body, group], Err(&why(odd.1, reason)));

@@ -123,9 +123,10 @@ impl Places {
             let number = |name: &str| row.get(name)?.as_n().ok()?.parse::<i64>().ok();
             let minute = number(MINUTE).map(Minute);
             if minute.is_none() {
-                places
-                    .corrupt
-                    .push(StorageError::corrupt(&name, "it has no whole number in its attribute minute"));
+                places.corrupt.push(StorageError::corrupt(
+                    &name,
+                    "its attribute minute is missing or not a whole number",
+                ));
             }
             if name == CURSOR {
                 places.floor = minute.map(|minute| Floor { minute, by_shard: row.contains_key(BY_SHARD) });
@@ -265,7 +266,7 @@ mod tests {
         let start = Start { place: Place::start(Minute(1)), mark: Some(Mark("some mark".to_owned())) };
         assert_eq!((places.start_of(2, Minute(1)), places.floor), (start, None));
         let why: Vec<_> = places.corrupt.iter().map(ToString::to_string).collect();
-        let reason = "cannot be read: it has no whole number in its attribute minute";
+        let reason = "cannot be read: its attribute minute is missing or not a whole number";
         assert_eq!(why, [format!("the row cursor {reason}"), format!("the row shard#2 {reason}")]);
     }
 }

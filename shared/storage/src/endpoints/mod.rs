@@ -152,7 +152,7 @@ impl EndpointStore {
                 return Ok(endpoints);
             }
             if wait > LAST_WAIT {
-                let source = "DynamoDB kept leaving some of the rows out".into();
+                let source = "DynamoDB repeatedly returned only some of the rows".into();
                 return Err(StorageError::Unavailable { operation: "BatchGetItem", source });
             }
             sleep(wait).await;

@@ -183,7 +183,7 @@ impl EndpointRow {
 
 fn read_json<T: FromJson>(json: &str) -> Result<T, Invalid> {
     let json = serde_json::from_str(json)
-        .map_err(|error| Invalid::because(format!("has an attribute that is no JSON: {error}")))?;
+        .map_err(|error| Invalid::because(format!("has an attribute that is not valid JSON: {error}")))?;
     T::from_json(json)
 }
 

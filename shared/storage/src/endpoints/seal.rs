@@ -113,7 +113,8 @@ pub(super) async fn open(seal: Option<&Seal>, mut item: Item) -> Result<Item, St
     let Some(sealed) = item.remove(SEALED) else { return Ok(item) };
     let place = place(&item);
     let Some(seal) = seal else { return Err(StorageError::NoSecretsKey { key: place }) };
-    let parts = sealed.as_m().map_err(|_| StorageError::corrupt(&place, "what is sealed is no map"))?;
+    let parts =
+        sealed.as_m().map_err(|_| StorageError::corrupt(&place, "its sealed secrets are not a map"))?;
     let part = |name| bytes(parts, name, &place);
     let sealed = Sealed { nonce: part("n")?, ciphertext: part("c")? };
     let text = seal.key.open(&part("k")?, &sealed, &place).await?;
@@ -134,5 +135,5 @@ fn place(item: &Item) -> String {
 fn bytes(item: &Item, name: &str, place: &str) -> Result<Vec<u8>, StorageError> {
     let bytes = item.get(name).and_then(|value| value.as_b().ok());
     let bytes = bytes.map(|bytes| bytes.as_ref().to_vec());
-    bytes.ok_or_else(|| StorageError::corrupt(place, format!("it has no bytes `{name}`")))
+    bytes.ok_or_else(|| StorageError::corrupt(place, format!("its value `{name}` is missing or not binary")))
 }

@@ -54,7 +54,7 @@ pub(super) fn pk(tenant: &Tenant, endpoint_id: EndpointId) -> String {
 /// Returns the key of the row that contains the delivery of an index row.
 pub(super) fn record_key(tenant: &Tenant, item: &Item) -> Result<RecordKey, StorageError> {
     let event_id: EventId = row::event_id(item)?;
-    let corrupt = || StorageError::corrupt(&format!("{tenant}/{event_id}"), "its chunk is no number");
+    let corrupt = || StorageError::corrupt(&format!("{tenant}/{event_id}"), "its chunk number is invalid");
     let number = |chunk: &AttributeValue| chunk.as_n().ok()?.parse().ok();
     let chunk = item.get(CHUNK).map(|chunk| number(chunk).ok_or_else(corrupt)).transpose()?;
     Ok(RecordKey { tenant: tenant.clone(), event_id, chunk })

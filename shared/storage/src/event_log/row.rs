@@ -209,7 +209,7 @@ pub(super) fn deliveries(
             Ok(Delivery {
                 endpoint_id: endpoint_id
                     .parse()
-                    .map_err(|reason| corrupt(format!("its delivery {reason}")))?,
+                    .map_err(|reason| corrupt(format!("the endpoint id of a delivery {reason}")))?,
                 status: row.s.into(),
                 next_attempt_at: row.n.map(Timestamp::from_millis),
                 attempts: row.a.iter().map(Attempt::from).collect(),

@@ -92,7 +92,11 @@ fn read(path: &str) -> Result<String, NoSockets> {
         Err(error) if NoSockets::caused(&error) => Err(NoSockets),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => {
-            tracing::warn!(path, error = &error as &dyn std::error::Error, "file cannot be read");
+            tracing::warn!(
+                path,
+                error = &error as &dyn std::error::Error,
+                "file cannot be read and counts as empty"
+            );
             Ok(String::new())
         }
     }

@@ -71,8 +71,8 @@ impl Dialer {
     /// Opens a connection to the URL's host. An address in the URL itself has been checked by
     /// [`Guard::admit`](posthorn_domain::Guard::admit).
     pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, NoReply> {
-        let port = url.port_or_known_default().expect("the guard admits schemes that have a port");
-        let host = url.host().expect("the guard admits URLs with a host");
+        let port = url.port_or_known_default().expect("an admitted URL has the scheme http or https");
+        let host = url.host().expect("an admitted URL has a host");
         let (addresses, name) = match &host {
             Host::Ipv4(address) => (vec![IpAddr::from(*address)], ServerName::from(IpAddr::from(*address))),
             Host::Ipv6(address) => (vec![IpAddr::from(*address)], ServerName::from(IpAddr::from(*address))),

@@ -229,7 +229,7 @@ impl Client {
             Pace::Brisk => &self.brisk,
             Pace::Patient => &self.patient,
         };
-        Turn { _permit: turns.acquire().await.expect("nobody closes it") }
+        Turn { _permit: turns.acquire().await.expect("the semaphore is never closed") }
     }
 
     /// Returns how many idle connections are allowed. Together with the attempts under way, there are at most twice as

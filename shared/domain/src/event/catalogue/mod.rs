@@ -24,12 +24,11 @@ pub struct CatalogueEntry {
 }
 
 static ENTRIES: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("event_types.json")).expect("a test reads this very file")
+    serde_json::from_str(include_str!("event_types.json")).expect("a test parses this file")
 });
 
-static SAMPLES: LazyLock<BTreeMap<String, Box<RawValue>>> = LazyLock::new(|| {
-    serde_json::from_str(include_str!("samples.json")).expect("a test reads this very file")
-});
+static SAMPLES: LazyLock<BTreeMap<String, Box<RawValue>>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("samples.json")).expect("a test parses this file"));
 
 /// Returns the catalogue of well-known event types, sorted. Other types are valid, too.
 pub fn event_types() -> impl Iterator<Item = &'static CatalogueEntry> {
@@ -59,7 +58,7 @@ impl EnabledEvents {
             }
             EventPattern::Exact(_) | EventPattern::All => None,
         };
-        named.or_else(covered).unwrap_or_else(|| "customer.created".parse().expect("it is a type"))
+        named.or_else(covered).unwrap_or_else(|| "customer.created".parse().expect("it is a valid type"))
     }
 }
 
