@@ -19,7 +19,7 @@ pub(crate) struct Create {
     #[arg(long)]
     mode: KeyMode,
     /// The key's scopes, separated by commas
-    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_values_t = Scope::ALL)]
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_values_t = Scope::ALL.iter().copied())]
     scopes: Vec<Scope>,
     /// A name for the key, shown in lists
     #[arg(long, default_value = "")]
@@ -95,7 +95,7 @@ impl List {
             table.add_row([
                 grant.id.to_string(),
                 if grant.mode == Mode::Live { "live" } else { "test" }.to_owned(),
-                grant.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", "),
+                grant.scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(", "),
                 grant.name.as_str().to_owned(),
                 day(grant.created_at),
                 grant.last_used_on.map_or_else(|| "never".to_owned(), day),

@@ -55,7 +55,7 @@ impl Functions {
     /// Starts the functions. The tables and queues must be running.
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         install_tls();
-        let (listener, http) = listen(options.http_port, "--http-port").await?;
+        let (listener, http) = listen(options.http_port, "--http-port")?;
         let template = match options.account_concurrency {
             None => laptop::template(&options.template, &options.sqs)?,
             Some(_) => laptop::template_as_deployed(&options.template, &options.sqs)?,
@@ -204,7 +204,7 @@ fn development_grant(mode: Mode) -> KeyGrant {
         id: KeyId::new(now, &SystemRandom),
         account: DEVELOPMENT_ACCOUNT.parse().expect("it is a valid account id"),
         mode,
-        scopes: Scope::ALL.into(),
+        scopes: Scope::ALL.iter().copied().collect(),
         name: "development".parse().expect("it is short enough"),
         created_at: now,
         expires_at: None,

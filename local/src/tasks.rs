@@ -1,9 +1,9 @@
 //! Tasks that run until they are told to stop.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -41,10 +41,19 @@ impl Tasks {
     }
 }
 
+/// The number of connections that may wait to be accepted, as with nginx (511) or Go (4,096). Tokio's own is 128: in a
+/// burst, connections would be refused in silence, and each would be tried again only a second later.
+const BACKLOG: u32 = 1_024;
+
 /// Listens on loopback; port 0 chooses a free one. `flag` is the option that sets the port, for the error message.
-pub(crate) async fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = listener
+pub(crate) fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
+    let bind = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+        socket.listen(BACKLOG)
+    };
+    let listener = bind()
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}. Choose another port with {flag}"))?;
     let address = format!("http://{}", listener.local_addr()?);
     Ok((listener, address))

@@ -7,8 +7,7 @@ use std::time::Duration;
 use posthorn_api::bodies::RetryBody;
 use posthorn_api::{Access, Code, Problem, Request, Response, accepted, require_enabled};
 use posthorn_domain::{
-    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Random, Scope,
-    Tenant,
+    Delivery, DeliveryMessage, DeliveryWork, EndpointId, EventId, Fields, InvalidField, Random, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Scope, ShownEndpoint};
+use posthorn_domain::Scope;
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -22,5 +23,5 @@ async fn delete_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let id = request.endpoint_id()?;
     let endpoint = app.endpoints.delete(&caller.tenant, id).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
-    Ok(ok(&ShownEndpoint::to_those_who(caller.may(Scope::SecretsRead), endpoint)))
+    Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

@@ -37,11 +37,7 @@ async fn get_endpoint(app: Arc<App>, request: Request) -> Result<Response, Probl
     Ok(ok(&EndpointWithAttemptsBody::new(endpoint, attempts)))
 }
 
-async fn last_attempts(
-    app: &App,
-    tenant: &Tenant,
-    endpoint: &Endpoint,
-) -> Result<Vec<AttemptBody>, Problem> {
+async fn last_attempts(app: &App, tenant: &Tenant, endpoint: &Endpoint) -> Result<Vec<AttemptBody>, Problem> {
     let window = Window::First { limit: ATTEMPTS };
     Ok(attempts_at(&app.log, tenant, endpoint, None, window, LOOK_AT_MOST).await?.list)
 }

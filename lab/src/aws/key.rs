@@ -30,7 +30,7 @@ impl TemporaryKey {
             id: KeyId::new(now, &SystemRandom),
             account: account.clone(),
             mode: Mode::Live,
-            scopes: Scope::ALL.into_iter().collect(),
+            scopes: Scope::ALL.iter().copied().collect(),
             name: "posthorn-lab".parse()?,
             created_at: now,
             expires_at: Some(now.plus(LIFE)),

@@ -119,7 +119,7 @@ async fn no_route_answers_without_a_key_or_tells_one_tenant_of_another() {
     for (key, account) in [("sk_a", "acct_a"), ("sk_b", "acct_b")] {
         system.stores.add_key(key, account).await;
     }
-    system.stores.add_key_for("sk_a_test", "acct_a", Mode::Test, &Scope::ALL).await;
+    system.stores.add_key_for("sk_a_test", "acct_a", Mode::Test, Scope::ALL).await;
     let (ours, theirs) = (ids(&system, "sk_a").await, ids(&system, "sk_b").await);
     let nobodys = Ids([
         ("endpoint", "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".to_owned()),
@@ -157,17 +157,17 @@ async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
     let system = TestSystem::with(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
     system.stores.add_key("sk_all", "acct").await;
     let ids = ids(&system, "sk_all").await;
-    for scope in Scope::ALL {
-        let but: Vec<Scope> = Scope::ALL.into_iter().filter(|other| *other != scope).collect();
+    for &scope in Scope::ALL {
+        let but: Vec<Scope> = Scope::ALL.iter().copied().filter(|other| *other != scope).collect();
         system.stores.add_key_for(&format!("sk_but_{scope}"), "acct", Mode::Live, &but).await;
     }
     for (method, path, body, scopes) in routes() {
-        for scope in Scope::ALL {
+        for &scope in Scope::ALL {
             let key = format!("sk_but_{scope}");
             if scopes.contains(&scope) {
                 let (status, problem) = ids.request(&system, &key, (method, path, body.as_ref())).await;
                 assert_eq!(status, 403, "{method} {path} without {scope}");
-                assert!(text(&problem, "error").contains(scope.as_str()), "{problem}");
+                assert!(text(&problem, "error").contains(&scope.to_string()), "{problem}");
             }
         }
         let separator = if path.contains('?') { '&' } else { '?' };

@@ -201,7 +201,7 @@ async fn nobody_elses_events_are_listed() {
     record(&machine, "ping", 0, 0).await;
     assert_eq!(page(&machine, &[]).await.0.len(), 1);
     machine.stores.add_key("sk_other", "other").await;
-    machine.stores.add_key_for("sk_test", DEVELOPMENT_ACCOUNT, Mode::Test, &Scope::ALL).await;
+    machine.stores.add_key_for("sk_test", DEVELOPMENT_ACCOUNT, Mode::Test, Scope::ALL).await;
     for key in ["sk_other", "sk_test"] {
         let (status, theirs) = machine.list_as(key, "list-events", &[]).await;
         assert_eq!((status, &theirs["list"]), (200, &json!([])));

@@ -101,7 +101,7 @@ impl TestStores {
 
     /// Makes an API key of an account's live data, with all scopes.
     pub(crate) async fn add_key(&self, key: &str, account: &str) {
-        self.add_key_for(key, account, Mode::Live, &Scope::ALL).await;
+        self.add_key_for(key, account, Mode::Live, Scope::ALL).await;
     }
 
     pub(crate) async fn add_key_for(&self, key: &str, account: &str, mode: Mode, scopes: &[Scope]) {

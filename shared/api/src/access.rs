@@ -28,6 +28,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    #[cfg(test)]
+    pub(crate) fn new(tenant: Tenant, scopes: &[Scope]) -> Self {
+        Self { tenant, scopes: scopes.iter().copied().collect() }
+    }
+
     /// Returns whether its key has this scope.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)

@@ -21,18 +21,17 @@ mod time;
 
 pub use self::account::{AccountId, ApiKey, KeyGrant, Mode, Scope, Tenant};
 pub use self::delivery::{
-    Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus,
-    DeliveryWork, RecoveryMessage, RetrySchedule, WorkMessage,
+    Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
+    RecoveryMessage, RetrySchedule, WorkMessage,
 };
 pub use self::endpoint::{
-    CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointStatus,
-    EndpointOutline, EventPattern, FailedOn, Health, HealthState, NewEndpoint, Reach, RetiredSecret,
+    CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
+    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, Reach, RetiredSecret,
     RotationRefused, Secret, SecretRotation, WebhookUrl,
 };
 pub use self::event::{
     Age, CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage,
-    EventRequest, EventSpan, EventType, MAX_EVENT_BYTES, event_types,
-    sample,
+    EventRequest, EventSpan, EventType, MAX_EVENT_BYTES, event_types, sample,
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};

@@ -2,10 +2,10 @@
 //!
 //! Their queue messages are in [`crate::delivery`].
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
 
 use crate::account::Mode;
 use crate::delivery::{Delivery, DeliveryStatus};
@@ -35,8 +35,11 @@ pub struct RecoveryRequest {
 }
 
 /// Which events are recovered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<RecoveryScope>)]
 pub enum RecoveryScope {
     /// Events that were sent to the endpoint and not acknowledged.
     #[default]
@@ -183,19 +186,6 @@ impl RecoveryScope {
     /// Returns whether an event is to be sent to an endpoint that it was never sent to.
     pub fn takes_event(self, event_type: &EventType, endpoint: &Endpoint) -> bool {
         self.takes_missing() && endpoint.enabled_events.matches(event_type)
-    }
-}
-
-impl FromStr for RecoveryScope {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "failed" => Ok(Self::Failed),
-            "missing" => Ok(Self::Missing),
-            "all" => Ok(Self::All),
-            _ => Err(Invalid::because(format!("must be \"failed\", \"missing\" or \"all\", not {text:?}"))),
-        }
     }
 }
 

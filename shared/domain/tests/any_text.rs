@@ -6,9 +6,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use posthorn_domain::{
-    AttemptId, DeliveredEvent, DeliveryMessage, EndpointEdit, EndpointId, EventDraft, EventId, EventMessage,
-    EventPattern, EventShards, EventType, Fields, KeyId, Mode, NewEndpoint, RecoveryId, RecoveryMessage,
-    RecoveryRequest, RetrySchedule, Scope, Tenant, Timestamp,
+    AttemptId, DeliveredEvent, EndpointEdit, EndpointId, EventDraft, EventId, EventMessage, EventPattern,
+    EventShards, EventType, Fields, KeyId, Mode, NewEndpoint, RecoveryId, RecoveryRequest, RetrySchedule,
+    Scope, Tenant, Timestamp, WorkMessage,
 };
 use proptest::prelude::*;
 use proptest::string::string_regex;
@@ -102,11 +102,12 @@ proptest! {
         if let Ok(message) = EventMessage::parse(&body) {
             prop_assert_eq!(EventMessage::parse(&message.to_json()).unwrap(), message);
         }
-        if let Ok(message) = DeliveryMessage::parse(&body) {
-            prop_assert_eq!(DeliveryMessage::parse(&message.to_json()).unwrap(), message);
-        }
-        if let Some(message) = RecoveryMessage::parse(&body) {
-            prop_assert_eq!(RecoveryMessage::parse(&message.to_json()).unwrap(), message);
+        if let Ok(message) = WorkMessage::parse(&body) {
+            let read_back = match &message {
+                WorkMessage::Delivery(message) => message.to_json(),
+                WorkMessage::Recovery(message) => message.to_json(),
+            };
+            prop_assert_eq!(WorkMessage::parse(&read_back).unwrap(), message);
         }
     }
 

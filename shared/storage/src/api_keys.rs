@@ -1,7 +1,6 @@
 //! API keys.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
@@ -28,10 +27,7 @@ impl KeyHash {
     }
 
     fn hex(self) -> String {
-        self.0.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("writing to a string does not fail");
-            hex
-        })
+        hex::encode(self.0)
     }
 }
 

@@ -63,7 +63,8 @@ pub(crate) async fn publish_batch(
     let (sources, drafts) = tell_apart(drafts);
     require_room(&sources, &drafts)?;
     let publications = publication::publish(app, tenant, request, drafts).await;
-    let published: Vec<BatchEntryBody> = publications.into_iter().map(|result| outcome(result, request)).collect();
+    let published: Vec<BatchEntryBody> =
+        publications.into_iter().map(|result| outcome(result, request)).collect();
     let list = sources.into_iter().map(|source| match source {
         Source::Published(n) => published[n].clone(),
         Source::Twin(n) => replayed(published[n].clone()),
@@ -84,7 +85,9 @@ fn outcome(result: Result<Publication, Problem>, request: &Request) -> BatchEntr
 
 fn replayed(outcome: BatchEntryBody) -> BatchEntryBody {
     match outcome {
-        BatchEntryBody::Accepted { status, event, .. } => BatchEntryBody::Accepted { status, event, replayed: true },
+        BatchEntryBody::Accepted { status, event, .. } => {
+            BatchEntryBody::Accepted { status, event, replayed: true }
+        }
         BatchEntryBody::Refused(_) => outcome,
     }
 }

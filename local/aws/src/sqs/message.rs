@@ -1,7 +1,6 @@
 //! The limits of a message, and the digests with which a client checks that it arrived intact.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -130,7 +129,7 @@ pub(super) fn size(body: &str, attributes: &MessageAttributes) -> usize {
 
 /// MD5OfMessageBody.
 pub(super) fn body_md5(body: &str) -> String {
-    hex(&Md5::digest(body))
+    hex::encode(Md5::digest(body))
 }
 
 /// MD5OfMessageAttributes [SQS Developer Guide, "Calculating the MD5 message digest for message attributes"]: each
@@ -144,18 +143,11 @@ pub(super) fn attributes_md5(attributes: &MessageAttributes) -> Option<String> {
         digest.update([if matches!(value, Value::Text(_)) { 1 } else { 2 }]);
         digest_field(&mut digest, value.bytes());
     }
-    (!attributes.is_empty()).then(|| hex(&digest.finalize()))
+    (!attributes.is_empty()).then(|| hex::encode(digest.finalize()))
 }
 
 fn digest_field(digest: &mut Md5, field: &[u8]) {
     // No field is longer than a message, whose length fits into a `u32`.
     digest.update(u32::try_from(field.len()).unwrap_or(u32::MAX).to_be_bytes());
     digest.update(field);
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

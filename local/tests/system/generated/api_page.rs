@@ -13,7 +13,8 @@ pub(super) fn reference(document: &Value) -> String {
         let name = text(tag, "name");
         write!(page, "\n## {name}\n\n{}\n", text(tag, "description")).unwrap();
         for (path, of_path) in mapping(&document["paths"]) {
-            for method in METHODS.iter().filter(|method| of_path[**method]["tags"][0].as_str() == Some(name)) {
+            for method in METHODS.iter().filter(|method| of_path[**method]["tags"][0].as_str() == Some(name))
+            {
                 let route = format!("{} {}", method.to_uppercase(), path.as_str().unwrap());
                 page += &operation(document, &route, of_path, &of_path[*method]);
             }
@@ -73,12 +74,20 @@ fn block(example: &Value) -> String {
 /// Returns every schema with fields, as a table of them.
 fn objects(document: &Value) -> String {
     let mut part = String::from("\n## Objects\n");
-    for (name, schema) in mapping(&document["components"]["schemas"]).iter().filter(|(_, schema)| is_object(schema)) {
+    for (name, schema) in
+        mapping(&document["components"]["schemas"]).iter().filter(|(_, schema)| is_object(schema))
+    {
         let (name, description) = (name.as_str().unwrap(), text(schema, "description"));
         write!(part, "\n### {name}\n\n{description}\n").unwrap();
         let inherited: Vec<_> = sequence(&schema["allOf"]).iter().map(form).collect();
         if !inherited.is_empty() {
-            writeln!(part, "\nIt has the fields of {}{}", inherited.join(" and "), if fields(schema).is_empty() { "." } else { ", and:" }).unwrap();
+            writeln!(
+                part,
+                "\nIt has the fields of {}{}",
+                inherited.join(" and "),
+                if fields(schema).is_empty() { "." } else { ", and:" }
+            )
+            .unwrap();
         }
         part += &table(schema);
     }
@@ -88,7 +97,8 @@ fn objects(document: &Value) -> String {
 fn table(schema: &Value) -> String {
     let required: Vec<_> = sequence(&schema["required"]).iter().filter_map(Value::as_str).collect();
     let is_ignored = |field: &Value| field["$ref"].as_str() == Some("#/components/schemas/Ignored");
-    let (ignored, known): (Vec<_>, Vec<_>) = fields(schema).into_iter().partition(|(_, field)| is_ignored(field));
+    let (ignored, known): (Vec<_>, Vec<_>) =
+        fields(schema).into_iter().partition(|(_, field)| is_ignored(field));
     let mut part = String::new();
     if !known.is_empty() {
         part += "\n| field | form | meaning |\n|---|---|---|\n";
@@ -98,8 +108,15 @@ fn table(schema: &Value) -> String {
     for (name, field) in known {
         let mark = if is_request && required.contains(&name) { " (required)" } else { "" };
         let default = &field["default"];
-        let default = if default.is_null() { String::new() } else { format!(" Default: `{}`.", json(default)) };
-        writeln!(part, "| `{name}`{mark} | {} | {}{default} |", form(field), cell(text(field, "description"))).unwrap();
+        let default =
+            if default.is_null() { String::new() } else { format!(" Default: `{}`.", json(default)) };
+        writeln!(
+            part,
+            "| `{name}`{mark} | {} | {}{default} |",
+            form(field),
+            cell(text(field, "description"))
+        )
+        .unwrap();
     }
     if !ignored.is_empty() {
         let names: Vec<_> = ignored.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -111,7 +128,9 @@ fn table(schema: &Value) -> String {
 /// Returns every schema without fields, in one table.
 fn values(document: &Value) -> String {
     let mut part = String::from("\n## Values\n\n| name | form | meaning |\n|---|---|---|\n");
-    for (name, schema) in mapping(&document["components"]["schemas"]).iter().filter(|(_, schema)| !is_object(schema)) {
+    for (name, schema) in
+        mapping(&document["components"]["schemas"]).iter().filter(|(_, schema)| !is_object(schema))
+    {
         let name = name.as_str().unwrap();
         if name != "Ignored" {
             let (form, meaning) = (form(schema), cell(text(schema, "description")));
@@ -152,7 +171,13 @@ fn form(schema: &Value) -> String {
     let items = &schema["items"];
     let types: Vec<_> = types
         .into_iter()
-        .map(|name| if name == "array" && !items.is_null() { format!("list of {}", form(items)) } else { name.to_owned() })
+        .map(|name| {
+            if name == "array" && !items.is_null() {
+                format!("list of {}", form(items))
+            } else {
+                name.to_owned()
+            }
+        })
         .collect();
     types.join(" or ") + &limits(schema)
 }

@@ -28,7 +28,10 @@ fn check(path: &str, wanted: &str) {
     if read(path) == wanted {
         return;
     }
-    assert!(std::env::var_os("UPDATE_DOCS").is_some(), "{path} is out of date: run the tests with UPDATE_DOCS=1");
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "{path} is out of date: run the tests with UPDATE_DOCS=1"
+    );
     std::fs::write(file(path), wanted).unwrap();
 }
 

@@ -108,3 +108,38 @@ impl EndpointWithAttemptsBody {
         Self { endpoint, object: "webhook_endpoint", attempts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use posthorn_domain::testing::Same;
+    use posthorn_domain::{EndpointEdit, Fields, NewEndpoint, Tenant};
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_sent_back_as_it_was_read_is_unchanged() {
+        let json = r#"{"url": "https://a.example", "enabled_events": ["a.*", "b"], "description": "d",
+            "metadata": {"k": "v"}, "headers": {"X-A": "b"}, "api_version": "2"}"#;
+        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
+        let (registered, edited) = (Timestamp::from_millis(0), Timestamp::from_millis(1));
+        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let enabled = new.register(&tenant, registered, &Same::byte(0));
+        let disabled = |reason| Endpoint {
+            status: EndpointStatus::Disabled,
+            disabled_reason: reason,
+            ..enabled.clone()
+        };
+        let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
+        for before in reasons.map(disabled).into_iter().chain([enabled.clone()]) {
+            for scopes in [&[][..], &[Scope::SecretsRead]] {
+                let caller = Caller::new(tenant.clone(), scopes);
+                let read = serde_json::to_string(&EndpointBody::for_caller(&caller, before.clone())).unwrap();
+                let read = read.replace(r#""livemode":true,"#, "");
+                let mut fields = Fields::parse(&read).unwrap();
+                let edit = EndpointEdit::read(&mut fields).unwrap();
+                fields.finish().unwrap();
+                assert_eq!(edit.apply(before.clone(), edited), before, "{read}");
+            }
+        }
+    }
+}

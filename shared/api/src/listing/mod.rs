@@ -11,8 +11,6 @@ mod room;
 mod window;
 
 pub use self::attempts_at::attempts_at;
-pub use self::endpoint_page::EndpointPageBuilder;
-pub use self::endpoints::{EndpointListing, UnknownCursor};
 pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
 pub use self::parameters::{
     AttemptListing, AttemptsOf, EventListing, MAX_PAGE, attempt_listing, endpoint_listing, event_listing,

@@ -1,12 +1,13 @@
 //! The order of a list of endpoints.
 
 use std::cmp::Ordering;
-use std::str::FromStr;
 
 use posthorn_domain::Invalid;
+use strum::{Display, EnumString, VariantArray};
 
 /// A field that endpoints can be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<OrderField>)]
 pub enum OrderField {
     /// When it was registered.
     CreatedAt,
@@ -36,24 +37,8 @@ impl Direction {
     }
 }
 
-impl FromStr for OrderField {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "created_at" => Ok(Self::CreatedAt),
-            "updated_at" => Ok(Self::UpdatedAt),
-            "url" => Ok(Self::Url),
-            "status" => Ok(Self::Status),
-            _ => Err(Invalid::because(format!(
-                "must be created_at, updated_at, url or status, with an optional :ASC or :DESC, not {text:?}"
-            ))),
-        }
-    }
-}
-
 /// Parses `field:ASC` or `field:DESC`, separated by commas. The direction may be in lower case; the default is `ASC`.
-pub fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> {
+pub(crate) fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, Invalid> {
     text.split(',')
         .map(|entry| {
             let (field, direction) = entry.trim().split_once(':').unwrap_or((entry.trim(), "ASC"));

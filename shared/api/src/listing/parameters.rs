@@ -2,9 +2,7 @@
 
 use std::str::FromStr;
 
-use posthorn_domain::{
-    AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid,
-};
+use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid};
 
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
 use crate::listing::order::{Direction, OrderField, parse_order};

@@ -70,7 +70,8 @@ fn notice(
 ) -> Result<EventMessage, InvalidField> {
     let endpoint_id = endpoint.id;
     endpoint.metadata = endpoint.metadata.plain();
-    let object = Object { kind: "webhook_endpoint", endpoint: EndpointBody::for_everybody(endpoint), failing_since };
+    let object =
+        Object { kind: "webhook_endpoint", endpoint: EndpointBody::for_everybody(endpoint), failing_since };
     let notice = Notice { r#type: event_type, data: Data { object } };
     let notice = serde_json::to_string(&notice).expect("JSON can express every notice");
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
@@ -109,7 +110,8 @@ mod tests {
             let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
             let now = Timestamp::from_millis(0);
             let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
-            let notice = disabled(&tenant, &new.register(&tenant, now, &Same::byte(7)), DisabledReason::Gone, now);
+            let notice =
+                disabled(&tenant, &new.register(&tenant, now, &Same::byte(7)), DisabledReason::Gone, now);
             let (_, event) = notice.unwrap().into_event("m", now, EventShards::ONE).unwrap();
             let size = event.to_json().len();
             assert!(size <= MAX_EVENT_BYTES, "{character}: {size}");

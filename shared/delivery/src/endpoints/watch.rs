@@ -104,8 +104,9 @@ impl Watch {
         })
     }
 
-    /// Returns whether this process has recently cut a first attempt at the endpoint short. The process itself may have
-    /// been slow, so the next ones go to the first attempts queue, not to the deliveries queue.
+    /// Returns whether this process has recently cut a first attempt at the endpoint short, and the endpoint has
+    /// acknowledged nothing since. The process itself may have been slow, so the next ones go to the first attempts
+    /// queue, not to the deliveries queue.
     pub(crate) fn was_cut_short(&self, id: EndpointId, now: Timestamp) -> bool {
         self.lock().peek(&id).and_then(|recent| recent.detour_until).is_some_and(|until| until > now)
     }
@@ -168,7 +169,10 @@ impl Recent {
         // An attempt that was cut short is not a failure: the next one may well succeed.
         match attempt.error {
             Some(AttemptError::Slow) => {}
-            _ if attempt.succeeded() => self.failures = 0,
+            _ if attempt.succeeded() => {
+                self.failures = 0;
+                self.detour_until = None;
+            }
             _ => self.failures = self.failures.saturating_add(1),
         }
         if attempt.error == Some(AttemptError::Slow) {
@@ -336,6 +340,8 @@ mod tests {
         observe(&watch, &healthy, 0, &answer(0, 1_000, None, Some(AttemptError::Slow)));
         let was_cut_short = |at| watch.was_cut_short(healthy.id, Timestamp::from_millis(at));
         assert_eq!([0, 29_999, 30_000].map(was_cut_short), [true, true, false]);
+        observe(&watch, &healthy, 0, &ok(10, 900));
+        assert!(!was_cut_short(10), "it was not the endpoint that hung");
     }
 
     #[test]

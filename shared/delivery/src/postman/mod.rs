@@ -10,12 +10,12 @@ mod put_off;
 mod queueing;
 mod record;
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_domain::{Attempt, Clock, Delivery, EndpointId, EventShards, Random, RetrySchedule};
+use posthorn_domain::{Attempt, Clock, Delivery, EndpointId, EventShards, Invalid, Random, RetrySchedule};
 use posthorn_storage::{DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, StorageError};
+use strum::{Display, EnumString, VariantArray};
 use tokio::time::{Instant, sleep};
 
 use crate::endpoints::{Seen, Snapshots};
@@ -70,7 +70,8 @@ pub struct Postman {
 }
 
 /// Which attempts are written to the log. All attempts are on record and counted in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString, VariantArray)]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<LoggedAttempts>)]
 pub enum LoggedAttempts {
     /// Those that did not succeed. A log line for each of the others would cost more than the queue and the function
     /// together.
@@ -82,18 +83,6 @@ pub enum LoggedAttempts {
 impl LoggedAttempts {
     fn covers(self, attempt: &Attempt) -> bool {
         self == Self::All || !attempt.succeeded()
-    }
-}
-
-impl FromStr for LoggedAttempts {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "failed" => Ok(Self::Failed),
-            "all" => Ok(Self::All),
-            _ => Err("must be failed or all"),
-        }
     }
 }
 

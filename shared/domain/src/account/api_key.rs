@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, VariantArray};
 
 use crate::account::{AccountId, Mode, Tenant};
 use crate::id::KeyId;
@@ -45,52 +45,49 @@ impl fmt::Debug for ApiKey {
 }
 
 /// A permission that an API key may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    VariantArray,
+)]
 #[serde(try_from = "String", into = "String")]
+#[strum(parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<Scope>)]
 pub enum Scope {
     /// Read endpoints and the progress of recoveries.
+    #[strum(serialize = "endpoints:read")]
     EndpointsRead,
     /// Register, change, delete, test and recover endpoints, and retry attempts.
+    #[strum(serialize = "endpoints:write")]
     EndpointsWrite,
     /// Read events and attempts.
+    #[strum(serialize = "events:read")]
     EventsRead,
     /// Publish events.
+    #[strum(serialize = "events:publish")]
     EventsPublish,
     /// Read endpoints' signing secrets.
+    #[strum(serialize = "secrets:read")]
     SecretsRead,
 }
 
 impl Scope {
     /// All scopes.
-    pub const ALL: [Self; 5] =
-        [Self::EndpointsRead, Self::EndpointsWrite, Self::EventsRead, Self::EventsPublish, Self::SecretsRead];
-
-    /// The scope as text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::EndpointsRead => "endpoints:read",
-            Self::EndpointsWrite => "endpoints:write",
-            Self::EventsRead => "events:read",
-            Self::EventsPublish => "events:publish",
-            Self::SecretsRead => "secrets:read",
-        }
-    }
+    pub const ALL: &[Self] = Self::VARIANTS;
 }
 
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Scope {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            Invalid::because(format!("must be one of the scopes {known}, not {text:?}"))
-        })
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.to_string()
     }
 }
 
@@ -99,12 +96,6 @@ impl TryFrom<String> for Scope {
 
     fn try_from(text: String) -> Result<Self, Invalid> {
         text.parse()
-    }
-}
-
-impl From<Scope> for String {
-    fn from(scope: Scope) -> Self {
-        scope.as_str().to_owned()
     }
 }
 
@@ -159,7 +150,7 @@ mod tests {
 
     #[test]
     fn scopes_are_read_as_they_are_written() {
-        for scope in Scope::ALL {
+        for &scope in Scope::ALL {
             assert_eq!(scope.to_string().parse(), Ok(scope));
         }
         assert!("endpoints".parse::<Scope>().is_err());

@@ -1,15 +1,15 @@
 //! The results of attempts.
 
-use std::str::FromStr;
-
 use serde::Serialize;
+use strum::{Display, EnumString, VariantArray};
 
 use crate::delivery::Attempt;
 use crate::invalid::Invalid;
 
 /// The result of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<AttemptStatus>)]
 pub enum AttemptStatus {
     /// The endpoint acknowledged the event.
     Succeeded,
@@ -18,19 +18,6 @@ pub enum AttemptStatus {
     /// Unknown: Posthorn ended the attempt at the short time limit of first attempts, at most a second, and makes it
     /// again with the full timeout.
     CutShort,
-}
-
-impl AttemptStatus {
-    const ALL: [Self; 3] = [Self::Succeeded, Self::Failed, Self::CutShort];
-
-    /// Returns the status as one word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::CutShort => "cut_short",
-        }
-    }
 }
 
 impl From<&Attempt> for AttemptStatus {
@@ -42,17 +29,5 @@ impl From<&Attempt> for AttemptStatus {
         } else {
             Self::CutShort
         }
-    }
-}
-
-impl FromStr for AttemptStatus {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let known = Self::ALL.into_iter().find(|status| status.as_str() == text);
-        known.ok_or_else(|| {
-            let reason = format!("must be \"succeeded\", \"failed\" or \"cut_short\", not {text:?}");
-            Invalid::because(reason)
-        })
     }
 }

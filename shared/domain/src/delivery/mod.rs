@@ -10,11 +10,10 @@ pub use self::attempt_status::AttemptStatus;
 pub use self::message::{DeliveryMessage, DeliveryWork, RecoveryMessage, WorkMessage};
 pub use self::schedule::RetrySchedule;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::id::EndpointId;
 use crate::invalid::Invalid;
@@ -161,8 +160,21 @@ impl Attempt {
 }
 
 /// What went wrong with an attempt, apart from its status code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<AttemptError>)]
 pub enum AttemptError {
     /// The host name has no address, or could not be resolved in time.
     Dns,
@@ -191,62 +203,9 @@ pub enum AttemptError {
 }
 
 impl AttemptError {
-    const ALL: [Self; 10] = [
-        Self::Dns,
-        Self::Blocked,
-        Self::Connection,
-        Self::Tls,
-        Self::TlsCertificate,
-        Self::TlsUnsupported,
-        Self::Timeout,
-        Self::Protocol,
-        Self::BodyIncomplete,
-        Self::Slow,
-    ];
-
     /// Returns the error as one word, for records and answers.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::Blocked => "blocked",
-            Self::Connection => "connection",
-            Self::Tls => "tls",
-            Self::TlsCertificate => "tls_certificate",
-            Self::TlsUnsupported => "tls_unsupported",
-            Self::Timeout => "timeout",
-            Self::Protocol => "protocol",
-            Self::BodyIncomplete => "body_incomplete",
-            Self::Slow => "slow",
-        }
-    }
-}
-
-impl FromStr for AttemptError {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let known = Self::ALL.into_iter().find(|error| error.as_str() == text);
-        known.ok_or_else(|| Invalid::because(format!("is not a known attempt error: {text:?}")))
-    }
-}
-
-impl TryFrom<String> for AttemptError {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<AttemptError> for String {
-    fn from(error: AttemptError) -> Self {
-        error.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for AttemptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 

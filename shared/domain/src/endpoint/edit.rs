@@ -127,7 +127,6 @@ mod tests {
     use crate::account::{Mode, Tenant};
     use crate::endpoint::health::{DisabledReason, HealthState};
     use crate::endpoint::new::NewEndpoint;
-    use crate::endpoint::object::{ListedEndpoint, WholeEndpoint};
     use crate::testing::Same;
 
     fn at(seconds: i64) -> Timestamp {
@@ -185,12 +184,8 @@ mod tests {
         };
         let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
         for before in reasons.map(disabled).into_iter().chain([endpoint()]) {
-            let whole = serde_json::to_string(&WholeEndpoint::from(before.clone())).unwrap();
-            let listed = serde_json::to_string(&ListedEndpoint::from(before.clone())).unwrap();
-            for read in [whole, listed] {
-                let read = read.replace(r#""livemode":true,"#, "");
-                assert_eq!(edit(&read).apply(before.clone(), at(1)), before, "{read}");
-            }
+            let again = format!(r#"{{"url": "{}", "status": "{}"}}"#, before.url.as_str(), before.status);
+            assert_eq!(edit(&again).apply(before.clone(), at(1)), before, "{again}");
         }
         let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), at(1));
         assert_eq!((enabled.disabled_reason, enabled.updated_at), (None, at(1)));

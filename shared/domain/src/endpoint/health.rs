@@ -1,8 +1,7 @@
 //! Endpoint health.
 
-use std::str::FromStr;
-
 use serde::Serialize;
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
@@ -15,7 +14,7 @@ const SILENCE: i64 = 5;
 const TELLING_DAYS: u32 = 3;
 
 /// An endpoint's health. It is written only when it changes, and once a day while the endpoint fails: a healthy system
-/// writes nothing. It serializes as the API shows it.
+/// writes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
     /// The present state.
@@ -39,7 +38,8 @@ pub struct FailedOn {
 }
 
 /// The state of an endpoint's health.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<HealthState>)]
 pub enum HealthState {
     /// It is new, has a new URL, or was enabled again, and has not acknowledged anything since.
     Unproven,
@@ -105,8 +105,6 @@ fn day(at: Timestamp) -> i64 {
 }
 
 impl HealthState {
-    const ALL: [Self; 4] = [Self::Unproven, Self::Healthy, Self::Slow, Self::Failing];
-
     /// Returns whether the endpoint is expected to answer within a second: nothing is known to the contrary.
     pub fn is_well(self) -> bool {
         matches!(self, Self::Unproven | Self::Healthy)
@@ -114,27 +112,16 @@ impl HealthState {
 
     /// Returns the state as one word, for records and logs.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unproven => "unproven",
-            Self::Healthy => "healthy",
-            Self::Slow => "slow",
-            Self::Failing => "failing",
-        }
-    }
-}
-
-impl FromStr for HealthState {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let known = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        known.ok_or_else(|| Invalid::because(format!("has an unknown health: {text:?}")))
+        self.into()
     }
 }
 
 /// Why Posthorn disabled an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Display, EnumString, IntoStaticStr, VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<DisabledReason>)]
 pub enum DisabledReason {
     /// It answered 410 Gone.
     Gone,
@@ -145,22 +132,7 @@ pub enum DisabledReason {
 impl DisabledReason {
     /// Returns the reason as one word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::Failing => "failing",
-        }
-    }
-}
-
-impl FromStr for DisabledReason {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "gone" => Ok(Self::Gone),
-            "failing" => Ok(Self::Failing),
-            _ => Err(Invalid::because(format!("has an unknown disabled_reason: {text:?}"))),
-        }
+        self.into()
     }
 }
 

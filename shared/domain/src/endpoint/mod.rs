@@ -24,15 +24,12 @@ pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};
 pub use self::secret::Secret;
 pub use self::url::WebhookUrl;
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::account::Mode;
 use crate::id::EndpointId;
 use crate::invalid::Invalid;
-
 use crate::metadata::Metadata;
 use crate::text::{ApiVersion, Description};
 use crate::time::Timestamp;
@@ -88,8 +85,25 @@ impl Endpoint {
 }
 
 /// Whether an endpoint gets events.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    Display,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<EndpointStatus>)]
 pub enum EndpointStatus {
     /// It gets no events.
     Disabled,
@@ -99,36 +113,16 @@ pub enum EndpointStatus {
 }
 
 impl EndpointStatus {
-    /// Returns the status as text.
+    /// Returns the status as one word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Enabled => "enabled",
-        }
-    }
-}
-
-impl FromStr for EndpointStatus {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "disabled" => Ok(Self::Disabled),
-            "enabled" => Ok(Self::Enabled),
-            _ => Err(Invalid::because(format!("must be \"enabled\" or \"disabled\", not {text:?}"))),
-        }
-    }
-}
-
-impl fmt::Display for EndpointStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.into()
     }
 }
 
 /// How an endpoint was registered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Display, EnumString, IntoStaticStr, VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<CreatedVia>)]
 pub enum CreatedVia {
     /// Through this API.
     Api,
@@ -139,26 +133,9 @@ pub enum CreatedVia {
 }
 
 impl CreatedVia {
-    /// Returns the origin as text.
+    /// Returns the origin as one word.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Api => "api",
-            Self::Dashboard => "dashboard",
-            Self::Portal => "portal",
-        }
-    }
-}
-
-impl FromStr for CreatedVia {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "api" => Ok(Self::Api),
-            "dashboard" => Ok(Self::Dashboard),
-            "portal" => Ok(Self::Portal),
-            _ => Err(Invalid::because("must be \"api\", \"dashboard\" or \"portal\"")),
-        }
+        self.into()
     }
 }
 

@@ -95,7 +95,11 @@ mod tests {
     fn endpoint() -> Endpoint {
         let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(&tenant, start(), &Same::byte(0))
+        NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(
+            &tenant,
+            start(),
+            &Same::byte(0),
+        )
     }
 
     /// Replaces the secret by the one made of this byte.

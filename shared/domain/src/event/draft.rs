@@ -1,7 +1,5 @@
 //! An event as its publisher sends it.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
@@ -88,10 +86,7 @@ impl EventDraft {
         let request = EventRequest { id: None, ..self.request.clone() };
         let draft = Self { request, ..self.clone() };
         let json = serde_json::to_string(&draft).expect("JSON can express every draft");
-        Sha256::digest(json.as_bytes()).iter().fold(String::new(), |mut hash, byte| {
-            write!(hash, "{byte:02x}").expect("writing to a string does not fail");
-            hash
-        })
+        hex::encode(Sha256::digest(json.as_bytes()))
     }
 
     /// Returns a test event: its data is a sample for its type, its metadata `{"test": "true"}`.

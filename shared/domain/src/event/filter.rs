@@ -1,8 +1,8 @@
 //! Filters for lists of events.
 
 use crate::endpoint::EventPattern;
-use crate::event::event_type::EventType;
 use crate::event::delivered::DeliveredEvent;
+use crate::event::event_type::EventType;
 use crate::text::ShortText;
 
 /// A filter for events on record. A field that is not given matches all.

@@ -2,8 +2,8 @@
 
 mod fields;
 
-pub use self::fields::{Fields, Flag, FromJson, InvalidField};
 pub(crate) use self::fields::{Count, pairs, require_object};
+pub use self::fields::{Fields, Flag, FromJson, InvalidField};
 
 use std::borrow::Cow;
 
