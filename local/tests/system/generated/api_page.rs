@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 
 use serde_yaml_ng::{Mapping, Value};
 
-const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
-
 /// Returns the operations by tag, and the objects, as Markdown.
 pub(super) fn reference(document: &Value) -> String {
     let mut page = String::new();
@@ -13,10 +11,11 @@ pub(super) fn reference(document: &Value) -> String {
         let name = text(tag, "name");
         write!(page, "\n## {name}\n\n{}\n", text(tag, "description")).unwrap();
         for (path, of_path) in mapping(&document["paths"]) {
-            for method in METHODS.iter().filter(|method| of_path[**method]["tags"][0].as_str() == Some(name))
+            for (method, of_method) in
+                mapping(of_path).iter().filter(|(_, of_method)| of_method["tags"][0] == name)
             {
-                let route = format!("{} {}", method.to_uppercase(), path.as_str().unwrap());
-                page += &operation(document, &route, of_path, &of_path[*method]);
+                let route = format!("{} {}", method.as_str().unwrap().to_uppercase(), path.as_str().unwrap());
+                page += &operation(document, &route, of_path, of_method);
             }
         }
     }
@@ -27,7 +26,9 @@ fn operation(document: &Value, route: &str, of_path: &Value, operation: &Value) 
     let (summary, description) = (text(operation, "summary"), text(operation, "description"));
     let mut part = format!("\n### {summary}\n\n`{route}`\n\n{description}\n");
     let parameters = sequence(&of_path["parameters"]).iter().chain(sequence(&operation["parameters"]));
-    let parameters: Vec<_> = parameters.map(|parameter| resolved(document, parameter)).collect();
+    let parameters = parameters.map(|parameter| resolved(document, parameter));
+    // Every route has `livemode`: the part above explains it.
+    let parameters: Vec<_> = parameters.filter(|parameter| text(parameter, "name") != "livemode").collect();
     if !parameters.is_empty() {
         part += "\n| parameter | in | form | meaning |\n|---|---|---|---|\n";
     }
@@ -89,12 +90,12 @@ fn objects(document: &Value) -> String {
             )
             .unwrap();
         }
-        part += &table(schema);
+        part += &table(document, schema);
     }
     part
 }
 
-fn table(schema: &Value) -> String {
+fn table(document: &Value, schema: &Value) -> String {
     let required: Vec<_> = sequence(&schema["required"]).iter().filter_map(Value::as_str).collect();
     let is_ignored = |field: &Value| field["$ref"].as_str() == Some("#/components/schemas/Ignored");
     let (ignored, known): (Vec<_>, Vec<_>) =
@@ -188,7 +189,7 @@ fn limits(schema: &Value) -> String {
         let (least, most) = (&schema[least], &schema[most]);
         match (least.as_u64(), most.as_u64()) {
             (Some(least), Some(most)) => format!(", {least} to {most}{unit}"),
-            (Some(0) | None, None) => String::new(),
+            (Some(0 | 1) | None, None) => String::new(),
             (Some(least), None) => format!(", at least {least}{unit}"),
             (None, Some(most)) => format!(", at most {most}{unit}"),
         }
@@ -200,6 +201,15 @@ fn limits(schema: &Value) -> String {
         span("minProperties", "maxProperties", " entries"),
     ]
     .concat()
+}
+
+/// Returns what a field means: its own description, or the first sentence of its schema's.
+fn meaning(document: &Value, field: &Value) -> String {
+    let own = text(field, "description");
+    let forms = sequence(&field["anyOf"]);
+    let schema = resolved(document, forms.first().unwrap_or(field));
+    let first = text(schema, "description").split_inclusive(". ").next().unwrap_or_default();
+    cell(if own.is_empty() { first.trim_end() } else { own })
 }
 
 /// Returns a text for a cell of a table.
