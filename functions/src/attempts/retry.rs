@@ -13,7 +13,7 @@ use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};
 
 /// Maximum number of manual retries of a delivery: its record has to fit into a row.
-const MAX_RESENDS: u32 = 20;
+pub(crate) const MAX_RESENDS: u32 = 20;
 
 struct App {
     access: Access,

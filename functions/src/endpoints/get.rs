@@ -20,7 +20,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 /// How many attempts are shown.
-const ATTEMPTS: usize = 5;
+pub(crate) const ATTEMPTS: usize = 5;
 /// How many events are examined for them. An endpoint without recent events shows no attempts.
 const LOOK_AT_MOST: usize = 25;
 

@@ -15,8 +15,9 @@ pub use access::{Access, Caller};
 pub use code::Code;
 pub use enabled::require_enabled;
 pub use listing::{
-    AttemptListing, AttemptsOf, EventListing, LogPageBuilder, MAX_LIST_BYTES, MAX_LOOKED_AT, MAX_PAGE,
-    Window, attempt_listing, attempts_at, bytes_in_answer, endpoint_listing, event_listing, unknown_cursor,
+    AttemptListing, AttemptsOf, DEFAULT_PAGE, EventListing, LAST_PAGE, LogPageBuilder, MAX_LIST_BYTES,
+    MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, attempt_listing, attempts_at, bytes_in_answer,
+    endpoint_listing, event_listing, unknown_cursor,
 };
 pub use problem::{Problem, ProblemBody};
 pub use request::{Query, Request, read_fields};

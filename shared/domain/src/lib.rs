@@ -36,7 +36,7 @@ pub use self::event::{
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};
 pub use self::invalid::Invalid;
-pub use self::json::{Fields, Flag, FromJson, InvalidField, without_byte_order_mark};
+pub use self::json::{Fields, Flag, FromJson, InvalidField, MAX_NESTING, without_byte_order_mark};
 pub use self::metadata::{KeptMetadata, Metadata};
 pub use self::random::Random;
 pub use self::recovery::{Recovery, RecoveryRequest, RecoveryScope, RecoveryStatus};

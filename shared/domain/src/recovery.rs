@@ -16,8 +16,6 @@ use crate::invalid::Invalid;
 use crate::json::{Fields, Flag, InvalidField};
 use crate::time::Timestamp;
 
-/// The most attempts of a delivery that can be recovered: its record has to fit into a row.
-const MAX_ATTEMPTS: usize = 40;
 /// How long after it is due a delivery without attempts counts as on its way, not as lost.
 const ON_ITS_WAY: Duration = Duration::from_mins(15);
 
@@ -136,6 +134,8 @@ impl RecoveryRequest {
 }
 
 impl Recovery {
+    /// The most attempts of a delivery that can be recovered: its record has to fit into a row.
+    pub const MAX_ATTEMPTS: usize = 40;
     /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or examines 2,000 events, so this
     /// limit is reached after four months of sending, or two billion events. No useful recovery takes that long; one
     /// that loops is stopped.
@@ -164,7 +164,8 @@ impl RecoveryScope {
 
     /// Returns whether this delivery is to be recovered.
     pub fn takes(self, delivery: &Delivery, now: Timestamp) -> bool {
-        let is_open = delivery.status != DeliveryStatus::Succeeded && delivery.attempts.len() < MAX_ATTEMPTS;
+        let is_open =
+            delivery.status != DeliveryStatus::Succeeded && delivery.attempts.len() < Recovery::MAX_ATTEMPTS;
         let is_lost = || delivery.next_attempt_at.is_none_or(|due| now.since(due) > ON_ITS_WAY);
         match self {
             Self::Failed => is_open && delivery.has_failed(),
@@ -237,6 +238,6 @@ mod tests {
         check(delivery(DeliveryStatus::Pending, Some(now()), &[]), false, false);
         check(delivery(DeliveryStatus::Pending, Some(now()), &[slow]), false, false);
         check(delivery(DeliveryStatus::Pending, Some(now().minus(2 * ON_ITS_WAY)), &[]), false, true);
-        check(delivery(DeliveryStatus::Failed, None, &[failed; MAX_ATTEMPTS]), false, false);
+        check(delivery(DeliveryStatus::Failed, None, &[failed; Recovery::MAX_ATTEMPTS]), false, false);
     }
 }

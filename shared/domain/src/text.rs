@@ -19,6 +19,9 @@ pub type Description = Text<1024>;
 pub type ShortText = Text<255>;
 
 impl<const MAX: usize> Text<MAX> {
+    /// The most characters.
+    pub const MAX_LENGTH: usize = MAX;
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -46,6 +49,9 @@ impl<const MAX: usize> FromStr for Text<MAX> {
 pub struct ApiVersion(String);
 
 impl ApiVersion {
+    /// The most characters.
+    pub const MAX_LENGTH: usize = 64;
+
     /// Returns the version as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,7 +69,7 @@ impl FromStr for ApiVersion {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.is_empty() || text.len() > 64 || !text.chars().all(|c| c.is_ascii_graphic()) {
+        if text.is_empty() || text.len() > Self::MAX_LENGTH || !text.chars().all(|c| c.is_ascii_graphic()) {
             return Err(Invalid::because(
                 "must be 1 to 64 printable ASCII characters without spaces, such as 1.0.0",
             ));

@@ -12,9 +12,9 @@ use super::publication::{self, Publication};
 use super::{App, idempotency_key, read};
 
 /// Maximum number of events in a batch.
-const MAX_EVENTS: usize = 100;
+pub(crate) const MAX_EVENTS: usize = 100;
 /// Maximum size of a batch's body: 4 MiB. API Gateway passes at most 6 MB to Lambda, with every quote escaped.
-const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
+pub(crate) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Maximum number of bytes of a batch that its answer repeats. The answer may have 6 MB, and a hundred refusals take a
 /// quarter of that.
 const MAX_ECHOED_BYTES: usize = 4_500_000;

@@ -1,6 +1,6 @@
 //! `POST /api/events` and `POST /api/events/batch`: accepts events.
 
-mod batch;
+pub(crate) mod batch;
 mod idempotency;
 mod publication;
 

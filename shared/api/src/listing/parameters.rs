@@ -13,12 +13,12 @@ use crate::{Code, Problem, Request};
 /// Maximum number of entries in a page.
 pub const MAX_PAGE: usize = 100;
 /// Maximum page number.
-const LAST_PAGE: usize = 1_000_000;
+pub const LAST_PAGE: usize = 1_000_000;
 /// Number of entries in a page if the request does not say.
-const DEFAULT_PAGE: usize = 20;
+pub const DEFAULT_PAGE: usize = 20;
 
 /// How many events numbered pages reach: a deeper page would read all events before it.
-const MAX_DEPTH: usize = 1_000;
+pub const MAX_NUMBERED_EVENTS: usize = 1_000;
 
 const ENDPOINT_PARAMETERS: &[&str] =
     &["livemode", "page", "pageSize", "size", "order", "status", "limit", "starting_after", "ending_before"];
@@ -76,9 +76,9 @@ pub struct AttemptListing {
 pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
     request.allow_query(EVENT_PARAMETERS)?;
     let window = window(request, "an event")?;
-    if window.skip().saturating_add(window.limit()) > MAX_DEPTH {
+    if window.skip().saturating_add(window.limit()) > MAX_NUMBERED_EVENTS {
         let reason = format!(
-            "reaches beyond the first {MAX_DEPTH} events, where numbered pages end. Use `starting_after` instead."
+            "reaches beyond the first {MAX_NUMBERED_EVENTS} events, where numbered pages end. Use `starting_after` instead."
         );
         return Err(Problem::param("page", reason));
     }

@@ -8,11 +8,6 @@ use crate::json::{Fields, Flag, InvalidField};
 use crate::random::Random;
 use crate::time::Timestamp;
 
-/// How long a replaced secret signs beside the new one.
-const OVERLAP: Duration = Duration::from_hours(24);
-/// The most replaced secrets that sign at the same time.
-const MAX_RETIRED: usize = 5;
-
 /// A replaced secret, which signs beside the new one for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetiredSecret {
@@ -37,13 +32,19 @@ pub enum RotationRefused {
     SameSecret,
     /// Too many replaced secrets still sign.
     #[error(
-        "{MAX_RETIRED} replaced secrets of this endpoint still sign, which is the limit. Wait until one of them expires, \
-         or send `expire_now` to expire all of them now."
+        "{} replaced secrets of this endpoint still sign, which is the limit. Wait until one of them expires, or send \
+         `expire_now` to expire all of them now.",
+        SecretRotation::MAX_RETIRED
     )]
     TooManyRetired,
 }
 
 impl SecretRotation {
+    /// How long a replaced secret signs beside the new one.
+    pub const OVERLAP: Duration = Duration::from_hours(24);
+    /// The most replaced secrets that sign at the same time.
+    pub const MAX_RETIRED: usize = 5;
+
     /// Reads a request's fields, all optional: the new `secret` (a random one if not given), and `expire_now`, which
     /// ends the old ones at once.
     pub fn read(fields: &mut Fields<'_>, random: &dyn Random) -> Result<Self, InvalidField> {
@@ -63,10 +64,10 @@ impl SecretRotation {
             endpoint.retired_secrets.clear();
         } else {
             endpoint.retired_secrets.retain(|retired| retired.until > now && retired.secret != self.secret);
-            if endpoint.retired_secrets.len() >= MAX_RETIRED {
+            if endpoint.retired_secrets.len() >= Self::MAX_RETIRED {
                 return Err(RotationRefused::TooManyRetired);
             }
-            endpoint.retired_secrets.push(RetiredSecret { secret: old, until: now.plus(OVERLAP) });
+            endpoint.retired_secrets.push(RetiredSecret { secret: old, until: now.plus(Self::OVERLAP) });
         }
         endpoint.updated_at = now;
         Ok(endpoint)

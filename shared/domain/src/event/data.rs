@@ -9,16 +9,15 @@ use serde_json::value::RawValue;
 use crate::invalid::Invalid;
 use crate::json::{FromJson, depth, escape_noncharacters, require_object};
 
-/// The deepest nesting of an event's data: the limit of serde_json and of most other parsers, less the levels of the
-/// event around it.
-const MAX_DEPTH: usize = 100;
-
 /// An event's data: any JSON object, kept byte for byte as the publisher wrote it, except that U+FFFE and U+FFFF become
 /// escapes, because SQS does not accept these two characters.
 #[derive(Debug, Clone)]
 pub struct EventData(Box<RawValue>);
 
 impl EventData {
+    /// The deepest nesting: the limit of serde_json and of most other parsers, less the levels of the event around it.
+    pub const MAX_NESTING: usize = 100;
+
     /// Returns the JSON as it was written.
     pub fn as_json(&self) -> &str {
         self.0.get()
@@ -37,7 +36,10 @@ impl FromJson for EventData {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
         require_object(json)?;
         if is_too_deep(json.get()) {
-            return Err(Invalid::because(format!("must not be nested deeper than {MAX_DEPTH} levels")));
+            return Err(Invalid::because(format!(
+                "must not be nested deeper than {} levels",
+                Self::MAX_NESTING
+            )));
         }
         Ok(Self(match escape_noncharacters(json.get()) {
             Cow::Borrowed(_) => json.to_owned(),
@@ -51,7 +53,8 @@ impl FromJson for EventData {
 /// Returns whether objects and arrays are nested too deep for a receiver's parser. If there are few of them, they
 /// cannot be, so the depth is not computed.
 fn is_too_deep(json: &str) -> bool {
-    memchr2_iter(b'{', b'[', json.as_bytes()).count() > MAX_DEPTH && depth(json) > MAX_DEPTH
+    memchr2_iter(b'{', b'[', json.as_bytes()).count() > EventData::MAX_NESTING
+        && depth(json) > EventData::MAX_NESTING
 }
 
 impl Serialize for EventData {

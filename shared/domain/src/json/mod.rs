@@ -11,8 +11,8 @@ use memchr::{memchr, memchr_iter};
 
 use crate::invalid::Invalid;
 
-/// The deepest nesting of clients' notes. Some parsers stop at 64 levels, and notes are nested in other objects.
-const MAX_NESTING: usize = 32;
+/// The deepest nesting of metadata. Some parsers stop at 64 levels, and notes are nested in other objects.
+pub const MAX_NESTING: usize = 32;
 
 /// A byte order mark, which some editors and runtimes put at the start of a text.
 const BYTE_ORDER_MARK: char = '\u{feff}';
