@@ -125,7 +125,7 @@ fn runtime(spec: &FunctionSpec, options: &FunctionsOptions) -> Result<Runtime> {
 }
 
 /// The runtime of the function of this name.
-pub(crate) fn runtime_of(name: &str, options: &FunctionsOptions) -> Result<Runtime> {
+pub fn runtime_of(name: &str, options: &FunctionsOptions) -> Result<Runtime> {
     let template = laptop::template(&options.template, &options.sqs)?;
     let spec = template.functions.iter().find(|spec| spec.name == name);
     runtime(spec.with_context(|| format!("the template has no function {name}"))?, options)
@@ -163,7 +163,7 @@ pub fn allow_this_machine(variables: &mut BTreeMap<String, String>) {
 }
 
 /// The environment variables of each function of the template, by the function's name.
-pub(crate) fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+pub fn environments(options: &FunctionsOptions) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
     let template = laptop::template(&options.template, &options.sqs)?;
     let environments = template.functions.iter().map(|spec| (spec.name.clone(), environment(spec, options)));
     Ok(environments.collect())

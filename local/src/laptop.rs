@@ -11,11 +11,11 @@ const PARAMETERS: [(&str, &str); 3] =
     [("FanOutConcurrency", "32"), ("FirstAttemptsConcurrency", "32"), ("DeliverConcurrency", "50")];
 
 /// Reads a template. `sqs` is the address of the embedded SQS.
-pub(crate) fn template(file: &Path, sqs: &str) -> Result<Template> {
+pub fn template(file: &Path, sqs: &str) -> Result<Template> {
     Template::load(file, sqs, &PARAMETERS)
 }
 
 /// Reads a template with its own default parameters.
-pub(crate) fn template_as_deployed(file: &Path, sqs: &str) -> Result<Template> {
+pub fn template_as_deployed(file: &Path, sqs: &str) -> Result<Template> {
     Template::load(file, sqs, &[])
 }

@@ -1,22 +1,21 @@
 //! Posthorn on a laptop: the functions of `template.yaml` in one process, on embedded DynamoDB and SQS.
 //!
 //! [`Stores`] holds the tables and queues; [`Functions`] runs the functions as API Gateway and Lambda would. Each can
-//! be started and stopped separately, on free ports. [`demo`] starts both and shows what they do.
+//! be started and stopped separately, on free ports. [`demo`] starts both and shows what they do; [`commands`] serves
+//! them until they are told to stop.
 
-pub mod bench;
-pub mod chaos;
+mod binaries;
+pub mod commands;
 pub mod demo;
 mod functions;
 mod gateway;
-mod laptop;
-mod load;
+pub mod laptop;
 mod poller;
-mod proxy;
 mod receiver;
 mod runtime_api;
 mod scheduler;
 mod stores;
-mod tasks;
+pub mod tasks;
 
 /// Installs the TLS provider. HTTP clients cannot be created without one, even if they use only plain HTTP.
 pub fn install_tls() {
@@ -24,8 +23,11 @@ pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-pub use functions::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine};
-pub use load::{Latencies, QUEUES};
+pub use binaries::Binaries;
+pub use functions::{
+    DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine, environments,
+    runtime_of,
+};
 pub use receiver::{Arrival, Receiver};
 pub use runtime_api::RuntimeApi;
-pub use stores::{Stores, StoresOptions};
+pub use stores::{QUEUES, Stores, StoresOptions};

@@ -59,7 +59,7 @@ impl Receiver {
     }
 
     /// The same, but each answer is delayed by `delay`.
-    pub(crate) async fn taking<Answer>(delay: Duration, port: u16, answer: Answer) -> Result<Self>
+    pub async fn taking<Answer>(delay: Duration, port: u16, answer: Answer) -> Result<Self>
     where
         Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
     {

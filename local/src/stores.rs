@@ -1,14 +1,18 @@
 //! The tables and queues, served on loopback.
 
-use std::path::PathBuf;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use posthorn_local_aws::dynamodb::Tables;
 use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
 
 use crate::tasks::{Tasks, listen};
 use crate::{install_tls, laptop};
+
+/// The queues that the functions read.
+pub const QUEUES: [&str; 3] = ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"];
 
 /// Where to serve and keep the tables and queues.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +41,8 @@ pub struct Stores {
     /// The queues themselves.
     pub queues: Queues,
     tasks: Tasks,
+    /// Keeps other processes from the directory.
+    _lock: Option<File>,
 }
 
 impl Stores {
@@ -46,6 +52,7 @@ impl Stores {
         let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port")?;
         let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port")?;
         let template = laptop::template(&options.template, &sqs)?;
+        let lock = options.data.as_deref().map(lock).transpose()?;
         let (tables, queues) = open(options)?;
         for table in &template.tables {
             tables.create(table)?;
@@ -58,7 +65,7 @@ impl Stores {
         let rows_expire = options.clock.is_none();
         tasks.spawn(|stop| tables.serve(dynamodb_listener, rows_expire, stop.cancelled_owned()));
         tasks.spawn(|stop| queues.clone().serve(sqs_listener, stop.cancelled_owned()));
-        Ok(Self { dynamodb, sqs, queues, tasks })
+        Ok(Self { dynamodb, sqs, queues, tasks, _lock: lock })
     }
 
     /// Waits until DynamoDB or SQS can no longer be served.
@@ -72,14 +79,28 @@ impl Stores {
     }
 }
 
+/// Creates a directory for tables and queues, and locks it: two processes would not see each other's changes.
+fn lock(directory: &Path) -> Result<File> {
+    let lock = || {
+        std::fs::create_dir_all(directory)?;
+        File::create(directory.join("lock"))
+    };
+    let lock = lock().with_context(|| format!("cannot keep data in {}", directory.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another process keeps its data in {}. Stop it, or pass another directory", directory.display())
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", directory.display()))
+        }
+    }
+}
+
 fn open(options: &StoresOptions) -> Result<(Tables, Queues)> {
     let (tables, queues) = match &options.data {
         None => (Tables::in_memory()?, Queues::in_memory()?),
-        Some(directory) => {
-            std::fs::create_dir_all(directory)
-                .with_context(|| format!("cannot keep data in {}", directory.display()))?;
-            (Tables::open(directory)?, Queues::open(directory)?)
-        }
+        Some(directory) => (Tables::open(directory)?, Queues::open(directory)?),
     };
     Ok((tables, queues.with_clock(options.clock.clone().unwrap_or_default())))
 }

@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 /// Servers and pollers that stop together. Dropping them aborts them at once.
 #[derive(Default)]
-pub(crate) struct Tasks {
+pub struct Tasks {
     stop: CancellationToken,
     running: JoinSet<Result<()>>,
 }
 
 impl Tasks {
     /// Runs a task. It gets a signal at which it must finish its current work.
-    pub(crate) fn spawn<T>(&mut self, task: impl FnOnce(CancellationToken) -> T)
+    pub fn spawn<T>(&mut self, task: impl FnOnce(CancellationToken) -> T)
     where
         T: Future<Output = Result<()>> + Send + 'static,
     {
@@ -24,7 +24,7 @@ impl Tasks {
     }
 
     /// Waits until a task ends. None should end without the signal.
-    pub(crate) async fn ended(&mut self) -> Result<()> {
+    pub async fn ended(&mut self) -> Result<()> {
         match self.running.join_next().await {
             Some(ended) => ended.context("a background task panicked")?,
             None => std::future::pending().await,
@@ -32,7 +32,7 @@ impl Tasks {
     }
 
     /// Tells all tasks to stop, and waits until they have finished their current work.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub async fn stop(mut self) -> Result<()> {
         self.stop.cancel();
         while let Some(ended) = self.running.join_next().await {
             ended.context("a background task panicked")??;
@@ -46,7 +46,7 @@ impl Tasks {
 const BACKLOG: u32 = 1_024;
 
 /// Listens on loopback; port 0 chooses a free one. `flag` is the option that sets the port, for the error message.
-pub(crate) fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
+pub fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
     let bind = || {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;

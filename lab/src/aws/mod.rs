@@ -22,8 +22,9 @@ use key::TemporaryKey;
 use lab::Lab;
 use report::Report;
 
-#[derive(Args)]
-pub(crate) struct Arguments {
+/// What `posthorn-lab aws` takes.
+#[derive(Debug, Args)]
+pub struct Arguments {
     /// The stack to check
     #[arg(long, value_name = "NAME")]
     stack: String,
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
 }
 
 /// Checks the stack. Returns whether all checks passed.
-pub(crate) async fn run(arguments: Arguments) -> Result<bool> {
+pub async fn run(arguments: Arguments) -> Result<bool> {
     // Credentials, region and addresses (`AWS_ENDPOINT_URL`) are read from the same places as by the AWS CLI.
     let config = posthorn_admin::aws::config(None).await;
     let clients = Clients::new(&config);

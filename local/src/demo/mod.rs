@@ -41,6 +41,8 @@ pub async fn run(template: &Path) -> Result<bool> {
     .await?;
     println!("Posthorn is running at {}, and a receiver of webhooks at {}.\n", functions.http, receiver.url);
 
+    println!("Retries come after {RETRY_SCHEDULE} here, instead of the template's 5 s to 24 h.\n");
+
     let mut ledger = Ledger::new(register(&functions.http, &receiver.url).await?);
     let began = Instant::now();
     publish(&functions.http, &stores.sqs, &mut ledger).await?;

@@ -32,16 +32,13 @@ fn crates_depend_downwards_only() {
     };
     check("posthorn-domain", &[]);
     check("posthorn-storage", &["posthorn-domain"]);
-    check("posthorn-delivery", &["posthorn-domain", "posthorn-storage"]);
     check("posthorn-api", &["posthorn-domain", "posthorn-storage"]);
+    check("posthorn-delivery", &["posthorn-domain", "posthorn-storage", "posthorn-api"]);
     check("posthorn-local-aws", &[]);
     let below = ["posthorn-domain", "posthorn-storage", "posthorn-delivery", "posthorn-api"];
     check("posthorn-runtime", &below);
     check("posthorn-functions", &[&below[..], &["posthorn-runtime"]].concat());
-    check(
-        "posthorn-lab",
-        &["posthorn-admin", "posthorn-domain", "posthorn-local", "posthorn-runtime", "posthorn-storage"],
-    );
+    check("posthorn-local", &[&below[..], &["posthorn-runtime", "posthorn-functions", "posthorn-local-aws"]].concat());
 }
 
 #[test]

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use http::StatusCode;
-use posthorn_local::bench::{Binaries, cold_starts};
-use posthorn_local::{Receiver, RuntimeApi};
-use posthorn_local_aws::template::Template;
+use posthorn_local::{Binaries, Receiver, RuntimeApi};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::harness::{PATIENCE, TestStores, template};
+use crate::harness::{PATIENCE, TestStores};
 use crate::metrics::values;
 use crate::samples::{ANSWERS, sample, stores_for_samples};
 
@@ -37,17 +35,6 @@ async fn invoke_and_listen(stores: &TestStores, function: &str) -> (Value, Vec<S
     assert_eq!(kind, "response", "{function}: {}", String::from_utf8_lossy(&body));
     let lines = std::str::from_utf8(&written).unwrap().lines().map(str::to_owned);
     (serde_json::from_slice(&body).unwrap(), lines.filter(|line| line.contains("_aws")).collect())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs what is deployed: cargo lambda build --release -p posthorn-functions -p empty-function"]
-async fn every_function_gets_ready_where_nothing_answers() {
-    let starts = cold_starts(&template(), &binaries(), 1).await.unwrap();
-    assert_eq!(
-        starts.len(),
-        Template::load(&template(), "http://127.0.0.1:1", &[]).unwrap().functions.len() + 1
-    );
-    assert!(starts.iter().all(|start| start.resident_mb > 0.0), "{starts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,7 +39,7 @@ const READ: [&str; 12] = [
     "local/src",
     "local/aws/src",
     "admin/src",
-    "lab",
+    "lab/src",
 ];
 const KINDS: [&str; 5] = ["md", "rs", "yaml", "toml", "json"];
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use cpu_time::ThreadTime;
@@ -18,7 +19,6 @@ use super::processes::Usage;
 use super::report::{Report, Row};
 use super::rig;
 use crate::proxy::Proxy;
-use crate::{FunctionsOptions, Stores, functions};
 
 /// The endpoints table.
 const TABLE: &str = "EndpointsTable";
@@ -78,7 +78,7 @@ impl Snapshot {
             sqs: stores.sqs.clone(),
             ..FunctionsOptions::default()
         };
-        let snapshots = functions::runtime_of("fan-out", &options)?.snapshots()?;
+        let snapshots = runtime_of("fan-out", &options)?.snapshots()?;
         let reader = Reader { snapshots, tables, endpoints: self.endpoints };
         let handle = tokio::runtime::Handle::current();
         let measured = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! `cargo run --release -- chaos`: breaks the system on purpose, and counts lost, duplicate and late deliveries.
+//! `cargo run --release -p posthorn-lab -- chaos`: breaks the system on purpose, and counts lost, duplicate and late deliveries.
 
 mod crashes;
 mod descriptors;
@@ -15,11 +15,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use posthorn_local::{FunctionsOptions, Stores, StoresOptions};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 use tokio::process::{Child, Command};
 
-use crate::{FunctionsOptions, Stores, StoresOptions};
 
 pub use crashes::Crashes;
 pub use descriptors::Descriptors;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use posthorn_local::{Functions, Receiver};
+use posthorn_local::tasks::{Tasks, listen};
 use anyhow::Result;
 use axum::Router;
 use http::StatusCode;
@@ -12,8 +14,6 @@ use tokio::time::sleep;
 
 use super::{Addresses, Bench};
 use crate::load::{self, Latencies, Load};
-use crate::tasks::{Tasks, listen};
-use crate::{Functions, Receiver};
 
 /// How long a hanging endpoint takes to answer.
 const HANGS: Duration = Duration::from_secs(10);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use posthorn_local::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 use http::{Method, StatusCode};
@@ -14,7 +15,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Addresses, Bench};
 use crate::load;
-use crate::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 
 /// An event that takes longer than this to arrive counts as missed.
 const PATIENCE: Duration = Duration::from_secs(30);

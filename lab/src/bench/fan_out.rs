@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use posthorn_local::{Receiver, Stores};
 use anyhow::{Context as _, Result, ensure};
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::body::Bytes;
@@ -27,7 +28,6 @@ use tokio::runtime::{Builder, Handle};
 
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
-use crate::{Receiver, Stores};
 
 /// The size of an event's body, in bytes.
 const EVENT_BYTES: usize = 1024;

@@ -1,14 +1,19 @@
 //! The benchmarks, at small sizes: what they count holds at any size.
 
-use std::path::PathBuf;
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use posthorn_local::StoresOptions;
-use posthorn_local::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, matching, page_costs};
+use std::path::{Path, PathBuf};
 
-use crate::harness::template;
+use posthorn_lab::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, cold_starts, matching, page_costs};
+use posthorn_local::{Binaries, StoresOptions};
+use posthorn_local_aws::template::Template;
+
+fn template() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../template.yaml")
+}
 
 fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_posthorn-local"))
+    PathBuf::from(env!("CARGO_BIN_EXE_posthorn-lab"))
 }
 
 fn cost() -> Cost {
@@ -111,4 +116,21 @@ fn the_same_endpoints_are_found_among_however_many() {
     for subscriptions in [3, 1_000] {
         assert_eq!(matching(subscriptions).unwrap().matches, 3);
     }
+}
+
+fn binaries() -> Binaries {
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let target = option_env!("CARGO_TARGET_DIR").map_or(target, PathBuf::from);
+    Binaries::in_folder(target.join("lambda")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs what is deployed: cargo lambda build --release -p posthorn-functions -p empty-function"]
+async fn every_function_gets_ready_where_nothing_answers() {
+    let starts = cold_starts(&template(), &binaries(), 1).await.unwrap();
+    assert_eq!(
+        starts.len(),
+        Template::load(&template(), "http://127.0.0.1:1", &[]).unwrap().functions.len() + 1
+    );
+    assert!(starts.iter().all(|start| start.resident_mb > 0.0), "{starts:?}");
 }

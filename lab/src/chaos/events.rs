@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use anyhow::Result;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use posthorn_local_aws::clients;
@@ -12,7 +13,6 @@ use tokio::time::{Instant, timeout};
 
 use super::Tally;
 use crate::load::{depth, event, number, waiting};
-use crate::{DEVELOPMENT_ACCOUNT, Receiver};
 
 /// If nothing arrives for this long, the missing deliveries count as lost, unless an experiment delays them for longer.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use posthorn_local::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, runtime_of};
 use anyhow::Result;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use posthorn_domain::{
@@ -10,7 +11,6 @@ use posthorn_domain::{
 use posthorn_runtime::{Runtime, SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
-use crate::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, functions};
 
 /// The type of the events that are sent.
 pub(crate) const EVENT_TYPE: &str = "invoice.paid";
@@ -83,5 +83,5 @@ pub(crate) fn runtime(template: &Path, stores: &Stores, function: &str) -> Resul
         sqs: stores.sqs.clone(),
         ..FunctionsOptions::default()
     };
-    functions::runtime_of(function, &options)
+    runtime_of(function, &options)
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthorn_local::{Functions, Receiver};
 use anyhow::Result;
 use http::StatusCode;
 
@@ -10,7 +11,6 @@ use super::refusing_proxy::{Errors, Refusing};
 use super::{Addresses, Bench, Tally};
 use crate::load;
 use crate::proxy::Proxy;
-use crate::{Functions, Receiver};
 
 /// How long a message that the functions could not handle stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(5);

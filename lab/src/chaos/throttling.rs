@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use posthorn_local::{Functions, Receiver};
 use anyhow::Result;
 use axum::response::Response;
 use http::StatusCode;
@@ -12,7 +13,6 @@ use super::refusing_proxy::Errors;
 use super::{Addresses, Bench, Tally, events};
 use crate::load;
 use crate::proxy::{Call, Gate, Proxy, Service, passed_on};
-use crate::{Functions, Receiver};
 
 /// Events published per second.
 const RATE: u32 = 20;

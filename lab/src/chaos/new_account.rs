@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use posthorn_local::{Functions, FunctionsOptions, Receiver};
 use anyhow::Result;
 use http::StatusCode;
 
 use super::events::{self, SILENCE};
 use super::{Addresses, Bench, Tally};
 use crate::load;
-use crate::{Functions, FunctionsOptions, Receiver};
 
 /// How long a message that was received but not handled stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(5);

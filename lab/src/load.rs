@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthorn_local::{Arrival, QUEUES, Receiver};
 use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::StreamExt as _;
@@ -11,7 +12,6 @@ use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::{Arrival, Receiver};
 
 /// The publisher's concurrent requests if it publishes as fast as possible: more than the system delivers at once.
 const PUBLISHERS: usize = 32;
@@ -166,9 +166,6 @@ impl Latencies {
         rounds[rounds.len() / 2]
     }
 }
-
-/// The queues that the functions read.
-pub const QUEUES: [&str; 3] = ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"];
 
 const ALL: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessages,

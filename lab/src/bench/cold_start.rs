@@ -5,18 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use posthorn_local::{Binaries, FunctionsOptions, RuntimeApi, environments};
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, timeout};
 
 use super::processes::Usage;
 use super::report::{Bound, Goal, Report, Row};
-use crate::runtime_api::RuntimeApi;
-use crate::{FunctionsOptions, functions};
 
-/// The function that does nothing.
-const EMPTY: &str = "empty-function";
-/// The binary of all other functions.
-const FUNCTIONS: &str = "posthorn-functions";
 /// Maximum time to wait until a function is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The address of the AWS services. Nothing answers there: a function must be ready without them.
@@ -38,38 +33,6 @@ pub struct ColdStart {
     pub binary_mb: f64,
 }
 
-/// The output of `cargo lambda build --release`: a folder for each binary, with a file `bootstrap` in it.
-#[derive(Debug, Clone)]
-pub struct Binaries(PathBuf);
-
-impl Binaries {
-    /// The binaries in this folder, usually `target/lambda`.
-    pub fn in_folder(folder: PathBuf) -> Result<Self> {
-        let binaries = Self(folder);
-        for binary in [binaries.of(EMPTY), binaries.of("any")] {
-            anyhow::ensure!(
-                binary.exists(),
-                "{} does not exist. Build the binaries that are deployed first: \
-                 `cargo lambda build --release -p posthorn-functions -p empty-function`",
-                binary.display()
-            );
-        }
-        Ok(binaries)
-    }
-
-    /// The binaries in `lambda`, beside the folder of this program.
-    pub(super) fn beside_this_program() -> Result<Self> {
-        let program = std::env::current_exe()?;
-        let target = program.ancestors().nth(2).context("this program is not in a target folder")?;
-        Self::in_folder(target.join("lambda"))
-    }
-
-    /// The path of this function's binary.
-    pub fn of(&self, function: &str) -> PathBuf {
-        self.0.join(if function == EMPTY { EMPTY } else { FUNCTIONS }).join("bootstrap")
-    }
-}
-
 /// Starts the empty function and each function of the template in turn, `rounds` times.
 pub async fn cold_starts(template: &Path, binaries: &Binaries, rounds: usize) -> Result<Vec<ColdStart>> {
     let nowhere = FunctionsOptions {
@@ -78,8 +41,8 @@ pub async fn cold_starts(template: &Path, binaries: &Binaries, rounds: usize) ->
         sqs: NOWHERE.to_owned(),
         ..FunctionsOptions::default()
     };
-    let mut environments = functions::environments(&nowhere)?;
-    environments.insert(EMPTY.to_owned(), BTreeMap::new());
+    let mut environments = environments(&nowhere)?;
+    environments.insert(Binaries::EMPTY.to_owned(), BTreeMap::new());
     let mut starts: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
     for _ in 0..rounds {
         for (function, environment) in &environments {
@@ -100,7 +63,7 @@ pub async fn cold_starts(template: &Path, binaries: &Binaries, rounds: usize) ->
             binary_mb: size_mb(&binaries.of(function))?,
         });
     }
-    found.sort_by_key(|start| start.function != EMPTY);
+    found.sort_by_key(|start| start.function != Binaries::EMPTY);
     Ok(found)
 }
 
@@ -123,7 +86,7 @@ fn size_mb(binary: &Path) -> Result<f64> {
 
 /// The figures as a report, with goals for every function except the empty one.
 pub(super) fn report(starts: &[ColdStart]) -> Report {
-    let empty = starts.iter().find(|start| start.function == EMPTY).map_or(f64::NAN, |start| start.start_ms);
+    let empty = starts.iter().find(|start| start.function == Binaries::EMPTY).map_or(f64::NAN, |start| start.start_ms);
     let rows = starts.iter().map(|start| {
         Row::default()
             .text("function", &start.function)
@@ -134,7 +97,7 @@ pub(super) fn report(starts: &[ColdStart]) -> Report {
             .number("binary_mb", start.binary_mb)
     });
     let worst = |figure: fn(&ColdStart) -> f64| {
-        let all = starts.iter().filter(|start| start.function != EMPTY).map(figure);
+        let all = starts.iter().filter(|start| start.function != Binaries::EMPTY).map(figure);
         all.fold(0.0, f64::max)
     };
     let goal =

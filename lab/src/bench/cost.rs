@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use posthorn_local::{Binaries, FunctionsOptions, Receiver, RuntimeApi, Stores, environments, laptop};
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use http::StatusCode;
@@ -15,14 +16,12 @@ use posthorn_local_aws::template::queue_url;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use super::cold_start::Binaries;
 use super::meter::{Meter, Used};
 use super::processes::Part;
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
 use crate::proxy::Proxy;
-use crate::runtime_api::RuntimeApi;
-use crate::{FunctionsOptions, Receiver, Stores, functions, laptop, load};
+use crate::load;
 
 /// How long an endpoint takes to answer.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
@@ -238,7 +237,7 @@ impl Cost {
             environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
             ..FunctionsOptions::default()
         };
-        let environment = functions::environments(&options)?
+        let environment = environments(&options)?
             .remove("fan-out")
             .context("the template has no function fan-out")?;
         let messages = if self.full_batches { BATCH } else { 1 };

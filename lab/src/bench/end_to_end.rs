@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use posthorn_local::{Receiver, install_tls};
 use anyhow::{Context as _, Result};
 use http::StatusCode;
 use tokio::time::Instant;
@@ -11,7 +12,6 @@ use tokio::time::Instant;
 use super::processes::{Part, Usage};
 use super::report::{Report, Row};
 use crate::load::{self, Latencies, Load, WARM_UP};
-use crate::{Receiver, install_tls};
 
 /// The events, the endpoints that want them, and endpoints that do not.
 #[derive(Debug, Clone)]

@@ -1,4 +1,4 @@
-//! `cargo run --release -- bench`: benchmarks.
+//! `cargo run --release -p posthorn-lab -- bench`: benchmarks.
 
 mod cold_start;
 mod cost;
@@ -15,12 +15,12 @@ mod sweep;
 
 use std::path::Path;
 
+use posthorn_local::{Binaries, StoresOptions};
 use anyhow::Result;
 use clap::Subcommand;
 use posthorn_domain::EventShards;
 
-use crate::StoresOptions;
-pub use cold_start::{Binaries, ColdStart, cold_starts};
+pub use cold_start::{ColdStart, cold_starts};
 pub use cost::{Bill, Cost};
 pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};

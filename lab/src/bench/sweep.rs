@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use anyhow::{Context as _, Result, anyhow};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
@@ -23,7 +24,6 @@ use super::meter::{Meter, Used};
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
 use crate::proxy::Proxy;
-use crate::{FunctionsOptions, Stores, functions};
 
 /// The due table.
 const TABLE: &str = "DueTable";
@@ -144,7 +144,7 @@ impl Sweep {
             sqs: sqs.to_owned(),
             ..FunctionsOptions::default()
         };
-        let runtime = functions::runtime_of("sweep-due", &options)?;
+        let runtime = runtime_of("sweep-due", &options)?;
         set_up("sweep-due", &runtime)?.schedule().context("sweep-due has no schedule")
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use posthorn_local::install_tls;
+use posthorn_local::tasks::{Tasks, listen};
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
@@ -9,8 +11,6 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
-use crate::install_tls;
-use crate::tasks::{Tasks, listen};
 
 /// A call to an AWS service.
 pub(crate) struct Call {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use posthorn_local::Receiver;
 use anyhow::Result;
 use axum::body::to_bytes;
 use axum::response::{IntoResponse as _, Response};
@@ -16,7 +17,6 @@ use super::crashes::{LIFE, kill, register};
 use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
 use super::{Addresses, Bench, Tally};
-use crate::Receiver;
 use crate::proxy::{Call, Gate, Proxy, Service};
 
 /// How long a message that was received but not handled stays hidden.

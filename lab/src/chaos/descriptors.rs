@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use posthorn_local::{Receiver, Stores};
 use anyhow::{Context as _, Result};
 use http::StatusCode;
 use posthorn_domain::{Attempt, AttemptError, EventId};
@@ -15,7 +16,6 @@ use tokio::time::{interval, sleep, timeout};
 use super::{Addresses, Bench, events};
 use crate::bench::rig;
 use crate::load::waiting;
-use crate::{Receiver, Stores};
 
 /// The queues' visibility timeout.
 const VISIBILITY: Duration = Duration::from_secs(10);

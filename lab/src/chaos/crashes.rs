@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthorn_local::{Functions, Receiver, Stores};
 use anyhow::{Context as _, Result};
 use fastrand::Rng;
 use http::StatusCode;
@@ -11,7 +12,6 @@ use tokio::time::{Instant, sleep};
 use super::events::{self, SILENCE};
 use super::{Addresses, Bench, Tally};
 use crate::load;
-use crate::{Functions, Receiver, Stores};
 
 /// How long a message that a killed process received stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use posthorn_local::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 use anyhow::{Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use super::meter::Meter;
 use super::report::{Report, Row};
 use crate::proxy::Proxy;
-use crate::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 
 /// Types of the events, used in rotation.
 const TYPES: [&str; 10] = [
