@@ -6,6 +6,5 @@ pub mod bench;
 pub mod chaos;
 mod load;
 mod percentiles;
-mod proxy;
 
 pub use load::Latencies;

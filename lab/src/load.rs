@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use posthorn_local::{Arrival, QUEUES, Receiver};
 use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::StreamExt as _;
 use futures::stream::iter;
+use posthorn_local::{Arrival, QUEUES, Receiver};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-
 
 /// The publisher's concurrent requests if it publishes as fast as possible: more than the system delivers at once.
 const PUBLISHERS: usize = 32;

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use posthorn_lab::aws;
 use posthorn_lab::bench::{self, Benchmark};
 use posthorn_lab::chaos::{self, Bench, Experiment};
-use posthorn_lab::aws;
 use posthorn_local::commands::{
     AddressArguments, HttpArguments, SharedArguments, StoresArguments, functions_alone, stores_alone,
 };

@@ -58,7 +58,11 @@ pub struct SharedArguments {
 }
 
 /// Serves tables and queues, and runs the functions on them, until the process is told to stop.
-pub async fn everything(stores: &StoresArguments, http: &HttpArguments, shared: &SharedArguments) -> Result<()> {
+pub async fn everything(
+    stores: &StoresArguments,
+    http: &HttpArguments,
+    shared: &SharedArguments,
+) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
     let mut running = Stores::start(&stores.options(shared)).await?;
     let on = AddressArguments { dynamodb: running.dynamodb.clone(), sqs: running.sqs.clone() };
@@ -94,7 +98,11 @@ pub async fn stores_alone(stores: &StoresArguments, shared: &SharedArguments) ->
 }
 
 /// Runs only the functions, on tables and queues that another process serves.
-pub async fn functions_alone(http: &HttpArguments, on: AddressArguments, shared: &SharedArguments) -> Result<()> {
+pub async fn functions_alone(
+    http: &HttpArguments,
+    on: AddressArguments,
+    shared: &SharedArguments,
+) -> Result<()> {
     posthorn_runtime::log_text(shared.log_level);
     let mut functions = Functions::start(&http.options(on, shared)).await?;
     println!("The functions are running. Press Ctrl-C to stop them.");

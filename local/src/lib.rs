@@ -11,6 +11,7 @@ mod functions;
 mod gateway;
 pub mod laptop;
 mod poller;
+pub mod proxy;
 mod receiver;
 mod runtime_api;
 mod scheduler;

@@ -89,7 +89,10 @@ fn lock(directory: &Path) -> Result<File> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => {
-            bail!("another process keeps its data in {}. Stop it, or pass another directory", directory.display())
+            bail!(
+                "another process keeps its data in {}. Stop it, or pass another directory",
+                directory.display()
+            )
         }
         Err(TryLockError::Error(error)) => {
             Err(error).with_context(|| format!("cannot lock {}", directory.display()))

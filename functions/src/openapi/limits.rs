@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::DOCUMENT;
 use crate::attempts::retry::MAX_RESENDS;
 use crate::endpoints::get::ATTEMPTS;
-use crate::events::publish::batch::{MAX_BATCH_BYTES, MAX_EVENTS};
+use crate::events::publish::batch::{MAX_BATCH_BYTES, MAX_ECHOED_BYTES, MAX_EVENTS};
 
 const ENDPOINT: &str = "/paths/~1api~1webhook-endpoints~1{id}";
 
@@ -97,6 +97,7 @@ fn what_an_operation_says_is_what_the_code_does() {
     says("/paths/~1api~1events/post/description", "most | KiB", MAX_EVENT_BYTES / 1024);
     says("/paths/~1api~1events~1batch/post/summary", "up to | events", MAX_EVENTS);
     says("/paths/~1api~1events~1batch/post/description", "at most | MiB", MAX_BATCH_BYTES / 1024 / 1024);
+    says("/paths/~1api~1events~1batch/post/description", "at most | bytes", MAX_ECHOED_BYTES);
     says(&format!("{ENDPOINT}/get/description"), "at most |", ATTEMPTS);
     let overlap = whole(SecretRotation::OVERLAP.as_secs() / 3_600);
     says(&format!("{ENDPOINT}~1secret~1rotate/post/description"), "for | hours", overlap);

@@ -1,12 +1,12 @@
 //! Measures how long a function's process takes to be ready, and how large it is.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use posthorn_local::{Binaries, FunctionsOptions, RuntimeApi, environments};
 use anyhow::{Context as _, Result};
+use posthorn_local::{Binaries, FunctionsOptions, RuntimeApi, environments};
 use tokio::time::{Instant, timeout};
 
 use super::processes::Usage;
@@ -86,7 +86,10 @@ fn size_mb(binary: &Path) -> Result<f64> {
 
 /// The figures as a report, with goals for every function except the empty one.
 pub(super) fn report(starts: &[ColdStart]) -> Report {
-    let empty = starts.iter().find(|start| start.function == Binaries::EMPTY).map_or(f64::NAN, |start| start.start_ms);
+    let empty = starts
+        .iter()
+        .find(|start| start.function == Binaries::EMPTY)
+        .map_or(f64::NAN, |start| start.start_ms);
     let rows = starts.iter().map(|start| {
         Row::default()
             .text("function", &start.function)

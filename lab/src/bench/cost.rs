@@ -7,10 +7,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use posthorn_local::{Binaries, FunctionsOptions, Receiver, RuntimeApi, Stores, environments, laptop};
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use http::StatusCode;
+use posthorn_local::proxy::Proxy;
+use posthorn_local::{Binaries, FunctionsOptions, Receiver, RuntimeApi, Stores, environments, laptop};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use serde::Deserialize;
@@ -20,7 +21,6 @@ use super::meter::{Meter, Used};
 use super::processes::Part;
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
-use crate::proxy::Proxy;
 use crate::load;
 
 /// How long an endpoint takes to answer.
@@ -237,9 +237,8 @@ impl Cost {
             environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
             ..FunctionsOptions::default()
         };
-        let environment = environments(&options)?
-            .remove("fan-out")
-            .context("the template has no function fan-out")?;
+        let environment =
+            environments(&options)?.remove("fan-out").context("the template has no function fan-out")?;
         let messages = if self.full_batches { BATCH } else { 1 };
         let batch = rig::batch((0..messages).map(|_| rig::message(&rig::event(self.event_bytes))));
         let mut api = RuntimeApi::start(Some(serde_json::to_string(&batch)?)).await?;

@@ -4,9 +4,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthorn_local::{Receiver, install_tls};
 use anyhow::{Context as _, Result};
 use http::StatusCode;
+use posthorn_local::{Receiver, install_tls};
 use tokio::time::Instant;
 
 use super::processes::{Part, Usage};

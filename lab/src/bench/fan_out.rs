@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use posthorn_local::{Receiver, Stores};
 use anyhow::{Context as _, Result, ensure};
 use aws_lambda_events::event::sqs::SqsEvent;
 use axum::body::Bytes;
@@ -16,6 +15,7 @@ use posthorn_domain::{
     EventMessage, EventShards, Random as _, Timestamp,
 };
 use posthorn_functions::set_up;
+use posthorn_local::{Receiver, Stores};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{Runtime, SqsFunction, SystemClock, SystemRandom};

@@ -5,10 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::response::Response;
+use posthorn_local::proxy::{Call, Gate, Service, passed_on};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-
-use crate::proxy::{Call, Gate, Service, passed_on};
 
 /// The size up to which SQS charges a call as one request. Larger calls count as several.
 const SQS_REQUEST_BYTES: usize = 64 * 1024;

@@ -15,10 +15,10 @@ mod sweep;
 
 use std::path::Path;
 
-use posthorn_local::{Binaries, StoresOptions};
 use anyhow::Result;
 use clap::Subcommand;
 use posthorn_domain::EventShards;
+use posthorn_local::{Binaries, StoresOptions};
 
 pub use cold_start::{ColdStart, cold_starts};
 pub use cost::{Bill, Cost};

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use posthorn_local::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 use anyhow::{Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
@@ -10,6 +9,8 @@ use posthorn_domain::{
     Attempt, Clock as _, Delivery, DeliveryStatus, EndpointId, EventDraft, EventId, EventShards, Fields,
     Mode, Random as _, Tenant, Timestamp,
 };
+use posthorn_local::proxy::Proxy;
+use posthorn_local::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_runtime::{SystemClock, SystemRandom};
 use posthorn_storage::{EventLog, EventRecord, RecordKey, Written};
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 
 use super::meter::Meter;
 use super::report::{Report, Row};
-use crate::proxy::Proxy;
 
 /// Types of the events, used in rotation.
 const TYPES: [&str; 10] = [

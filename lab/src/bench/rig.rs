@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
-use posthorn_local::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, runtime_of};
 use anyhow::Result;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use posthorn_domain::{
     Clock as _, Endpoint, Fields, Health, HealthState, Mode, NewEndpoint, Random, Tenant, Timestamp,
 };
+use posthorn_local::{DEVELOPMENT_ACCOUNT, FunctionsOptions, Stores, StoresOptions, runtime_of};
 use posthorn_runtime::{Runtime, SystemClock, SystemRandom};
 use serde_json::{Value, json};
-
 
 /// The type of the events that are sent.
 pub(crate) const EVENT_TYPE: &str = "invoice.paid";

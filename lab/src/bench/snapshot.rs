@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use anyhow::{Context as _, Result, ensure};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use cpu_time::ThreadTime;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use posthorn_delivery::{Moment, QueueMessage, Snapshots};
 use posthorn_domain::{Clock as _, Endpoint, EndpointId, EventType, Health, HealthState, WebhookUrl};
+use posthorn_local::proxy::Proxy;
+use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use posthorn_local_aws::clients;
 use posthorn_runtime::{SystemClock, SystemRandom};
 use posthorn_storage::{EndpointStore, StorageError, Written};
@@ -18,7 +19,6 @@ use super::meter::Meter;
 use super::processes::Usage;
 use super::report::{Report, Row};
 use super::rig;
-use crate::proxy::Proxy;
 
 /// The endpoints table.
 const TABLE: &str = "EndpointsTable";

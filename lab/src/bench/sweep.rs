@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use anyhow::{Context as _, Result, anyhow};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
@@ -13,6 +12,8 @@ use posthorn_domain::{
     Clock as _, DeliveryMessage, DeliveryWork, EndpointId, EventId, Partition, Random as _, Timestamp,
 };
 use posthorn_functions::set_up;
+use posthorn_local::proxy::Proxy;
+use posthorn_local::{FunctionsOptions, Stores, runtime_of};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{ScheduleFunction, SystemClock, SystemRandom};
@@ -23,7 +24,6 @@ use super::cost::{MILLION, Prices, WHOLE_PROCESSOR_MB};
 use super::meter::{Meter, Used};
 use super::report::{Bound, Goal, Report, Row};
 use super::rig;
-use crate::proxy::Proxy;
 
 /// The due table.
 const TABLE: &str = "DueTable";

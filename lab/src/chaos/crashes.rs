@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use posthorn_local::{Functions, Receiver, Stores};
 use anyhow::{Context as _, Result};
 use fastrand::Rng;
 use http::StatusCode;
+use posthorn_local::{Functions, Receiver, Stores};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 

@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posthorn_local::{Receiver, Stores};
 use anyhow::{Context as _, Result};
 use http::StatusCode;
 use posthorn_domain::{Attempt, AttemptError, EventId};
+use posthorn_local::{Receiver, Stores};
 use tokio::process::{Child, Command};
 use tokio::time::{interval, sleep, timeout};
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use anyhow::Result;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use serde_json::json;

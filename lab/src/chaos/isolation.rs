@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posthorn_local::{Functions, Receiver};
-use posthorn_local::tasks::{Tasks, listen};
 use anyhow::Result;
 use axum::Router;
 use http::StatusCode;
+use posthorn_local::tasks::{Tasks, listen};
+use posthorn_local::{Functions, Receiver};
 use tokio::time::sleep;
 
 use super::{Addresses, Bench};

@@ -15,11 +15,10 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use posthorn_local::{FunctionsOptions, Stores, StoresOptions};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use posthorn_local::{FunctionsOptions, Stores, StoresOptions};
 use tokio::process::{Child, Command};
-
 
 pub use crashes::Crashes;
 pub use descriptors::Descriptors;
@@ -213,7 +212,7 @@ async fn outage(bench: &Bench) -> Result<bool> {
     // The rate leaves processor time for seven deliveries of each event, six of them through the queues.
     let outage = Isolation {
         events: 50_000,
-        rate: Some(200),
+        rate: Some(400),
         healthy: 1,
         hanging: 6,
         types: 50,

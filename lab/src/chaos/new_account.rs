@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use posthorn_local::{Functions, FunctionsOptions, Receiver};
 use anyhow::Result;
 use http::StatusCode;
+use posthorn_local::{Functions, FunctionsOptions, Receiver};
 
 use super::events::{self, SILENCE};
 use super::{Addresses, Bench, Tally};

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use posthorn_local::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 use anyhow::{Context as _, Result};
 use futures::future::try_join_all;
 use http::{Method, StatusCode};
+use posthorn_local::{Arrival, DEVELOPMENT_ACCOUNT, Functions, Receiver};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use posthorn_local::{Functions, Receiver};
 use anyhow::Result;
 use http::StatusCode;
+use posthorn_local::proxy::Proxy;
+use posthorn_local::{Functions, Receiver};
 
 use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
 use super::{Addresses, Bench, Tally};
 use crate::load;
-use crate::proxy::Proxy;
 
 /// How long a message that the functions could not handle stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(5);

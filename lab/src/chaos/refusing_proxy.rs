@@ -7,8 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use fastrand::Rng;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-
-use crate::proxy::{Call, Gate, Service, passed_on};
+use posthorn_local::proxy::{Call, Gate, Service, passed_on};
 
 /// The service whose errors are returned.
 #[derive(Debug, Clone, Copy)]

@@ -4,20 +4,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use posthorn_local::Receiver;
 use anyhow::Result;
 use axum::body::to_bytes;
 use axum::response::{IntoResponse as _, Response};
 use fastrand::Rng;
 use http::StatusCode;
 use http::header::CONTENT_LENGTH;
+use posthorn_local::Receiver;
+use posthorn_local::proxy::{Call, Gate, Proxy, Service};
 use serde_json::Value;
 
 use super::crashes::{LIFE, kill, register};
 use super::events::{self, SILENCE};
 use super::refusing_proxy::{Errors, Refusing};
 use super::{Addresses, Bench, Tally};
-use crate::proxy::{Call, Gate, Proxy, Service};
 
 /// How long a message that was received but not handled stays hidden.
 const VISIBILITY: Duration = Duration::from_secs(10);

@@ -3,16 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use posthorn_local::{Functions, Receiver};
 use anyhow::Result;
 use axum::response::Response;
 use http::StatusCode;
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
+use posthorn_local::{Functions, Receiver};
 use tokio::time::sleep;
 
 use super::refusing_proxy::Errors;
 use super::{Addresses, Bench, Tally, events};
 use crate::load;
-use crate::proxy::{Call, Gate, Proxy, Service, passed_on};
 
 /// Events published per second.
 const RATE: u32 = 20;

@@ -1,4 +1,4 @@
-//! What the routes answer, to the letter.
+//! What the routes answer, field by field.
 
 use http::StatusCode;
 use insta::{assert_json_snapshot, with_settings};
@@ -9,7 +9,7 @@ use crate::harness::{TestStores, TestSystem, text};
 
 /// Compares an answer with a snapshot, in which what is another each time is replaced by what it looks like.
 pub(crate) fn assert_answer(name: &str, answer: &Value) {
-    with_settings!({ prepend_module_to_snapshot => false, sort_maps => false }, {
+    with_settings!({ prepend_module_to_snapshot => false }, {
         assert_json_snapshot!(name, shape(answer));
     });
 }

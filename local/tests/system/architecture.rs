@@ -38,7 +38,10 @@ fn crates_depend_downwards_only() {
     let below = ["posthorn-domain", "posthorn-storage", "posthorn-delivery", "posthorn-api"];
     check("posthorn-runtime", &below);
     check("posthorn-functions", &[&below[..], &["posthorn-runtime"]].concat());
-    check("posthorn-local", &[&below[..], &["posthorn-runtime", "posthorn-functions", "posthorn-local-aws"]].concat());
+    check(
+        "posthorn-local",
+        &[&below[..], &["posthorn-runtime", "posthorn-functions", "posthorn-local-aws"]].concat(),
+    );
 }
 
 #[test]

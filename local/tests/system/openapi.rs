@@ -48,10 +48,9 @@ fn every_operation_is_named_once_and_described_with_examples() {
     for (path, of_path) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in operations(of_path) {
             assert!(names.insert(text(operation, "operationId")), "{method} {path}");
-            assert!(
-                text(operation, "summary").len() < text(operation, "description").len(),
-                "{method} {path}"
-            );
+            let (summary, description) = (text(operation, "summary"), text(operation, "description"));
+            assert!(summary.len() <= 40 && !summary.ends_with('.'), "{method} {path}: {summary}");
+            assert!(description.ends_with('.'), "{method} {path}: {description}");
             assert!(
                 operation["tags"].as_array().unwrap().iter().all(|tag| tags.contains(tag.as_str().unwrap()))
             );

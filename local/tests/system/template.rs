@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use posthorn_delivery::COPIES_LATER;
 use posthorn_local_aws::template::{FunctionSpec, Template};
 use serde_yaml_ng::Value as Yaml;
 
@@ -48,6 +49,12 @@ fn may_be_its_own_ancestor(function: &str, paths: &BTreeMap<String, BTreeSet<Str
         next.extend(paths[at].iter().filter(|further| reached.insert(*further)));
     }
     reached.iter().any(|at| *at == function)
+}
+
+#[test]
+fn a_copy_of_a_late_retry_comes_after_the_longest_attempt() {
+    let longest = read_template()["Parameters"]["DeliveryTimeoutSeconds"]["MaxValue"].as_u64().unwrap();
+    assert_eq!(COPIES_LATER, Duration::from_secs(longest + 5));
 }
 
 #[test]

@@ -19,5 +19,5 @@ pub use self::postman::{LoggedAttempts, Postman};
 pub use self::queue_message::{QueueMessage, WorkError};
 pub use self::recoverer::Recoverer;
 pub use self::sending::{NoSockets, Sender, sign};
-pub use self::sweep::Sweeper;
+pub use self::sweep::{COPIES_LATER, Sweeper};
 pub use self::tally::{Metric, Reading, Tally};

@@ -49,7 +49,8 @@ pub enum WorkError {
 }
 
 impl WorkError {
-    /// Returns whether the next try will most likely fail in the same way.
+    /// Returns whether the next try will most likely fail in the same way. A missing queue is such a case: the message
+    /// soon becomes a dead letter, which an operator sees and moves back, instead of coming again for a day.
     pub fn is_hopeless(&self) -> bool {
         match self {
             Self::Poison(_) => true,

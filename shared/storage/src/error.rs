@@ -77,7 +77,8 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether trying again later can help.
+    /// Whether trying again later can help. It can if a queue does not exist: a deployment may be about to create it, and a
+    /// client loses nothing by repeating its request.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Conflict | Self::Interrupted | Self::NoQueue { .. } | Self::Unavailable { .. })
     }

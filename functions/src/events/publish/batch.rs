@@ -17,7 +17,7 @@ pub(crate) const MAX_EVENTS: usize = 100;
 pub(crate) const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Maximum number of bytes of a batch that its answer repeats. The answer may have 6 MB, and a hundred refusals take a
 /// quarter of that.
-const MAX_ECHOED_BYTES: usize = 4_500_000;
+pub(crate) const MAX_ECHOED_BYTES: usize = 4_500_000;
 
 /// The `events` of a batch, not parsed yet.
 struct Batch(Vec<Box<RawValue>>);
@@ -47,7 +47,7 @@ enum Source {
     Refused(Problem),
 }
 
-pub(crate) async fn publish_batch(
+pub(super) async fn publish_batch(
     app: &App,
     tenant: &Tenant,
     request: &Request,

@@ -111,13 +111,8 @@ fn table(document: &Value, schema: &Value) -> String {
         let default = &field["default"];
         let default =
             if default.is_null() { String::new() } else { format!(" Default: `{}`.", json(default)) };
-        writeln!(
-            part,
-            "| `{name}`{mark} | {} | {}{default} |",
-            form(field),
-            cell(text(field, "description"))
-        )
-        .unwrap();
+        let (form, meaning) = (form(field), meaning(document, field));
+        writeln!(part, "| `{name}`{mark} | {form} | {meaning}{default} |").unwrap();
     }
     if !ignored.is_empty() {
         let names: Vec<_> = ignored.iter().map(|(name, _)| format!("`{name}`")).collect();

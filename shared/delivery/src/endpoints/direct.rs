@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout_at};
 /// The number of endpoints kept in memory; the least recently used are evicted.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
 /// How long an attempt may take before it is overdue, unless the endpoint's usual latency allows more.
-const OVERDUE: Duration = Duration::from_millis(500);
+const OVERDUE: Duration = Duration::from_millis(250);
 /// How many times its usual latency an attempt may take before it is overdue.
 const TIMES_AS_USUAL: u32 = 4;
 /// How long after the first event to a new endpoint began others wait for its result. The way through the first
@@ -217,7 +217,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_endpoint_that_keeps_an_attempt_longer_than_usual_gets_no_further_ones_meanwhile() {
-        for (usual, longest) in [(None, 500), (Some(10), 500), (Some(300), 1_200)] {
+        for (usual, longest) in [(None, 250), (Some(10), 250), (Some(300), 1_200)] {
             let (direct, healthy) = (Direct::default(), endpoint(HealthState::Healthy));
             let usual = usual.map(Duration::from_millis);
             let first = at_once(direct.admit(&healthy, usual)).unwrap();

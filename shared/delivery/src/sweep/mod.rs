@@ -17,6 +17,7 @@ use posthorn_domain::{Clock, Random, Timestamp};
 use posthorn_storage::{DeliveryOutbox, DueRetries, Minute, Places, StorageError, Written};
 
 use crate::tally::{Metric, Tally};
+pub use shard::COPIES_LATER;
 use shard::{ShardSweep, Swept};
 use time::Time;
 

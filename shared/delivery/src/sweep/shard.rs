@@ -13,9 +13,10 @@ use super::time::Time;
 use crate::tally::Metric;
 use crate::waits::Waits;
 
-/// How much later than an attempt's first message a copy of it is due: the longest time that an attempt may take, and
-/// five seconds. By then the first attempt is on record. If the first message was lost, the retry is late by this much.
-const COPIES_LATER: Duration = Duration::from_secs(25 + 5);
+/// How much later than an attempt's first message a copy of it is due: the longest time that an attempt may take (the
+/// template's maximum of `DeliveryTimeoutSeconds`, 25), and five seconds. By then the first attempt is on record. If the
+/// first message was lost, the retry is late by this much.
+pub const COPIES_LATER: Duration = Duration::from_secs(25 + 5);
 
 /// One shard while it is swept.
 pub(super) struct ShardSweep<'s> {

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use posthorn_local::install_tls;
-use posthorn_local::tasks::{Tasks, listen};
 use anyhow::Result;
 use axum::Router;
 use axum::body::Bytes;
@@ -11,40 +9,42 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::{HeaderMap, Method, StatusCode, Uri};
 
+use crate::install_tls;
+use crate::tasks::{Tasks, listen};
 
 /// A call to an AWS service.
-pub(crate) struct Call {
+pub struct Call {
     method: Method,
     uri: Uri,
     /// Its headers.
-    pub(crate) headers: HeaderMap,
+    pub headers: HeaderMap,
     /// Its body.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
 }
 
 impl Call {
     /// The API and the operation, such as `AmazonSQS` and `ReceiveMessage`; empty if the call names none.
-    pub(crate) fn operation(&self) -> (&str, &str) {
+    pub fn operation(&self) -> (&str, &str) {
         let target = self.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
         target.and_then(|target| target.rsplit_once('.')).unwrap_or_default()
     }
 }
 
 /// Decides how a proxy answers calls.
-pub(crate) trait Gate: Send + Sync + 'static {
+pub trait Gate: Send + Sync + 'static {
     /// Answers a call, with or without calling the service.
     fn answer(&self, call: Call, service: &Service) -> impl Future<Output = Response> + Send;
 }
 
 /// The service behind a proxy.
-pub(crate) struct Service {
+pub struct Service {
     url: String,
     client: reqwest::Client,
 }
 
 impl Service {
     /// Calls the service. Returns the status, headers and body of its answer.
-    pub(crate) async fn call(&self, mut call: Call) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
+    pub async fn call(&self, mut call: Call) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
         call.headers.remove(HOST);
         call.headers.remove(CONTENT_LENGTH);
         let request = self.client.request(call.method, format!("{}{}", self.url, call.uri.path()));
@@ -55,17 +55,17 @@ impl Service {
 }
 
 /// A proxy. Dropping it stops it.
-pub(crate) struct Proxy<G> {
+pub struct Proxy<G> {
     /// The proxy's address.
-    pub(crate) url: String,
+    pub url: String,
     /// Answers the calls.
-    pub(crate) gate: Arc<G>,
+    pub gate: Arc<G>,
     _tasks: Tasks,
 }
 
 impl<G: Gate> Proxy<G> {
     /// Starts a proxy for the service at this address.
-    pub(crate) async fn start(service: &str, gate: G) -> Result<Self> {
+    pub async fn start(service: &str, gate: G) -> Result<Self> {
         install_tls();
         let (listener, url) = listen(0, "--port")?;
         let service = Arc::new(Service { url: service.to_owned(), client: reqwest::Client::new() });
@@ -85,6 +85,6 @@ impl<G: Gate> Proxy<G> {
 }
 
 /// Returns the service's answer, or 502 (Bad Gateway) if the service does not answer.
-pub(crate) fn passed_on(answer: reqwest::Result<(StatusCode, HeaderMap, Bytes)>) -> Response {
+pub fn passed_on(answer: reqwest::Result<(StatusCode, HeaderMap, Bytes)>) -> Response {
     answer.map_or_else(|_| StatusCode::BAD_GATEWAY.into_response(), IntoResponse::into_response)
 }
