@@ -26,8 +26,8 @@ pub use self::delivery::{
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, Reach, RetiredSecret,
-    RotationRefused, Secret, SecretRotation, WebhookUrl,
+    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, RetiredSecret, RotationRefused,
+    Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
 };
 pub use self::event::{
     Age, CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage,

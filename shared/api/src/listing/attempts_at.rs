@@ -46,7 +46,7 @@ async fn deliveries(
     status: Option<AttemptStatus>,
     window: Window<AttemptId>,
 ) -> Result<DeliveriesOf, StorageError> {
-    let span = EventSpan::ALL.since(endpoint.reach.since);
+    let span = EventSpan::ALL.since(endpoint.history.since);
     let span = match window {
         Window::First { .. } | Window::Page { .. } => span,
         // The cursor's event may have more attempts.

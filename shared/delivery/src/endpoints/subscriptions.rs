@@ -200,12 +200,12 @@ impl Subscribers {
 
 /// Returns about how many bytes an endpoint takes in memory.
 fn weight(endpoint: &Endpoint) -> usize {
-    let patterns =
-        endpoint.enabled_events.iter().chain(&endpoint.reach.former).map(|pattern| match pattern {
-            EventPattern::All => 0,
-            EventPattern::Prefix(prefix) => prefix.len(),
-            EventPattern::Exact(event_type) => event_type.as_str().len(),
-        });
+    let patterns = endpoint.enabled_events.iter().chain(&endpoint.history.former_patterns);
+    let patterns = patterns.map(|pattern| match pattern {
+        EventPattern::All => 0,
+        EventPattern::Prefix(prefix) => prefix.len(),
+        EventPattern::Exact(event_type) => event_type.as_str().len(),
+    });
     let headers = endpoint.headers.iter().map(|(name, value)| name.len() + value.len() + PATTERN_BYTES);
     ENDPOINT_BYTES
         + endpoint.url.as_str().len()

@@ -59,7 +59,7 @@ impl EventLog {
         expected: usize,
     ) -> Result<DeliveriesOf, StorageError> {
         let partitions =
-            self.partitions_where(tenant, |event_type| endpoint.may_have_got(event_type)).await?;
+            self.partitions_where(tenant, |event_type| endpoint.may_have_received(event_type)).await?;
         let source = Source::Log(self.scan(tenant, &partitions, span, age, expected));
         Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source })
     }
