@@ -26,7 +26,7 @@ async fn list_events(app: Arc<App>, request: Request) -> Result<Response, Proble
     let partitions = app.log.partitions(&tenant, &listing.filter).await?;
     let window = listing.window;
     let expected = window.skip() + window.limit() + 1;
-    let mut events = app.log.scan(&tenant, &partitions, listing.span, window.age(), expected);
+    let mut events = app.log.scan(&tenant, &partitions, listing.span, window.time_order(), expected);
     let mut page: LogPageBuilder<EventId, Box<RawValue>> = LogPageBuilder::new(window, MAX_LOOKED_AT);
     while !page.is_complete() {
         let Some((id, record)) = events.next().await? else { break };

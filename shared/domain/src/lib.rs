@@ -30,8 +30,8 @@ pub use self::endpoint::{
     Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
 };
 pub use self::event::{
-    Age, CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage,
-    EventRequest, EventSpan, EventType, MAX_EVENT_BYTES, event_types, sample,
+    CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,
+    EventSpan, EventType, MAX_EVENT_BYTES, TimeOrder, event_types, sample,
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};
