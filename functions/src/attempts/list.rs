@@ -65,9 +65,9 @@ fn beyond_cursor(
     mut attempts: Vec<AttemptBody>,
     window: Window<AttemptId>,
 ) -> Result<Vec<AttemptBody>, Problem> {
-    let place = |param: &str, id: AttemptId| {
-        let place = attempts.iter().position(|attempt| attempt.id == id);
-        place.ok_or_else(|| {
+    let position = |param: &str, id: AttemptId| {
+        let position = attempts.iter().position(|attempt| attempt.id == id);
+        position.ok_or_else(|| {
             Problem::unknown_cursor(
                 param,
                 format!("is {id}, but the list has no such attempt. Start the list again."),
@@ -76,9 +76,9 @@ fn beyond_cursor(
     };
     match window {
         Window::First { .. } | Window::Page { .. } => {}
-        Window::After { id, .. } => drop(attempts.drain(..=place("starting_after", id)?)),
+        Window::After { id, .. } => drop(attempts.drain(..=position("starting_after", id)?)),
         Window::Before { id, .. } => {
-            attempts.truncate(place("ending_before", id)?);
+            attempts.truncate(position("ending_before", id)?);
             attempts.reverse();
         }
     }

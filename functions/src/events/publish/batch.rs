@@ -94,7 +94,7 @@ fn replayed(outcome: BatchEntryBody) -> BatchEntryBody {
 
 /// Returns where each event of the batch gets its result from, and the events to publish.
 fn deduplicate(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec<Source>, Vec<EventDraft>) {
-    let (mut published, mut places) = (Vec::<EventDraft>::new(), HashMap::new());
+    let (mut published, mut positions) = (Vec::<EventDraft>::new(), HashMap::new());
     let sources = drafts.map(|draft| {
         let draft = match draft {
             Ok(draft) => draft,
@@ -102,10 +102,10 @@ fn deduplicate(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Ve
         };
         let n = published.len();
         if let Some(key) = &draft.request.idempotency_key {
-            let place = *places.entry(key.as_str().to_owned()).or_insert(n);
-            if place < n {
-                let is_same = published[place].fingerprint() == draft.fingerprint();
-                return if is_same { Source::Duplicate(place) } else { Source::Refused(reused(key)) };
+            let position = *positions.entry(key.as_str().to_owned()).or_insert(n);
+            if position < n {
+                let is_same = published[position].fingerprint() == draft.fingerprint();
+                return if is_same { Source::Duplicate(position) } else { Source::Refused(reused(key)) };
             }
         }
         published.push(draft);

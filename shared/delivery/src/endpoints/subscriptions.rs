@@ -181,19 +181,19 @@ impl Known {
 
 impl Subscribers {
     fn add(&mut self, endpoint: &Arc<Endpoint>) {
-        match self.place(endpoint.id) {
-            Ok(place) => self.0[place] = Arc::clone(endpoint),
-            Err(place) => self.0.insert(place, Arc::clone(endpoint)),
+        match self.position(endpoint.id) {
+            Ok(position) => self.0[position] = Arc::clone(endpoint),
+            Err(position) => self.0.insert(position, Arc::clone(endpoint)),
         }
     }
 
     fn remove(&mut self, id: EndpointId) {
-        if let Ok(place) = self.place(id) {
-            self.0.remove(place);
+        if let Ok(position) = self.position(id) {
+            self.0.remove(position);
         }
     }
 
-    fn place(&self, id: EndpointId) -> Result<usize, usize> {
+    fn position(&self, id: EndpointId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&id, |endpoint| endpoint.id)
     }
 }
