@@ -23,7 +23,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn list_attempts(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_for_list(&request, &[Scope::EventsRead]).await?;
+    let tenant = app.access.tenant_with_query(&request, &[Scope::EventsRead]).await?;
     let listing = attempt_listing(&request)?;
     let page = match listing.of {
         AttemptsOf::Event(event_id, at) => of_event(&app, &tenant, event_id, at, &listing).await?,

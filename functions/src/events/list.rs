@@ -21,7 +21,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn list_events(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_for_list(&request, &[Scope::EventsRead]).await?;
+    let tenant = app.access.tenant_with_query(&request, &[Scope::EventsRead]).await?;
     let listing = event_listing(&request)?;
     let partitions = app.log.partitions(&tenant, &listing.filter).await?;
     let window = listing.window;

@@ -185,6 +185,11 @@ impl TimeMachine {
         for (name, part) in parts.as_object().unwrap() {
             request[name] = part.clone();
         }
+        // The function's other route, whose path names no attempt.
+        if function == "retry-attempt" && request["pathParameters"]["id"].is_null() {
+            request["rawPath"] = json!("/api/webhook-attempts/retry");
+            request["requestContext"]["routeKey"] = json!("POST /api/webhook-attempts/retry");
+        }
         let (method, path) =
             (request["requestContext"]["http"]["method"].clone(), request["rawPath"].clone());
         let request = lambda_http::request::from_str(&request.to_string()).unwrap();
