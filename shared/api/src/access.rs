@@ -138,12 +138,9 @@ pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
     if asked == of_key {
         return Ok(());
     }
-    let (is, other) = match of_key {
-        Mode::Live => ("live", "false"),
-        Mode::Test => ("test", "true"),
-    };
+    let livemode = bool::from(asked);
     Err(Problem::wrong_mode(format!(
-        "This API key is for {is} data, but `livemode` is {other}. Use a key of the other mode, or leave out \
+        "This API key is for {of_key} data, but `livemode` is {livemode}. Use a key of the other mode, or leave out \
          `livemode`."
     )))
 }
