@@ -140,7 +140,7 @@ pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
     }
     let livemode = bool::from(asked);
     Err(Problem::wrong_mode(format!(
-        "This API key is for {of_key} data, but `livemode` is {livemode}. Use a key of the other mode, or leave out \
-         `livemode`."
+        "This API key is for {of_key} data, but `livemode` is {livemode}. Use a key of the other mode, or leave \
+         out `livemode`."
     )))
 }

@@ -6,7 +6,6 @@ use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventId
 
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
 use crate::listing::order::{Direction, OrderField, parse_order};
-use crate::listing::room::PageTooLarge;
 use crate::listing::window::Window;
 use crate::{Code, Problem, Request};
 
@@ -141,12 +140,6 @@ pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCurso
          `next_cursor` of the last response, which still works if its endpoint is deleted."
     );
     Problem::unknown_cursor(param, reason)
-}
-
-impl From<PageTooLarge> for Problem {
-    fn from(PageTooLarge { fitting }: PageTooLarge) -> Self {
-        Self::page_too_large(fitting)
-    }
 }
 
 /// Reads `order`, which may be a list with commas, or repeated, or both.
