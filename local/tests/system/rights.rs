@@ -30,8 +30,8 @@ type Right = (String, String);
 /// The rights that each function has used.
 type Used = Arc<Mutex<BTreeMap<String, BTreeSet<Right>>>>;
 
-/// Stands between the functions and a service, and notes which function makes which calls: each has an address of its own
-/// here, which ends in its name.
+/// Stands between the functions and a service, and notes which function makes which calls: each has an address of its
+/// own here, which ends in its name.
 struct Recorder {
     /// The rights that a call needs, by its operation and its body.
     rights: fn(&str, &Json) -> Vec<Right>,

@@ -45,8 +45,8 @@ impl Request {
         &self.id
     }
 
-    /// Returns the key of the route in API Gateway, such as `POST /api/webhook-attempts/{id}/retry`. If the gateway gave
-    /// none, it is the method and the path.
+    /// Returns the key of the route in API Gateway, such as `POST /api/webhook-attempts/{id}/retry`. If the gateway
+    /// gave none, it is the method and the path.
     pub fn route_key(&self) -> &str {
         &self.route_key
     }
