@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use posthorn_domain::{AccountId, ApiKey, Clock as _, KeyGrant, KeyId, Mode, Scope, ShortText, Timestamp};
@@ -16,8 +17,8 @@ pub(crate) struct Create {
     #[arg(long)]
     account: AccountId,
     /// The data that the key can access
-    #[arg(long)]
-    mode: KeyMode,
+    #[arg(long, value_parser = PossibleValuesParser::new(["live", "test"]).map(|mode| Mode::from(mode == "live")))]
+    mode: Mode,
     /// The key's scopes, separated by commas
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', default_values_t = Scope::ALL.iter().copied())]
     scopes: Vec<Scope>,
@@ -45,25 +46,15 @@ pub(crate) struct Revoke {
     id: KeyId,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum KeyMode {
-    Live,
-    Test,
-}
-
 impl Create {
     pub(crate) async fn run(self, store: &ApiKeys) -> Result<()> {
         let now = SystemClock.now();
         ensure!(self.expires.is_none_or(|end| end > now), "--expires must be in the future");
-        let mode = match self.mode {
-            KeyMode::Live => Mode::Live,
-            KeyMode::Test => Mode::Test,
-        };
-        let key = ApiKey::new(mode, &SystemRandom);
+        let key = ApiKey::new(self.mode, &SystemRandom);
         let grant = KeyGrant {
             id: KeyId::new(now, &SystemRandom),
             account: self.account,
-            mode,
+            mode: self.mode,
             scopes: self.scopes.into_iter().collect::<BTreeSet<_>>(),
             name: self.name,
             created_at: now,
@@ -94,7 +85,7 @@ impl List {
         for grant in store.list(&self.account).await.context("cannot list the keys")? {
             table.add_row([
                 grant.id.to_string(),
-                if grant.mode == Mode::Live { "live" } else { "test" }.to_owned(),
+                grant.mode.to_string(),
                 grant.scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(", "),
                 grant.name.as_str().to_owned(),
                 day(grant.created_at),

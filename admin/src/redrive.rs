@@ -13,7 +13,7 @@ use posthorn_domain::EventShards;
 use crate::contents::Contents;
 use crate::dead_letters::{DeadLetter, DeadLetterQueue};
 use crate::report::Report;
-use crate::resend::{Parcel, resend};
+use crate::resend::{RedriveMessage, resend};
 
 #[derive(Args)]
 pub(crate) struct Redrive {
@@ -109,21 +109,21 @@ impl Walk {
                 return Ok(());
             }
             looked_at += letters.len();
-            let parcels = letters.into_iter().filter_map(|letter| self.pack(letter)).collect();
-            self.send(parcels).await;
+            let messages = letters.into_iter().filter_map(|letter| self.prepare(letter)).collect();
+            self.send(messages).await;
         }
         eprintln!("Stopped after {max} messages, the limit of --max. There may be more.");
         Ok(())
     }
 
     /// Prepares a message for sending, or reports why it stays.
-    fn pack(&mut self, letter: DeadLetter) -> Option<Parcel> {
+    fn prepare(&mut self, letter: DeadLetter) -> Option<RedriveMessage> {
         if self.sent.contains(&letter.id) {
             self.report.leave(&letter, "was moved by this command, and became a dead letter again");
             return None;
         }
         match self.contents.read(&letter, self.shards) {
-            Ok(understood) if self.to.is_some() => Some(Parcel { letter, body: understood.body }),
+            Ok(understood) if self.to.is_some() => Some(RedriveMessage { letter, body: understood.body }),
             Ok(understood) => {
                 self.report.show(&letter, understood.about);
                 None
@@ -137,16 +137,16 @@ impl Walk {
 
     /// Sends messages, then deletes them here. If the program ends in between, a message is in both queues; the
     /// functions recognise the copy by the ids in its body.
-    async fn send(&mut self, parcels: Vec<Parcel>) {
-        let Some(to) = self.to.as_ref().filter(|_| !parcels.is_empty()) else { return };
+    async fn send(&mut self, messages: Vec<RedriveMessage>) {
+        let Some(to) = self.to.as_ref().filter(|_| !messages.is_empty()) else { return };
         let mut sent = Vec::new();
-        for (parcel, outcome) in resend(&self.client, to, parcels).await {
+        for (message, outcome) in resend(&self.client, to, messages).await {
             match outcome {
                 Ok(id) => {
                     self.sent.insert(id);
-                    sent.push(parcel.letter);
+                    sent.push(message.letter);
                 }
-                Err(reason) => self.report.fail(&parcel.letter, &format!("can't be sent: {reason}")),
+                Err(reason) => self.report.fail(&message.letter, &format!("can't be sent: {reason}")),
             }
         }
         if sent.is_empty() {

@@ -14,12 +14,12 @@ const MAX_BATCH_BYTES: usize = 1024 * 1024 - 16 * 1024;
 
 /// A dead letter, and the body to send.
 #[derive(Debug)]
-pub(crate) struct Parcel {
+pub(crate) struct RedriveMessage {
     pub(crate) letter: DeadLetter,
     pub(crate) body: String,
 }
 
-impl Parcel {
+impl RedriveMessage {
     /// Returns its size as SQS counts it, in bytes.
     fn size(&self) -> usize {
         let attribute = |(name, value): (&String, &MessageAttributeValue)| {
@@ -47,23 +47,23 @@ impl Parcel {
     }
 }
 
-/// The result of a parcel: the id of the new message, or why it was not sent.
-pub(crate) type Outcome = (Parcel, Result<String, String>);
+/// The result of a message: the id of the new message, or why it was not sent.
+pub(crate) type Outcome = (RedriveMessage, Result<String, String>);
 
-/// Sends up to ten parcels, with their groups and attributes.
-pub(crate) async fn resend(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
+/// Sends up to ten messages, with their groups and attributes.
+pub(crate) async fn resend(client: &Client, queue_url: &str, messages: Vec<RedriveMessage>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    for call in calls(parcels) {
+    for call in calls(messages) {
         outcomes.extend(resend_at_once(client, queue_url, call).await);
     }
     outcomes
 }
 
-async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) -> Vec<Outcome> {
-    let entries = parcels.iter().enumerate().map(|(n, parcel)| parcel.entry(n)).collect();
+async fn resend_at_once(client: &Client, queue_url: &str, messages: Vec<RedriveMessage>) -> Vec<Outcome> {
+    let entries = messages.iter().enumerate().map(|(n, message)| message.entry(n)).collect();
     let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
     let answer = request.send().await.map_err(|error| format!("{:#}", Error::new(error)));
-    let outcome = |(n, parcel): (usize, Parcel)| {
+    let outcome = |(n, message): (usize, RedriveMessage)| {
         let id = n.to_string();
         let result = answer.as_ref().map_err(String::clone).and_then(|answer| {
             let sent = answer.successful.iter().find(|sent| sent.id == id);
@@ -73,22 +73,22 @@ async fn resend_at_once(client: &Client, queue_url: &str, parcels: Vec<Parcel>) 
                 reason.cloned().unwrap_or_else(|| "SQS did not return a result for the message".to_owned())
             })
         });
-        (parcel, result)
+        (message, result)
     };
-    parcels.into_iter().enumerate().map(outcome).collect()
+    messages.into_iter().enumerate().map(outcome).collect()
 }
 
-/// Splits parcels into as few calls as SQS allows.
-fn calls(parcels: Vec<Parcel>) -> Vec<Vec<Parcel>> {
-    let mut calls: Vec<Vec<Parcel>> = Vec::new();
+/// Splits messages into as few calls as SQS allows.
+fn calls(messages: Vec<RedriveMessage>) -> Vec<Vec<RedriveMessage>> {
+    let mut calls: Vec<Vec<RedriveMessage>> = Vec::new();
     let mut bytes = 0;
-    for parcel in parcels {
-        bytes += parcel.size();
+    for message in messages {
+        bytes += message.size();
         match calls.last_mut() {
-            Some(call) if bytes <= MAX_BATCH_BYTES => call.push(parcel),
+            Some(call) if bytes <= MAX_BATCH_BYTES => call.push(message),
             _ => {
-                bytes = parcel.size();
-                calls.push(vec![parcel]);
+                bytes = message.size();
+                calls.push(vec![message]);
             }
         }
     }

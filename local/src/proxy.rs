@@ -15,7 +15,8 @@ use crate::tasks::{Tasks, listen};
 /// A call to an AWS service.
 pub struct Call {
     method: Method,
-    uri: Uri,
+    /// Its URI. The service is called at the same path.
+    pub uri: Uri,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.

@@ -23,7 +23,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn list_attempts(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_for_list(&request, &[Scope::EventsRead]).await?;
+    let tenant = app.access.tenant_with_query(&request, &[Scope::EventsRead]).await?;
     let listing = attempt_listing(&request)?;
     let page = match listing.of {
         AttemptsOf::Event(event_id, at) => of_event(&app, &tenant, event_id, at, &listing).await?,
@@ -65,9 +65,9 @@ fn beyond_cursor(
     mut attempts: Vec<AttemptBody>,
     window: Window<AttemptId>,
 ) -> Result<Vec<AttemptBody>, Problem> {
-    let place = |param: &str, id: AttemptId| {
-        let place = attempts.iter().position(|attempt| attempt.id == id);
-        place.ok_or_else(|| {
+    let position = |param: &str, id: AttemptId| {
+        let position = attempts.iter().position(|attempt| attempt.id == id);
+        position.ok_or_else(|| {
             Problem::unknown_cursor(
                 param,
                 format!("is {id}, but the list has no such attempt. Start the list again."),
@@ -76,9 +76,9 @@ fn beyond_cursor(
     };
     match window {
         Window::First { .. } | Window::Page { .. } => {}
-        Window::After { id, .. } => drop(attempts.drain(..=place("starting_after", id)?)),
+        Window::After { id, .. } => drop(attempts.drain(..=position("starting_after", id)?)),
         Window::Before { id, .. } => {
-            attempts.truncate(place("ending_before", id)?);
+            attempts.truncate(position("ending_before", id)?);
             attempts.reverse();
         }
     }

@@ -15,6 +15,9 @@ use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, RecordKey};
 /// Maximum number of manual retries of a delivery: its record has to fit into a row.
 pub(crate) const MAX_RESENDS: u32 = 20;
 
+/// The route whose body names the delivery.
+const BY_DELIVERY: &str = "POST /api/webhook-attempts/retry";
+
 struct App {
     access: Access,
     endpoints: EndpointStore,
@@ -36,7 +39,11 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
-    let (key, delivery) = find(&app, &tenant, &request).await?;
+    let (key, delivery) = if request.route_key() == BY_DELIVERY {
+        find_delivery(&app, &tenant, &request).await?
+    } else {
+        find_by_attempt(&app, &tenant, &request).await?
+    };
     require_retryable(&app, &tenant, &delivery).await?;
     let endpoint_id = delivery.endpoint_id;
     let resend = DeliveryWork::Resend { endpoint_id, resend: app.random.number() };
@@ -45,15 +52,26 @@ async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Prob
     Ok(accepted(&RetryBody::new(key.tenant.mode, key.event_id, endpoint_id)))
 }
 
-/// Finds the delivery that the request names: by one of its attempts in the path, or by event and endpoint in the body.
-async fn find(app: &App, tenant: &Tenant, request: &Request) -> Result<(RecordKey, Delivery), Problem> {
-    let Some(id) = request.attempt_id()? else {
-        let (event_id, endpoint_id) = request.fields(tenant.mode, read_delivery)?;
-        let found = app.log.find(tenant, event_id, endpoint_id).await?;
-        let (key, delivery) = found.ok_or_else(|| Problem::no_event(event_id))?;
-        let delivery = delivery.ok_or_else(|| Problem::no_delivery(event_id, endpoint_id))?;
-        return Ok((key, delivery));
-    };
+/// Finds the delivery of the event and endpoint in the body.
+async fn find_delivery(
+    app: &App,
+    tenant: &Tenant,
+    request: &Request,
+) -> Result<(RecordKey, Delivery), Problem> {
+    let (event_id, endpoint_id) = request.fields(tenant.mode, read_delivery)?;
+    let found = app.log.find(tenant, event_id, endpoint_id).await?;
+    let (key, delivery) = found.ok_or_else(|| Problem::no_event(event_id))?;
+    let delivery = delivery.ok_or_else(|| Problem::no_delivery(event_id, endpoint_id))?;
+    Ok((key, delivery))
+}
+
+/// Finds the delivery of the attempt in the path.
+async fn find_by_attempt(
+    app: &App,
+    tenant: &Tenant,
+    request: &Request,
+) -> Result<(RecordKey, Delivery), Problem> {
+    let id = request.attempt_id()?;
     request.optional_fields(tenant.mode, |_| Ok(()))?;
     match app.log.find(tenant, id.event_id, id.endpoint_id).await? {
         Some((key, Some(delivery))) if (1..=delivery.attempts.len()).contains(&usize::from(id.number)) => {

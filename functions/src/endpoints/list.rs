@@ -18,7 +18,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn list_endpoints(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_for_list(&request, &[Scope::EndpointsRead]).await?;
+    let tenant = app.access.tenant_with_query(&request, &[Scope::EndpointsRead]).await?;
     let listing = endpoint_listing(&request)?;
     let outlines = app.endpoints.outlines(&tenant).await?;
     let mut page = listing.begin(outlines).map_err(|cursor| unknown_cursor(&listing, cursor))?;

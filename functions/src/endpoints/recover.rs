@@ -55,12 +55,12 @@ async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, P
 /// Records the recovery and queues its first slice.
 async fn begin(app: &App, tenant: &Tenant, endpoint: &Endpoint, recovery: &Recovery) -> Result<(), Problem> {
     let since = recovery.since;
-    if recovery.scope.takes_missing() && since < endpoint.reach.since {
-        let reach_back = |mut endpoint: Endpoint| {
-            endpoint.reach.since = endpoint.reach.since.min(since);
+    if recovery.scope.takes_missing() && since < endpoint.history.since {
+        let extend_back = |mut endpoint: Endpoint| {
+            endpoint.history.since = endpoint.history.since.min(since);
             Ok::<_, Problem>(endpoint)
         };
-        app.endpoints.update(tenant, endpoint.id, reach_back).await?;
+        app.endpoints.update(tenant, endpoint.id, extend_back).await?;
     }
     app.recoveries.create(tenant, recovery).await?;
     let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: 0 };

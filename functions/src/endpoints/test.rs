@@ -66,9 +66,9 @@ async fn remember(
     endpoint: &Endpoint,
     event_type: &EventType,
 ) -> Result<(), Problem> {
-    if !endpoint.may_have_got(event_type) {
+    if !endpoint.may_have_received(event_type) {
         let remember = |mut endpoint: Endpoint| {
-            endpoint.remember([EventPattern::Exact(event_type.clone())]);
+            endpoint.remember_patterns([EventPattern::Exact(event_type.clone())]);
             Ok::<_, Problem>(endpoint)
         };
         app.endpoints.update(tenant, endpoint.id, remember).await?;

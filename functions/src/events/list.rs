@@ -21,12 +21,12 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn list_events(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_for_list(&request, &[Scope::EventsRead]).await?;
+    let tenant = app.access.tenant_with_query(&request, &[Scope::EventsRead]).await?;
     let listing = event_listing(&request)?;
     let partitions = app.log.partitions(&tenant, &listing.filter).await?;
     let window = listing.window;
     let expected = window.skip() + window.limit() + 1;
-    let mut events = app.log.scan(&tenant, &partitions, listing.span, window.age(), expected);
+    let mut events = app.log.scan(&tenant, &partitions, listing.span, window.time_order(), expected);
     let mut page: LogPageBuilder<EventId, Box<RawValue>> = LogPageBuilder::new(window, MAX_LOOKED_AT);
     while !page.is_complete() {
         let Some((id, record)) = events.next().await? else { break };

@@ -1,7 +1,8 @@
 //! `cargo run -- demo`: runs the whole system, and checks that every endpoint got exactly the events it should.
 
-mod cast;
-mod ledger;
+mod delivery_check;
+mod endpoints;
+mod samples;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +16,8 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
-use cast::CAST;
-use ledger::Ledger;
+use delivery_check::DeliveryCheck;
+use endpoints::ENDPOINTS;
 
 /// Maximum time for all deliveries.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,7 +27,7 @@ const RETRY_SCHEDULE: &str = "1s, 1s, 1s";
 /// Starts everything on free ports, publishes sample events, and shows what arrives. Returns whether exactly the
 /// expected events arrived.
 pub async fn run(template: &Path) -> Result<bool> {
-    let mut receiver = Receiver::start(0, cast::answer()).await?;
+    let mut receiver = Receiver::start(0, endpoints::answer()).await?;
     let stores = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
     let stores = Stores::start(&stores).await?;
     let retries = BTreeMap::from([("RETRY_SCHEDULE".to_owned(), RETRY_SCHEDULE.to_owned())]);
@@ -43,14 +44,14 @@ pub async fn run(template: &Path) -> Result<bool> {
 
     println!("Retries come after {RETRY_SCHEDULE} here, instead of the template's 5 s to 24 h.\n");
 
-    let mut ledger = Ledger::new(register(&functions.http, &receiver.url).await?);
+    let mut check = DeliveryCheck::new(register(&functions.http, &receiver.url).await?);
     let began = Instant::now();
-    publish(&functions.http, &stores.sqs, &mut ledger).await?;
+    publish(&functions.http, &stores.sqs, &mut check).await?;
     println!("\nArrived:\n");
-    watch(&mut receiver, &stores.sqs, &mut ledger, began).await?;
+    watch(&mut receiver, &stores.sqs, &mut check, began).await?;
 
-    println!("\n{}", ledger.summary());
-    let as_expected = ledger.is_as_expected();
+    println!("\n{}", check.summary());
+    let as_expected = check.is_as_expected();
     let verdict = if as_expected {
         "Exactly the expected deliveries arrived."
     } else {
@@ -66,47 +67,52 @@ pub async fn run(template: &Path) -> Result<bool> {
 async fn register(http: &str, receiver: &str) -> Result<BTreeMap<&'static str, String>> {
     println!("Endpoints:");
     let mut secrets = BTreeMap::new();
-    for role in &CAST {
-        let endpoint = json!({
-            "url": format!("{receiver}/{}", role.name),
-            "enabled_events": role.enabled_events,
-            "description": role.description,
-            "status": if role.enabled { "enabled" } else { "disabled" },
+    for endpoint in &ENDPOINTS {
+        let body = json!({
+            "url": format!("{receiver}/{}", endpoint.name),
+            "enabled_events": endpoint.enabled_events,
+            "description": endpoint.description,
+            "status": if endpoint.enabled { "enabled" } else { "disabled" },
         });
-        let created = post(&format!("{http}/api/webhook-endpoints"), &endpoint.to_string()).await?;
+        let created = post(&format!("{http}/api/webhook-endpoints"), &body.to_string()).await?;
         let secret = created["secret"].as_str().context("the response has no secret")?;
-        secrets.insert(role.name, secret.to_owned());
-        println!("  {:<9} {:<28} {}", role.name, role.enabled_events.join(", "), role.description);
+        secrets.insert(endpoint.name, secret.to_owned());
+        println!(
+            "  {:<9} {:<28} {}",
+            endpoint.name,
+            endpoint.enabled_events.join(", "),
+            endpoint.description
+        );
     }
     Ok(secrets)
 }
 
 /// Publishes the sample events: one in its own request, some as a batch, and some through the queue.
-async fn publish(http: &str, sqs: &str, ledger: &mut Ledger) -> Result<()> {
+async fn publish(http: &str, sqs: &str, check: &mut DeliveryCheck) -> Result<()> {
     println!("\nPublished:");
-    post(&format!("{http}/api/events"), &cast::single()).await?;
-    ledger.expect(&serde_json::from_str(&cast::single())?, "POST /api/events");
+    post(&format!("{http}/api/events"), &samples::single()).await?;
+    check.expect(&serde_json::from_str(&samples::single())?, "POST /api/events");
 
-    post(&format!("{http}/api/events/batch"), &cast::batch()).await?;
-    let batch: Value = serde_json::from_str(&cast::batch())?;
+    post(&format!("{http}/api/events/batch"), &samples::batch()).await?;
+    let batch: Value = serde_json::from_str(&samples::batch())?;
     for event in batch["events"].as_array().into_iter().flatten() {
-        ledger.expect(event, "POST /api/events/batch");
+        check.expect(event, "POST /api/events/batch");
     }
 
-    for body in cast::queued() {
+    for body in samples::queued() {
         let send = clients::sqs(sqs).send_message().queue_url(queue_url(sqs, "EventsQueue"));
         send.message_body(&body).send().await?;
-        ledger.expect(&serde_json::from_str::<Value>(&body)?["event"], "the events queue");
+        check.expect(&serde_json::from_str::<Value>(&body)?["event"], "the events queue");
     }
     Ok(())
 }
 
 /// Shows arrivals until everything expected has arrived and all queues are empty.
-async fn watch(receiver: &mut Receiver, sqs: &str, ledger: &mut Ledger, began: Instant) -> Result<()> {
+async fn watch(receiver: &mut Receiver, sqs: &str, check: &mut DeliveryCheck, began: Instant) -> Result<()> {
     while began.elapsed() < PATIENCE {
         match timeout(Duration::from_millis(200), receiver.next()).await {
-            Ok(arrival) => println!("  {}", ledger.enter(&arrival, began.elapsed())),
-            Err(_) if ledger.is_complete() && all_empty(sqs).await? => return Ok(()),
+            Ok(arrival) => println!("  {}", check.record(&arrival, began.elapsed())),
+            Err(_) if check.is_complete() && all_empty(sqs).await? => return Ok(()),
             Err(_) => {}
         }
     }

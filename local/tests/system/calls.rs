@@ -1,30 +1,26 @@
 //! Stands between a function and DynamoDB: counts its calls, and refuses some.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Mutex;
 
-use axum::Router;
-use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode};
-use posthorn_local::install_tls;
+use http::StatusCode;
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::harness::TestStores;
-use crate::time_machine::TimeMachine;
+use crate::time_machine::{Backend, TimeMachine};
 
 /// What a read of a version of an account's endpoints is counted as.
 pub(crate) const VERSION: &str = "version";
 
-/// The calls of one function. A clone shares them.
-#[derive(Clone, Default)]
-pub(crate) struct Calls {
-    url: String,
-    made: Arc<Mutex<BTreeMap<String, usize>>>,
-    refusals: Arc<Mutex<Vec<Refusal>>>,
-    dynamodb: Arc<OnceLock<String>>,
-    client: reqwest::Client,
+/// The calls of one function. Dropped, they fail.
+pub(crate) struct Calls(Proxy<Counter>);
+
+/// Counts calls, and refuses some.
+#[derive(Default)]
+struct Counter {
+    made: Mutex<BTreeMap<String, usize>>,
+    refusals: Mutex<Vec<Refusal>>,
 }
 
 /// A call that is refused once.
@@ -38,37 +34,19 @@ struct Refusal {
 impl Calls {
     /// A system in which this function's calls are counted.
     pub(crate) async fn start(function: &'static str) -> (Self, TimeMachine) {
-        let calls = Self::listen().await;
-        let machine = TimeMachine::start_with(&[], |stores, name| {
-            calls.stand_before(stores);
+        let backend = Backend::start().await;
+        let proxy = Proxy::start(&backend.stores.stores.dynamodb, Counter::default()).await;
+        let calls = Self(proxy.unwrap());
+        let machine = TimeMachine::start_on(backend, &[], |_, name| {
             (name == function).then(|| calls.variable()).into_iter().collect()
         })
         .await;
         (calls, machine)
     }
 
-    /// What counts calls to the tables of a system that it is going to stand before.
-    pub(crate) async fn listen() -> Self {
-        install_tls();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let calls = Self { url, ..Self::default() };
-        let shared = calls.clone();
-        let answer = move |headers: HeaderMap, body: Bytes| {
-            let calls = shared.clone();
-            async move { calls.answer(headers, body).await }
-        };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        calls
-    }
-
-    pub(crate) fn stand_before(&self, stores: &TestStores) {
-        self.dynamodb.get_or_init(|| stores.stores.dynamodb.clone());
-    }
-
     /// The variable of a function whose calls are counted.
     pub(crate) fn variable(&self) -> (String, String) {
-        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.url.clone())
+        ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), self.0.url.clone())
     }
 
     /// Refuses the next call of this operation with an error of this name, and what else its answer says.
@@ -78,7 +56,7 @@ impl Calls {
         for (name, value) in further {
             answer[name] = value.clone();
         }
-        self.refusals.lock().unwrap().push(Refusal { operation, table: None, answer });
+        self.0.gate.refusals.lock().unwrap().push(Refusal { operation, table: None, answer });
     }
 
     /// Throttles so many of the next calls of this operation on a table.
@@ -88,37 +66,36 @@ impl Calls {
             "message": "slow down",
         });
         let refusal = || Refusal { operation, table: Some(table), answer: answer.clone() };
-        self.refusals.lock().unwrap().extend(std::iter::repeat_with(refusal).take(times));
+        self.0.gate.refusals.lock().unwrap().extend(std::iter::repeat_with(refusal).take(times));
     }
 
     /// How many calls of each operation there were since this was asked last.
     pub(crate) fn take(&self) -> BTreeMap<String, usize> {
-        std::mem::take(&mut self.made.lock().unwrap())
+        std::mem::take(&mut self.0.gate.made.lock().unwrap())
     }
+}
 
-    async fn answer(&self, mut headers: HeaderMap, body: Bytes) -> Response {
-        let call: Value = serde_json::from_slice(&body).unwrap();
-        let target = headers["x-amz-target"].to_str().unwrap().to_owned();
-        let operation = target.rsplit('.').next().unwrap();
-        let is_version = operation == "GetItem" && call["Key"]["sk"]["S"] == "meta";
-        let name = if is_version { VERSION } else { operation };
-        *self.made.lock().unwrap().entry(name.to_owned()).or_default() += 1;
-        if let Some(answer) = self.refusal_of(operation, call["TableName"].as_str()) {
-            return (StatusCode::BAD_REQUEST, answer.to_string()).into_response();
-        }
-        headers.remove("host");
-        let answer = self.client.post(self.dynamodb.get().unwrap()).headers(headers).body(body);
-        let answer = answer.send().await.unwrap();
-        let (status, headers): (StatusCode, HeaderMap) = (answer.status(), answer.headers().clone());
-        (status, headers, answer.bytes().await.unwrap()).into_response()
-    }
-
+impl Counter {
     fn refusal_of(&self, operation: &str, table: Option<&str>) -> Option<Value> {
         let mut refusals = self.refusals.lock().unwrap();
         let is_meant = |refusal: &Refusal| {
             refusal.operation == operation && (refusal.table.is_none() || refusal.table == table)
         };
-        let place = refusals.iter().position(is_meant)?;
-        Some(refusals.remove(place).answer)
+        let position = refusals.iter().position(is_meant)?;
+        Some(refusals.remove(position).answer)
+    }
+}
+
+impl Gate for Counter {
+    async fn answer(&self, call: Call, service: &Service) -> Response {
+        let asked: Value = serde_json::from_slice(&call.body).unwrap();
+        let (_, operation) = call.operation();
+        let is_version = operation == "GetItem" && asked["Key"]["sk"]["S"] == "meta";
+        let name = if is_version { VERSION } else { operation };
+        *self.made.lock().unwrap().entry(name.to_owned()).or_default() += 1;
+        if let Some(answer) = self.refusal_of(operation, asked["TableName"].as_str()) {
+            return (StatusCode::BAD_REQUEST, answer.to_string()).into_response();
+        }
+        passed_on(service.call(call).await)
     }
 }

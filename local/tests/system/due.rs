@@ -1,20 +1,18 @@
 //! The due table and its sweep, for tests: rows put there, and calls of the sweep refused.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::Router;
-use axum::body::Bytes;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use http::StatusCode;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, EndpointId, EventId, Partition, Timestamp};
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
 use posthorn_local_aws::clients;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
-use crate::time_machine::TimeMachine;
+use crate::time_machine::{Backend, TimeMachine};
 
 /// So many retries, due at these times.
 pub(crate) fn retries(
@@ -58,14 +56,19 @@ pub(crate) async fn arrivals(machine: &TimeMachine, span: Duration) -> BTreeMap<
 /// What a refusal decides on: the operation, and its call.
 type Refuses = Box<dyn FnMut(&str, &Value) -> bool + Send>;
 
-/// Stands between the sweep and its table and queue, and refuses calls as AWS does where it is asked too much.
+/// Stands between the sweep and its table and queue, and refuses calls as AWS does where it is asked too much. Dropped,
+/// all calls fail.
+pub(crate) struct Throttle {
+    gate: Refusing,
+    _proxies: [Proxy<Refusing>; 2],
+}
+
+/// Counts and refuses calls. Clones share what they know.
 #[derive(Clone, Default)]
-pub(crate) struct Throttle(Arc<Shared>);
+struct Refusing(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    services: OnceLock<[String; 2]>,
-    client: reqwest::Client,
     refuses: Mutex<Option<Refuses>>,
     calls: Mutex<BTreeMap<String, usize>>,
 }
@@ -73,54 +76,42 @@ struct Shared {
 impl Throttle {
     /// A system whose sweep can be refused calls.
     pub(crate) async fn start() -> (Self, TimeMachine) {
-        let throttle = Self::default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let shared = throttle.clone();
-        let answer = move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let throttle = shared.clone();
-            async move { throttle.answer(&uri, headers, body).await }
-        };
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        let machine = TimeMachine::start_with(&[], |stores, name| {
-            let services = || [stores.stores.dynamodb.clone(), stores.stores.sqs.clone()];
-            throttle.0.services.get_or_init(services);
-            let to_throttle = ["dynamodb", "sqs"].map(|service| {
-                (format!("AWS_ENDPOINT_URL_{}", service.to_uppercase()), format!("{url}/{service}"))
-            });
-            if name == "sweep-due" { to_throttle.to_vec() } else { Vec::new() }
+        let (backend, gate) = (Backend::start().await, Refusing::default());
+        let dynamodb = Proxy::start(&backend.stores.stores.dynamodb, gate.clone()).await.unwrap();
+        let sqs = Proxy::start(&backend.stores.stores.sqs, gate.clone()).await.unwrap();
+        let machine = TimeMachine::start_on(backend, &[], |_, function| {
+            let to_throttle = [("DYNAMODB", &dynamodb), ("SQS", &sqs)]
+                .map(|(service, proxy)| (format!("AWS_ENDPOINT_URL_{service}"), proxy.url.clone()));
+            if function == "sweep-due" { to_throttle.to_vec() } else { Vec::new() }
         })
         .await;
-        (throttle, machine)
+        (Self { gate, _proxies: [dynamodb, sqs] }, machine)
     }
 
     /// Refuses, from now on, the calls of which this says so.
     pub(crate) fn refuse(&self, refuses: impl FnMut(&str, &Value) -> bool + Send + 'static) {
-        *self.0.refuses.lock().unwrap() = Some(Box::new(refuses));
+        *self.gate.0.refuses.lock().unwrap() = Some(Box::new(refuses));
     }
 
     /// How many calls there were of each operation since this was asked last.
     pub(crate) fn take_calls(&self) -> BTreeMap<String, usize> {
-        std::mem::take(&mut self.0.calls.lock().unwrap())
+        std::mem::take(&mut self.gate.0.calls.lock().unwrap())
     }
+}
 
-    async fn answer(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
-        let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
-        let call: Value = serde_json::from_slice(&body).unwrap();
+impl Gate for Refusing {
+    async fn answer(&self, call: Call, service: &Service) -> Response {
+        let operation = call.operation().1.to_owned();
+        let asked: Value = serde_json::from_slice(&call.body).unwrap();
         *self.0.calls.lock().unwrap().entry(operation.clone()).or_default() += 1;
         let is_refused =
-            self.0.refuses.lock().unwrap().as_mut().is_some_and(|refuses| refuses(&operation, &call));
+            self.0.refuses.lock().unwrap().as_mut().is_some_and(|refuses| refuses(&operation, &asked));
         if is_refused {
             let refusal = json!({ "__type": "ThrottlingException", "message": "refused on purpose" });
             let media_type = [("content-type", "application/x-amz-json-1.0")];
             return (StatusCode::BAD_REQUEST, media_type, refusal.to_string()).into_response();
         }
-        headers.remove("host");
-        let [dynamodb, sqs] = self.0.services.get().unwrap();
-        let service = if uri.path().starts_with("/dynamodb") { dynamodb } else { sqs };
-        let answer = self.0.client.post(service).headers(headers).body(body).send().await.unwrap();
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        (status, headers, answer.bytes().await.unwrap()).into_response()
+        passed_on(service.call(call).await)
     }
 }
 

@@ -5,24 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Bytes;
-use axum::response::IntoResponse;
-use http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use posthorn_domain::{
     DeliveryStatus, DisabledReason, Endpoint, EndpointEdit, EventDraft, EventId, EventMessage, Fields,
     Partition, Recovery, RecoveryMessage, Timestamp, WorkMessage,
 };
 use posthorn_local::Receiver;
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
 use posthorn_local_aws::clients;
 use posthorn_storage::{Recoveries, StorageError};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 
 use crate::harness::{PATIENCE, changing_receiver, local_tenant, text};
 use crate::metrics::values;
-use crate::time_machine::TimeMachine;
+use crate::time_machine::{Backend, TimeMachine};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -282,19 +281,13 @@ fn recoveries(machine: &TimeMachine) -> Recoveries {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_that_comes_no_further_for_an_hour_stops() {
     let (receiver, _) = changing_receiver(500).await;
-    let slow = Arc::new(BadTable::default());
-    let url = Arc::clone(&slow).serve().await;
-    let machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h")], |stores, function| {
-        slow.service.set(stores.stores.dynamodb.clone()).ok();
-        let variable = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
-        if function == "deliver" { vec![variable] } else { Vec::new() }
-    });
-    let machine = Arc::new(machine.await);
+    let (slow, machine) = behind_a_bad_table(&[("RETRY_SCHEDULE", "1h")]).await;
+    let machine = Arc::new(machine);
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
     machine.publish("order.paid").await;
     machine.pass(MINUTE).await;
-    slow.clock.set(Arc::downgrade(&machine)).ok();
+    slow.gate.clock.set(Arc::downgrade(&machine)).ok();
     let missing = json!({ "since": since, "scope": "missing" });
     let (_, recovery) = recover(&machine, &endpoint, missing).await;
     machine.told("deliver");
@@ -308,55 +301,46 @@ async fn a_recovery_that_comes_no_further_for_an_hour_stops() {
 /// each write.
 #[derive(Default)]
 struct BadTable {
-    client: OnceLock<reqwest::Client>,
-    service: OnceLock<String>,
     clock: OnceLock<Weak<TimeMachine>>,
     loses_answers: AtomicBool,
     /// The writes whose answers were lost.
     written: Mutex<HashSet<Bytes>>,
 }
 
-impl BadTable {
-    async fn serve(self: Arc<Self>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let answer = move |headers: HeaderMap, body: Bytes| Arc::clone(&self).answer(headers, body);
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        url
-    }
-
-    async fn answer(self: Arc<Self>, mut headers: HeaderMap, body: Bytes) -> impl IntoResponse {
-        let operation = headers["x-amz-target"].as_bytes();
-        let is_query = operation.ends_with(b".Query");
-        let is_write = operation.ends_with(b".PutItem") || operation.ends_with(b".UpdateItem");
-        if let (true, Some(machine)) = (is_query, self.clock.get().and_then(Weak::upgrade)) {
+impl Gate for BadTable {
+    async fn answer(&self, call: Call, service: &Service) -> Response {
+        let (_, operation) = call.operation();
+        let is_write = ["PutItem", "UpdateItem"].contains(&operation);
+        if let ("Query", Some(machine)) = (operation, self.clock.get().and_then(Weak::upgrade)) {
             machine.sleep(Duration::from_secs(46));
         }
-        headers.remove("host");
-        headers.remove("content-length");
-        let client = self.client.get_or_init(reqwest::Client::new);
-        let request = client.post(self.service.get().unwrap()).headers(headers).body(body.clone());
-        let answer = request.send().await.unwrap();
+        let body = call.body.clone();
+        let answer = passed_on(service.call(call).await);
         if self.loses_answers.load(Ordering::SeqCst) && is_write && self.written.lock().unwrap().insert(body)
         {
-            return (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), Bytes::new());
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
-        (answer.status(), answer.headers().clone(), answer.bytes().await.unwrap())
+        answer
     }
+}
+
+/// A bad table, and a system whose `deliver` uses it.
+async fn behind_a_bad_table(environment: &[(&str, &str)]) -> (Proxy<BadTable>, TimeMachine) {
+    let backend = Backend::start().await;
+    let proxy = Proxy::start(&backend.stores.stores.dynamodb, BadTable::default()).await.unwrap();
+    let machine = TimeMachine::start_on(backend, environment, |_, function| {
+        let variable = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), proxy.url.clone());
+        if function == "deliver" { vec![variable] } else { Vec::new() }
+    })
+    .await;
+    (proxy, machine)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_goes_on_although_the_answer_to_each_of_its_writes_is_lost() {
     let (mut receiver, answer) = changing_receiver(500).await;
-    let lossy = Arc::new(BadTable::default());
-    let url = Arc::clone(&lossy).serve().await;
     let variables = [("RECOVERIES_PER_SECOND", "1"), ("RETRY_SCHEDULE", "1h")];
-    let machine = TimeMachine::start_with(&variables, |stores, function| {
-        lossy.service.set(stores.stores.dynamodb.clone()).ok();
-        let variable = ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), url.clone());
-        if function == "deliver" { vec![variable] } else { Vec::new() }
-    });
-    let machine = machine.await;
+    let (lossy, machine) = behind_a_bad_table(&variables).await;
     let endpoint = machine.register(&receiver.url, &["*"]).await;
     let since = machine.now();
     let mut events = Vec::new();
@@ -366,10 +350,10 @@ async fn a_recovery_goes_on_although_the_answer_to_each_of_its_writes_is_lost() 
     }
     answer.store(200, Ordering::SeqCst);
     acknowledged(&mut receiver).await;
-    lossy.loses_answers.store(true, Ordering::SeqCst);
+    lossy.gate.loses_answers.store(true, Ordering::SeqCst);
     let (_, recovery) = recover(&machine, &endpoint, json!({ "since": since })).await;
     machine.pass(MINUTE).await;
-    assert!(!lossy.written.lock().unwrap().is_empty(), "answers were lost");
+    assert!(!lossy.gate.written.lock().unwrap().is_empty(), "answers were lost");
     let recovered = progress(&machine, &endpoint, &recovery).await;
     assert_eq!((text(&recovered, "status"), &recovered["deliveries_recovered"]), ("completed", &json!(12)));
     assert_eq!(acknowledged(&mut receiver).await, events);

@@ -1,25 +1,23 @@
 //! What each function may do on AWS, held against what it does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::Router;
-use axum::body::Bytes;
-use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use axum::response::Response;
+use http::{StatusCode, Uri};
 use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, HealthState, Partition};
 use posthorn_local::Receiver;
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
 use posthorn_local_aws::clients;
 use posthorn_storage::Minute;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
-use tokio::net::TcpListener;
 
-use crate::harness::{TestStores, local_tenant, template, text};
+use crate::harness::{local_tenant, template, text};
 use crate::kms::Kms;
-use crate::time_machine::TimeMachine;
+use crate::time_machine::{Backend, TimeMachine};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -29,68 +27,30 @@ const KEY: &str = "SecretsKeyArn";
 /// An action of IAM, and the table, queue or key that it is for.
 type Right = (String, String);
 
-/// Stands between the functions and their tables, queues and KMS key, and notes which function makes which calls: each
-/// has an address of its own here, which ends in its name.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Recorded>);
+/// The rights that each function has used.
+type Used = Arc<Mutex<BTreeMap<String, BTreeSet<Right>>>>;
 
-#[derive(Default)]
-struct Recorded {
-    /// The addresses of DynamoDB, SQS and KMS.
-    services: OnceLock<[String; 3]>,
-    client: OnceLock<reqwest::Client>,
-    used: Mutex<BTreeMap<String, BTreeSet<Right>>>,
+/// Stands between the functions and a service, and notes which function makes which calls: each has an address of its
+/// own here, which ends in its name.
+struct Recorder {
+    /// The rights that a call needs, by its operation and its body.
+    rights: fn(&str, &Json) -> Vec<Right>,
+    used: Used,
 }
 
-impl Recorder {
-    async fn start() -> (Self, String) {
-        let recorder = Self::default();
-        let shared = recorder.clone();
-        let answer = move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let recorder = shared.clone();
-            async move { recorder.pass_on(&uri, headers, body).await }
-        };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
-        (recorder, url)
+impl Gate for Recorder {
+    async fn answer(&self, mut call: Call, service: &Service) -> Response {
+        let function = call.uri.path().trim_matches('/').to_owned();
+        let asked: Json = serde_json::from_slice(&call.body).unwrap();
+        let rights = (self.rights)(call.operation().1, &asked);
+        self.used.lock().unwrap().entry(function).or_default().extend(rights);
+        call.uri = Uri::from_static("/");
+        passed_on(service.call(call).await)
     }
+}
 
-    /// Where a function finds its tables and queues, and the key.
-    fn environment(
-        &self,
-        url: &str,
-        stores: &TestStores,
-        kms: &Kms,
-        function: &str,
-    ) -> Vec<(String, String)> {
-        let services = || [stores.stores.dynamodb.clone(), stores.stores.sqs.clone(), kms.url.clone()];
-        self.0.services.get_or_init(services);
-        vec![
-            ("SECRETS_KEY_ARN".to_owned(), Kms::KEY.to_owned()),
-            ("AWS_ENDPOINT_URL_KMS".to_owned(), format!("{url}/kms/{function}")),
-            ("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), format!("{url}/dynamodb/{function}")),
-            ("AWS_ENDPOINT_URL_SQS".to_owned(), format!("{url}/sqs/{function}")),
-        ]
-    }
-
-    async fn pass_on(&self, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> Response {
-        let (service, function) = uri.path().trim_matches('/').split_once('/').unwrap();
-        let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap();
-        let call: Json = serde_json::from_slice(&body).unwrap();
-        let (service, rights) = match service {
-            "dynamodb" => (0, rights_of_dynamodb(operation, &call)),
-            "sqs" => (1, rights_of_sqs(operation, &call)),
-            _ => (2, vec![(format!("kms:{operation}"), KEY.to_owned())]),
-        };
-        self.0.used.lock().unwrap().entry(function.to_owned()).or_default().extend(rights);
-        headers.remove("host");
-        let address = &self.0.services.get().unwrap()[service];
-        let client = self.0.client.get_or_init(reqwest::Client::new);
-        let answer = client.post(address).headers(headers).body(body).send().await.unwrap();
-        let (status, headers): (StatusCode, HeaderMap) = (answer.status(), answer.headers().clone());
-        (status, headers, answer.bytes().await.unwrap()).into_response()
-    }
+fn rights_of_kms(operation: &str, _call: &Json) -> Vec<Right> {
+    vec![(format!("kms:{operation}"), KEY.to_owned())]
 }
 
 fn rights_of_sqs(operation: &str, call: &Json) -> Vec<Right> {
@@ -230,16 +190,27 @@ fn the_template_grants_nothing_to_everybody_and_nothing_on_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_function_has_the_rights_that_it_uses_and_no_other() {
-    let (recorder, url) = Recorder::start().await;
     let answer = |path: &str, _: &str| match path {
         "/good" => StatusCode::OK,
         "/gone" => StatusCode::GONE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     let receiver = Receiver::start(0, answer).await.unwrap();
-    let kms = Kms::start().await;
-    let mut machine = TimeMachine::start_with(&[("RETRY_SCHEDULE", "1h, 10s")], |stores, function| {
-        recorder.environment(&url, stores, &kms, function)
+    let (backend, kms, used) = (Backend::start().await, Kms::start().await, Used::default());
+    let recorder = async |service: &str, rights: fn(&str, &Json) -> Vec<Right>| {
+        Proxy::start(service, Recorder { rights, used: Arc::clone(&used) }).await.unwrap()
+    };
+    let recorders = [
+        ("DYNAMODB", recorder(&backend.stores.stores.dynamodb, rights_of_dynamodb).await),
+        ("SQS", recorder(&backend.stores.stores.sqs, rights_of_sqs).await),
+        ("KMS", recorder(&kms.url, rights_of_kms).await),
+    ];
+    let mut machine = TimeMachine::start_on(backend, &[("RETRY_SCHEDULE", "1h, 10s")], |_, function| {
+        let key = ("SECRETS_KEY_ARN".to_owned(), Kms::KEY.to_owned());
+        let addresses = recorders.iter().map(|(service, proxy)| {
+            (format!("AWS_ENDPOINT_URL_{service}"), format!("{}/{function}", proxy.url))
+        });
+        addresses.chain([key]).collect()
     })
     .await;
     use_every_route(&machine, &receiver.url).await;
@@ -250,7 +221,7 @@ async fn each_function_has_the_rights_that_it_uses_and_no_other() {
         ("dynamodb:UpdateItem".to_owned(), "API keys".to_owned()),
         ("kms:GenerateDataKeyWithoutPlaintext".to_owned(), KEY.to_owned()),
     ];
-    let (used, granted) = (recorder.0.used.lock().unwrap().clone(), granted());
+    let (used, granted) = (used.lock().unwrap().clone(), granted());
     let mut wrong = Vec::new();
     for (function, granted) in &granted {
         let used = used.get(function).cloned().unwrap_or_default();

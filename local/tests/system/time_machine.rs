@@ -28,6 +28,25 @@ use crate::samples::sample;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Tables, queues and their time, before there are functions: a test may put proxies between them.
+pub(crate) struct Backend {
+    pub(crate) stores: TestStores,
+    clock: Arc<SetClock>,
+}
+
+impl Backend {
+    /// It is 2026-11-24T10:00:00Z.
+    pub(crate) async fn start() -> Self {
+        let clock = Arc::new(SetClock::at(1_795_514_400_000));
+        let queues = Arc::clone(&clock);
+        let queues = QueueClock::new(move || queues.now().as_millis());
+        let stores =
+            TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
+        stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
+        Self { stores, clock }
+    }
+}
+
 pub(crate) struct TimeMachine {
     pub(crate) stores: TestStores,
     pub(crate) endpoints: EndpointStore,
@@ -57,12 +76,15 @@ impl TimeMachine {
         environment: &[(&str, &str)],
         further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
     ) -> Self {
-        let clock = Arc::new(SetClock::at(1_795_514_400_000));
-        let queues = Arc::clone(&clock);
-        let queues = QueueClock::new(move || queues.now().as_millis());
-        let stores =
-            TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
-        stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
+        Self::start_on(Backend::start().await, environment, further).await
+    }
+
+    /// The same, on tables and queues that have been started.
+    pub(crate) async fn start_on(
+        Backend { stores, clock }: Backend,
+        environment: &[(&str, &str)],
+        further: impl Fn(&TestStores, &str) -> Vec<(String, String)>,
+    ) -> Self {
         let random: Arc<dyn Random> = Arc::new(Seeded::new(1));
         Self::on(stores, clock, random, environment, further).await
     }
@@ -184,6 +206,11 @@ impl TimeMachine {
         }
         for (name, part) in parts.as_object().unwrap() {
             request[name] = part.clone();
+        }
+        // The function's other route, whose path names no attempt.
+        if function == "retry-attempt" && request["pathParameters"]["id"].is_null() {
+            request["rawPath"] = json!("/api/webhook-attempts/retry");
+            request["requestContext"]["routeKey"] = json!("POST /api/webhook-attempts/retry");
         }
         let (method, path) =
             (request["requestContext"]["http"]["method"].clone(), request["rawPath"].clone());

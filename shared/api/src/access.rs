@@ -60,17 +60,18 @@ impl Access {
 
     /// Like [`Self::tenant`], for a request whose answer also depends on scopes that it does not require.
     pub async fn caller(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
-        let caller = self.caller_for_list(request, needed).await?;
+        let caller = self.authorize(request, needed).await?;
         request.allow_query(&["livemode"])?;
         Ok(caller)
     }
 
-    /// Like [`Self::tenant`], for a list, whose other query parameters are checked elsewhere.
-    pub async fn tenant_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
-        Ok(self.caller_for_list(request, needed).await?.tenant)
+    /// Like [`Self::tenant`], but other query parameters are allowed, and checked elsewhere.
+    pub async fn tenant_with_query(&self, request: &Request, needed: &[Scope]) -> Result<Tenant, Problem> {
+        Ok(self.authorize(request, needed).await?.tenant)
     }
 
-    async fn caller_for_list(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
+    /// Returns the caller. Errors if its key lacks one of the `needed` scopes, or if `livemode` names another mode.
+    async fn authorize(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
         let grant = self.grant(request).await?;
         if let Some(missing) = needed.iter().find(|scope| !grant.scopes.contains(scope)) {
             let detail = format!("This API key lacks the scope {missing}. Use one that has it.");
@@ -137,12 +138,9 @@ pub(crate) fn require_mode(asked: Mode, of_key: Mode) -> Result<(), Problem> {
     if asked == of_key {
         return Ok(());
     }
-    let (is, other) = match of_key {
-        Mode::Live => ("live", "false"),
-        Mode::Test => ("test", "true"),
-    };
+    let livemode = bool::from(asked);
     Err(Problem::wrong_mode(format!(
-        "This API key is for {is} data, but `livemode` is {other}. Use a key of the other mode, or leave out \
-         `livemode`."
+        "This API key is for {of_key} data, but `livemode` is {livemode}. Use a key of the other mode, or leave \
+         out `livemode`."
     )))
 }

@@ -5,15 +5,14 @@
 mod access;
 pub mod bodies;
 mod code;
-mod enabled;
 mod listing;
 mod problem;
 mod request;
+mod require_enabled;
 mod response;
 
 pub use access::{Access, Caller};
 pub use code::Code;
-pub use enabled::require_enabled;
 pub use listing::{
     AttemptListing, AttemptsOf, DEFAULT_PAGE, EventListing, LAST_PAGE, LogPageBuilder, MAX_LIST_BYTES,
     MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, attempt_listing, attempts_at, bytes_in_answer,
@@ -21,4 +20,5 @@ pub use listing::{
 };
 pub use problem::{Problem, ProblemBody};
 pub use request::{Query, Request, read_fields};
+pub use require_enabled::require_enabled;
 pub use response::{Response, accepted, created, ok, replayed};

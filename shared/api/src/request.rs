@@ -19,6 +19,7 @@ use crate::{Code, Problem};
 pub struct Request {
     inner: lambda_http::Request,
     id: String,
+    route_key: String,
 }
 
 /// The query parameters of a request, by name.
@@ -26,11 +27,15 @@ pub type Query = lambda_http::aws_lambda_events::query_map::QueryMap;
 
 impl From<lambda_http::Request> for Request {
     fn from(inner: lambda_http::Request) -> Self {
-        let id = match inner.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
-            _ => None,
+        let (id, route_key) = match inner.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => {
+                (context.request_id.clone(), context.route_key.clone())
+            }
+            _ => (None, None),
         };
-        Self { inner, id: id.unwrap_or_else(|| "unknown".to_owned()) }
+        let id = id.unwrap_or_else(|| "unknown".to_owned());
+        let route_key = route_key.unwrap_or_else(|| format!("{} {}", inner.method(), inner.uri().path()));
+        Self { inner, id, route_key }
     }
 }
 
@@ -38,6 +43,12 @@ impl Request {
     /// Returns the id that API Gateway gave the request, or `unknown`.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Returns the key of the route in API Gateway, such as `POST /api/webhook-attempts/{id}/retry`. If the gateway
+    /// gave none, it is the method and the path.
+    pub fn route_key(&self) -> &str {
+        &self.route_key
     }
 
     /// Returns the method, such as `GET`.
@@ -58,39 +69,31 @@ impl Request {
 
     /// Returns the endpoint id in the path. Errors with a 404 if it cannot be one.
     pub fn endpoint_id(&self) -> Result<EndpointId, Problem> {
-        let id = self.path_id();
+        let id = self.path_parameter("id");
         id.parse().map_err(|_| Problem::no_endpoint(id))
     }
 
     /// Returns the event id in the path. Errors with a 404 if it cannot be one.
     pub fn event_id(&self) -> Result<EventId, Problem> {
-        let id = self.path_id();
+        let id = self.path_parameter("id");
         id.parse().map_err(|_| Problem::no_event(id))
     }
 
-    /// Returns the attempt id in the path, if the path has one. Errors with a 404 if it cannot be one.
-    pub fn attempt_id(&self) -> Result<Option<AttemptId>, Problem> {
+    /// Returns the attempt id in the path. Errors with a 404 if it cannot be one.
+    pub fn attempt_id(&self) -> Result<AttemptId, Problem> {
         let id = self.path_parameter("id");
-        id.map(|id| id.parse().map_err(|_| Problem::no_attempt(id))).transpose()
+        id.parse().map_err(|_| Problem::no_attempt(id))
     }
 
     /// Returns the recovery id in the path. Errors with a 404 if it cannot be one.
     pub fn recovery_id(&self) -> Result<RecoveryId, Problem> {
-        let id = self.path_parameter("task_id").unwrap_or_default();
+        let id = self.path_parameter("task_id");
         id.parse().map_err(|_| Problem::no_recovery(id))
     }
 
-    fn path_id(&self) -> &str {
-        self.path_parameter("id").unwrap_or_default()
-    }
-
-    fn path_parameter(&self, name: &str) -> Option<&str> {
-        self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name))
-    }
-
-    /// Returns the last part of the path.
-    pub fn last_segment(&self) -> &str {
-        self.inner.uri().path().rsplit('/').next().unwrap_or_default()
+    /// Returns a parameter of the path; an empty text if the route has no such parameter.
+    fn path_parameter(&self, name: &str) -> &str {
+        self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default()
     }
 
     /// Returns a query parameter. Errors if it is given more than once.
@@ -103,7 +106,12 @@ impl Request {
     }
 
     /// Returns a query parameter, parsed. Errors if it is given more than once, or does not parse.
-    pub fn query_as<T: FromStr>(
+    pub fn query_as<T: FromStr<Err = Invalid>>(&self, name: &str) -> Result<Option<T>, Problem> {
+        self.query_as_or(name, |invalid| invalid)
+    }
+
+    /// Like [`Self::query_as`]. If the parameter does not parse, the error is `invalid`.
+    pub fn query_as_or<T: FromStr>(
         &self,
         name: &str,
         invalid: impl FnOnce(T::Err) -> Invalid,
@@ -126,13 +134,13 @@ impl Request {
     /// Returns all values of a query parameter. Clients repeat its name (`name` or `name[]`), or number it (`name[0]`).
     pub fn query_all(&self, name: &str) -> Vec<&str> {
         let given = self.inner.query_string_parameters_ref();
-        let places = given.into_iter().flat_map(|given| given.iter().map(|(given, _)| given));
-        let mut places: Vec<_> = places.filter(|given| place(given).0 == name).collect();
-        places.sort_unstable_by_key(|given| (place(given), *given));
-        places.dedup();
-        places
+        let names = given.into_iter().flat_map(|given| given.iter().map(|(given, _)| given));
+        let mut names: Vec<_> = names.filter(|given| name_and_index(given).0 == name).collect();
+        names.sort_unstable_by_key(|given| (name_and_index(given), *given));
+        names.dedup();
+        names
             .into_iter()
-            .flat_map(|place| given.and_then(|given| given.all(place)).unwrap_or_default())
+            .flat_map(|name| given.and_then(|given| given.all(name)).unwrap_or_default())
             .collect()
     }
 
@@ -140,7 +148,7 @@ impl Request {
     pub fn allow_query(&self, known: &[&str]) -> Result<(), Problem> {
         let given = self.inner.query_string_parameters_ref();
         let unknown = given.and_then(|given| {
-            given.iter().map(|(name, _)| name).find(|name| !known.contains(&place(name).0))
+            given.iter().map(|(name, _)| name).find(|name| !known.contains(&name_and_index(name).0))
         });
         match unknown {
             None => Ok(()),
@@ -238,7 +246,7 @@ pub fn read_fields<T>(
 }
 
 /// Returns a query parameter's name, and its index among those of the same name: `order[1]` is the second `order`.
-fn place(given: &str) -> (&str, usize) {
+fn name_and_index(given: &str) -> (&str, usize) {
     let numbered = given.strip_suffix(']').and_then(|given| given.split_once('['));
     match numbered.map(|(name, number)| (name, if number.is_empty() { Ok(0) } else { number.parse() })) {
         Some((name, Ok(number))) => (name, number),

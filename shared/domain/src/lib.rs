@@ -26,12 +26,12 @@ pub use self::delivery::{
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, Reach, RetiredSecret,
-    RotationRefused, Secret, SecretRotation, WebhookUrl,
+    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, RetiredSecret, RotationRefused,
+    Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
 };
 pub use self::event::{
-    Age, CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage,
-    EventRequest, EventSpan, EventType, MAX_EVENT_BYTES, event_types, sample,
+    CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,
+    EventSpan, EventType, MAX_EVENT_BYTES, TimeOrder, event_types, sample,
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};

@@ -7,11 +7,11 @@ mod clients;
 mod http;
 mod logging;
 mod metrics;
-mod outside;
 mod runtime;
 mod schedule;
 mod settings;
 mod sqs;
+mod system;
 mod tls;
 
 use std::time::Duration;
@@ -21,11 +21,11 @@ use posthorn_domain::{Clock as _, Timestamp};
 pub use http::{HttpFunction, http_function, serve_http};
 pub use logging::{log_json, log_text};
 pub use metrics::{Metrics, NAMESPACE};
-pub use outside::{SystemClock, SystemRandom};
 pub use runtime::Runtime;
 pub use schedule::{ScheduleFunction, schedule_function, serve_schedule};
 pub use settings::{Settings, SettingsError, handler_name};
 pub use sqs::{SqsFunction, serve_sqs, sqs_function};
+pub use system::{SystemClock, SystemRandom};
 
 /// The time limit of an invocation without a deadline.
 const UNLIMITED: Duration = Duration::from_hours(1);

@@ -141,7 +141,7 @@ async fn left<'m>(inbox: &Inbox, message: &'m Handled) -> Option<&'m Handled> {
         && cause.is_hopeless()
         && receive_count >= RECEIPTS
     {
-        match in_time(inbox.bury(&received)).await {
+        match in_time(inbox.send_to_dead_letter_queue(&received)).await {
             Ok(()) => return None,
             Err(error) => not_done(&message.id, &error),
         }

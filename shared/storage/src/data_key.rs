@@ -21,25 +21,25 @@ impl DataKey {
         UnboundKey::new(&AES_256_GCM, bytes).ok().map(LessSafeKey::new).map(Self)
     }
 
-    /// Seals a text. It can be opened only for the same `place`. Nonces are random, so no more than 2³² texts may be
+    /// Seals a text. It can be opened only with the same `context`. Nonces are random, so no more than 2³² texts may be
     /// sealed with one key ([NIST SP 800-38D
     /// §8.3](https://nvlpubs.nist.gov/nistpubs/Legacy/SP/nistspecialpublication800-38d.pdf)).
-    pub(crate) fn seal(&self, text: &[u8], place: &str, random: &dyn Random) -> Sealed {
+    pub(crate) fn seal(&self, text: &[u8], context: &str, random: &dyn Random) -> Sealed {
         let mut nonce = [0; NONCE_LEN];
         random.fill(&mut nonce);
         let mut ciphertext = text.to_vec();
-        let place = Aad::from(place.as_bytes());
+        let aad = Aad::from(context.as_bytes());
         let sealed =
-            self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), place, &mut ciphertext);
+            self.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut ciphertext);
         sealed.expect("the text is shorter than 64 GiB");
         Sealed { nonce: nonce.to_vec(), ciphertext }
     }
 
-    /// Returns the text; `None` if it was sealed with another key or for another place, or was changed since.
-    pub(crate) fn open(&self, sealed: &Sealed, place: &str) -> Option<Vec<u8>> {
+    /// Returns the text; `None` if it was sealed with another key or with another context, or was changed since.
+    pub(crate) fn open(&self, sealed: &Sealed, context: &str) -> Option<Vec<u8>> {
         let nonce = Nonce::try_assume_unique_for_key(&sealed.nonce).ok()?;
         let mut text = sealed.ciphertext.clone();
-        let length = self.0.open_in_place(nonce, Aad::from(place.as_bytes()), &mut text).ok()?.len();
+        let length = self.0.open_in_place(nonce, Aad::from(context.as_bytes()), &mut text).ok()?.len();
         text.truncate(length);
         Some(text)
     }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn it_opens_with_its_key_at_its_place_as_it_was_sealed_and_not_otherwise() {
+    fn it_opens_with_its_key_and_context_as_it_was_sealed_and_not_otherwise() {
         let sealed = key(1).seal(b"sesame", "here", &Same::byte(7));
         assert!(key(2).open(&sealed, "here").is_none());
         assert!(key(1).open(&sealed, "there").is_none());

@@ -85,7 +85,7 @@ impl Inbox {
     }
 
     /// Sends a copy of a message to the dead-letter queue, with the original's id and time as attributes.
-    pub async fn bury(&self, message: &Received<'_>) -> Result<(), StorageError> {
+    pub async fn send_to_dead_letter_queue(&self, message: &Received<'_>) -> Result<(), StorageError> {
         let attribute = |kind: &str, value: String| {
             MessageAttributeValue::builder()
                 .data_type(kind)

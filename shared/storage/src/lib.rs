@@ -4,7 +4,7 @@
 //! this crate does not know HTTP.
 
 mod api_keys;
-mod carrier;
+mod batcher;
 mod codec;
 mod data_key;
 mod due;
@@ -29,7 +29,7 @@ pub use event_log::{
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use inbox::{DEAD_MESSAGE_ID, DEAD_SENT_AT, Inbox, Received};
-pub use outbox::{DeliveryOutbox, EventOutbox, Parcel};
+pub use outbox::{DeliveryOutbox, EventOutbox, OutgoingMessage};
 pub use recoveries::Recoveries;
 pub use secrets_key::SecretsKey;
 pub use written::Written;

@@ -6,7 +6,7 @@ use aws_sdk_sqs::Client;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, RecoveryMessage};
 
 use crate::StorageError;
-use crate::carrier::Carrier;
+use crate::batcher::Batcher;
 use crate::queue::{Entry, MAX_DELAY, Queue};
 
 /// The events queue, as publishers see it.
@@ -35,14 +35,14 @@ impl EventOutbox {
 #[derive(Debug, Clone)]
 pub struct DeliveryOutbox {
     queue: Queue,
-    carrier: Carrier,
+    batcher: Batcher,
 }
 
 impl DeliveryOutbox {
     /// The queue with this URL. Must be called within a tokio runtime.
     pub fn new(client: Client, queue_url: String) -> Self {
         let queue = Queue { client, url: queue_url };
-        Self { carrier: Carrier::new(queue.clone()), queue }
+        Self { batcher: Batcher::new(queue.clone()), queue }
     }
 
     /// Maximum delay of a message. Longer waits go to [`crate::DueRetries`].
@@ -56,7 +56,9 @@ impl DeliveryOutbox {
 
     /// Like [`Self::send`]. Returns the results in the order of the messages.
     pub async fn send_each(&self, messages: &[(DeliveryMessage, Duration)]) -> Vec<Result<(), StorageError>> {
-        self.carrier.send(messages.iter().map(|(message, delay)| Parcel::of(message).entry(*delay))).await
+        self.batcher
+            .send(messages.iter().map(|(message, delay)| OutgoingMessage::of(message).entry(*delay)))
+            .await
     }
 
     /// Sends the message for a recovery's next slice. The delay is limited as in [`Self::send`].
@@ -67,13 +69,13 @@ impl DeliveryOutbox {
     ) -> Result<(), StorageError> {
         let group = message.tenant.account.to_string();
         let entry = Entry { body: message.to_json(), group, delay };
-        self.carrier.send(std::iter::once(entry)).await.into_iter().collect()
+        self.batcher.send(std::iter::once(entry)).await.into_iter().collect()
     }
 
-    /// Sends parcels in calls of their own, with delays limited as in [`Self::send`]. Returns the results in the order
-    /// of the parcels.
-    pub async fn forward(&self, parcels: Vec<(Parcel, Duration)>) -> Vec<Result<(), StorageError>> {
-        let entries = parcels.into_iter().map(|(parcel, delay)| parcel.entry(delay));
+    /// Sends messages in calls of their own, with delays limited as in [`Self::send`]. Returns the results in the order
+    /// of the messages.
+    pub async fn forward(&self, messages: Vec<(OutgoingMessage, Duration)>) -> Vec<Result<(), StorageError>> {
+        let entries = messages.into_iter().map(|(message, delay)| message.entry(delay));
         self.queue.send(entries.collect()).await
     }
 }
@@ -81,12 +83,12 @@ impl DeliveryOutbox {
 /// A message for one of these queues: its body and its message group. An endpoint's messages share a group, so that one
 /// endpoint's backlog does not delay the others (SQS fair queues).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parcel {
+pub struct OutgoingMessage {
     pub(crate) body: String,
     pub(crate) group: String,
 }
 
-impl Parcel {
+impl OutgoingMessage {
     pub(crate) fn of(message: &DeliveryMessage) -> Self {
         let group = match message.work {
             DeliveryWork::First { endpoint_id }

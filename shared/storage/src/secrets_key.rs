@@ -75,25 +75,25 @@ impl SecretsKey {
         wrapped.ok_or_else(|| StorageError::corrupt(&self.arn, "KMS returned no data key"))
     }
 
-    /// Seals a text with a data key. It can be opened only for the same `place`.
+    /// Seals a text with a data key. It can be opened only with the same `context`.
     pub(crate) async fn seal(
         &self,
         wrapped: &[u8],
         text: &[u8],
-        place: &str,
+        context: &str,
     ) -> Result<Sealed, StorageError> {
-        Ok(self.data_key(wrapped).await?.seal(text, place, self.random.as_ref()))
+        Ok(self.data_key(wrapped).await?.seal(text, context, self.random.as_ref()))
     }
 
-    /// Opens a text that was sealed with a data key for this `place`.
+    /// Opens a text that was sealed with a data key and this `context`.
     pub(crate) async fn open(
         &self,
         wrapped: &[u8],
         sealed: &Sealed,
-        place: &str,
+        context: &str,
     ) -> Result<Vec<u8>, StorageError> {
-        let text = self.data_key(wrapped).await?.open(sealed, place);
-        text.ok_or_else(|| StorageError::corrupt(place, "it was sealed in another row, or changed since"))
+        let text = self.data_key(wrapped).await?.open(sealed, context);
+        text.ok_or_else(|| StorageError::corrupt(context, "it was sealed in another row, or changed since"))
     }
 
     async fn data_key(&self, wrapped: &[u8]) -> Result<Arc<DataKey>, StorageError> {

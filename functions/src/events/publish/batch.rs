@@ -42,7 +42,7 @@ enum Source {
     Published(usize),
     /// An earlier event of the batch is the same, with the same key. This one gets the result of that event, the n-th
     /// published, marked as replayed.
-    Twin(usize),
+    Duplicate(usize),
     /// It cannot be published.
     Refused(Problem),
 }
@@ -60,14 +60,14 @@ pub(super) async fn publish_batch(
         give_key(&mut draft, common_key.as_ref(), n)?;
         Ok(draft)
     });
-    let (sources, drafts) = tell_apart(drafts);
+    let (sources, drafts) = deduplicate(drafts);
     require_room(&sources, &drafts)?;
     let publications = publication::publish(app, tenant, request, drafts).await;
     let published: Vec<BatchEntryBody> =
         publications.into_iter().map(|result| outcome(result, request)).collect();
     let list = sources.into_iter().map(|source| match source {
         Source::Published(n) => published[n].clone(),
-        Source::Twin(n) => replayed(published[n].clone()),
+        Source::Duplicate(n) => replayed(published[n].clone()),
         Source::Refused(problem) => BatchEntryBody::Refused(problem.body(request.id())),
     });
     let list: Vec<_> = list.collect();
@@ -93,8 +93,8 @@ fn replayed(outcome: BatchEntryBody) -> BatchEntryBody {
 }
 
 /// Returns where each event of the batch gets its result from, and the events to publish.
-fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec<Source>, Vec<EventDraft>) {
-    let (mut published, mut places) = (Vec::<EventDraft>::new(), HashMap::new());
+fn deduplicate(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec<Source>, Vec<EventDraft>) {
+    let (mut published, mut positions) = (Vec::<EventDraft>::new(), HashMap::new());
     let sources = drafts.map(|draft| {
         let draft = match draft {
             Ok(draft) => draft,
@@ -102,10 +102,10 @@ fn tell_apart(drafts: impl Iterator<Item = Result<EventDraft, Problem>>) -> (Vec
         };
         let n = published.len();
         if let Some(key) = &draft.request.idempotency_key {
-            let place = *places.entry(key.as_str().to_owned()).or_insert(n);
-            if place < n {
-                let is_same = published[place].fingerprint() == draft.fingerprint();
-                return if is_same { Source::Twin(place) } else { Source::Refused(reused(key)) };
+            let position = *positions.entry(key.as_str().to_owned()).or_insert(n);
+            if position < n {
+                let is_same = published[position].fingerprint() == draft.fingerprint();
+                return if is_same { Source::Duplicate(position) } else { Source::Refused(reused(key)) };
             }
         }
         published.push(draft);
@@ -124,7 +124,7 @@ fn require_room(sources: &[Source], drafts: &[EventDraft]) -> Result<(), Problem
     let bytes: usize = sources
         .iter()
         .map(|source| match source {
-            Source::Published(n) | Source::Twin(n) => sizes[*n],
+            Source::Published(n) | Source::Duplicate(n) => sizes[*n],
             Source::Refused(_) => 0,
         })
         .sum();

@@ -9,12 +9,13 @@ use posthorn_storage::{Claim, Claimed};
 
 use super::App;
 
-/// How often, and at what intervals, a request checks whether an earlier request with the same key has sent the event.
-const LOOKS: usize = 20;
+/// How many times, and at what intervals, a request checks whether an earlier request with the same key has sent the
+/// event.
+const CHECKS: usize = 20;
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// An event to publish, and its state.
-pub(crate) struct Standing {
+/// An event to publish, after its idempotency key, if it has one, was claimed.
+pub(crate) struct ClaimedEvent {
     pub(crate) event: Event,
     /// Whether it is on its queue.
     pub(crate) sent: bool,
@@ -22,11 +23,11 @@ pub(crate) struct Standing {
     pub(crate) replayed: bool,
 }
 
-/// Returns the event as it is to be published, or as it was published under the same key. Errors with a 409 if the key
-/// belongs to another event.
-pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Result<Standing, Problem> {
+/// Claims the event's key. Returns the event as it is to be published, or as it was published under the same key.
+/// Errors with a 409 if the key belongs to another event.
+pub(crate) async fn claim(app: &App, tenant: &Tenant, mut event: Event) -> Result<ClaimedEvent, Problem> {
     let Some(key) = event.draft.request.idempotency_key.clone() else {
-        return Ok(Standing { event, sent: false, replayed: false });
+        return Ok(ClaimedEvent { event, sent: false, replayed: false });
     };
     let claim = Claim {
         event_id: event.id,
@@ -35,14 +36,14 @@ pub(crate) async fn look_up(app: &App, tenant: &Tenant, mut event: Event) -> Res
         sent: false,
     };
     match app.idempotency.claim(tenant, key.as_str(), &claim, app.clock.now()).await? {
-        Claimed::Now | Claimed::Again => Ok(Standing { event, sent: false, replayed: false }),
+        Claimed::Now | Claimed::Again => Ok(ClaimedEvent { event, sent: false, replayed: false }),
         Claimed::Before(theirs) if theirs.body_hash != claim.body_hash => Err(reused(&key)),
         Claimed::Before(theirs) => {
             event.id = theirs.event_id;
             event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
             // The first request may be about to send the event. If it ended before that, this request sends the event.
             let sent = theirs.sent || is_sent_soon(app, tenant, key.as_str()).await?;
-            Ok(Standing { event, sent, replayed: true })
+            Ok(ClaimedEvent { event, sent, replayed: true })
         }
     }
 }
@@ -59,24 +60,24 @@ pub(crate) fn reused(key: &ShortText) -> Problem {
 
 /// Records that the event of a key is on its queue. If that fails, a repeated request sends the event again, under the
 /// same id.
-pub(crate) async fn remember(app: &App, tenant: &Tenant, standing: &Standing) {
-    let Some(key) = standing.event.draft.request.idempotency_key.as_ref().filter(|_| !standing.sent) else {
+pub(crate) async fn mark_sent(app: &App, tenant: &Tenant, claimed: &ClaimedEvent) {
+    let Some(key) = claimed.event.draft.request.idempotency_key.as_ref().filter(|_| !claimed.sent) else {
         return;
     };
     if let Err(cause) = app.idempotency.mark_sent(tenant, key.as_str()).await {
         let error = &cause as &dyn std::error::Error;
-        tracing::warn!(event_id = %standing.event.id, error, "idempotency key not marked as sent");
+        tracing::warn!(event_id = %claimed.event.id, error, "idempotency key not marked as sent");
     }
 }
 
 async fn is_sent_soon(app: &App, tenant: &Tenant, key: &str) -> Result<bool, Problem> {
-    let look = || async {
+    let check = || async {
         match app.idempotency.get(tenant, key).await {
             Ok(Some(claim)) if claim.sent => Ok(Ok(true)),
             Ok(_) => Err(()),
             Err(error) => Ok(Err(error)),
         }
     };
-    let looks = ConstantBuilder::default().with_delay(INTERVAL).with_max_times(LOOKS);
-    Ok(look.retry(looks).await.unwrap_or(Ok(false))?)
+    let checks = ConstantBuilder::default().with_delay(INTERVAL).with_max_times(CHECKS);
+    Ok(check.retry(checks).await.unwrap_or(Ok(false))?)
 }

@@ -11,6 +11,9 @@ use posthorn_domain::{Clock, EventDraft, EventShards, MAX_EVENT_BYTES, Random, S
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EventOutbox, IdempotencyKeys};
 
+/// The route that publishes a batch.
+const BATCH: &str = "POST /api/events/batch";
+
 struct App {
     access: Access,
     outbox: EventOutbox,
@@ -34,7 +37,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 async fn publish(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EventsPublish]).await?;
-    if request.last_segment() == "batch" {
+    if request.route_key() == BATCH {
         batch::publish_batch(&app, &tenant, &request).await
     } else {
         publish_one(&app, &tenant, &request).await

@@ -5,7 +5,7 @@ use posthorn_api::{Code, Problem, Request};
 use posthorn_domain::{Event, EventDraft, EventId, EventMessage, MAX_EVENT_BYTES, Tenant};
 
 use super::App;
-use super::idempotency::{self, Standing};
+use super::idempotency::{self, ClaimedEvent};
 
 /// An event that is on the queue.
 pub(crate) struct Publication {
@@ -23,24 +23,24 @@ pub(crate) async fn publish(
 ) -> Vec<Result<Publication, Problem>> {
     let events = drafts.into_iter().map(|draft| async {
         let event = accept(app, tenant, request, draft)?;
-        idempotency::look_up(app, tenant, event).await
+        idempotency::claim(app, tenant, event).await
     });
-    let standings: Vec<Result<Standing, Problem>> = join_all(events).await;
-    let unsent = standings.iter().flatten().filter(|standing| !standing.sent);
-    let messages: Vec<_> = unsent.map(|standing| message(tenant, &standing.event)).collect();
+    let claims: Vec<Result<ClaimedEvent, Problem>> = join_all(events).await;
+    let unsent = claims.iter().flatten().filter(|claimed| !claimed.sent);
+    let messages: Vec<_> = unsent.map(|claimed| message(tenant, &claimed.event)).collect();
     let mut results = app.outbox.send(&messages).await.into_iter();
-    let settled = standings.into_iter().map(|standing| {
-        let standing = standing?;
-        if !standing.sent {
+    let sent = claims.into_iter().map(|claimed| {
+        let claimed = claimed?;
+        if !claimed.sent {
             results.next().expect("there is a result for each message")?;
         }
-        Ok(standing)
+        Ok(claimed)
     });
-    let settled: Vec<Result<Standing, Problem>> = settled.collect();
-    join_all(settled.into_iter().map(|standing| async {
-        let standing = standing?;
-        idempotency::remember(app, tenant, &standing).await;
-        Ok(Publication { event: standing.event, replayed: standing.replayed })
+    let sent: Vec<Result<ClaimedEvent, Problem>> = sent.collect();
+    join_all(sent.into_iter().map(|claimed| async {
+        let claimed = claimed?;
+        idempotency::mark_sent(app, tenant, &claimed).await;
+        Ok(Publication { event: claimed.event, replayed: claimed.replayed })
     }))
     .await
 }

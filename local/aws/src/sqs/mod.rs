@@ -12,12 +12,12 @@
 
 mod clock;
 mod error;
+mod location;
 mod message;
 mod operations;
 mod queue_attributes;
 mod receipt;
 mod server;
-mod site;
 mod spec;
 mod store;
 
@@ -48,7 +48,7 @@ pub struct Queues {
 impl Queues {
     /// Creates queues in memory. They are lost when the last clone is dropped.
     pub fn in_memory() -> anyhow::Result<Self> {
-        Self::over(Connection::open_in_memory()?)
+        Self::from_connection(Connection::open_in_memory()?)
     }
 
     /// Opens the queues in `sqs.sqlite` in `directory`, which is created if necessary. What a call has confirmed
@@ -59,10 +59,10 @@ impl Queues {
         let file = directory.join("sqs.sqlite");
         let connection =
             Connection::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
-        Self::over(connection)
+        Self::from_connection(connection)
     }
 
-    fn over(connection: Connection) -> anyhow::Result<Self> {
+    fn from_connection(connection: Connection) -> anyhow::Result<Self> {
         store::prepare(&connection).context("cannot create the queues' tables")?;
         let connection = Arc::new(Mutex::new(connection));
         Ok(Self { connection, arrivals: Arc::default(), clock: QueueClock::default() })

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::error::{Fault, SqsError};
-use super::site::{Site, queue_of_arn};
+use super::location::{Location, queue_of_arn};
 use super::store::{Counts, Queue};
 use super::{QueueSpec, Redrive};
 
@@ -84,10 +84,10 @@ fn redrive(policy: &str) -> Result<Option<Redrive>, SqsError> {
 pub(super) fn describe(
     queue: &Queue,
     counts: &Counts,
-    site: &Site,
+    location: &Location,
     names: &[String],
 ) -> Result<BTreeMap<&'static str, String>, SqsError> {
-    let mut attributes = all(queue, counts, site);
+    let mut attributes = all(queue, counts, location);
     let redrive_policy = |name: &str| name == "RedrivePolicy";
     let known = |name: &str| attributes.contains_key(name) || ABSENT.contains(&name) || redrive_policy(name);
     if let Some(name) = names.iter().find(|name| !known(name)) {
@@ -99,7 +99,7 @@ pub(super) fn describe(
     Ok(attributes)
 }
 
-fn all(queue: &Queue, counts: &Counts, site: &Site) -> BTreeMap<&'static str, String> {
+fn all(queue: &Queue, counts: &Counts, location: &Location) -> BTreeMap<&'static str, String> {
     let spec = &queue.spec;
     let mut attributes = BTreeMap::from([
         ("ApproximateNumberOfMessages", counts.visible.to_string()),
@@ -110,13 +110,13 @@ fn all(queue: &Queue, counts: &Counts, site: &Site) -> BTreeMap<&'static str, St
         ("LastModifiedTimestamp", (queue.modified_at / 1000).to_string()),
         ("MaximumMessageSize", spec.maximum_message_size.to_string()),
         ("MessageRetentionPeriod", spec.retention.as_secs().to_string()),
-        ("QueueArn", site.arn(&spec.name)),
+        ("QueueArn", location.arn(&spec.name)),
         ("ReceiveMessageWaitTimeSeconds", spec.receive_wait.as_secs().to_string()),
         ("VisibilityTimeout", spec.visibility_timeout.as_secs().to_string()),
     ]);
     if let Some(redrive) = &spec.redrive {
         let policy = json!({
-            "deadLetterTargetArn": site.arn(&redrive.dead_letter_queue),
+            "deadLetterTargetArn": location.arn(&redrive.dead_letter_queue),
             "maxReceiveCount": redrive.max_receive_count,
         });
         attributes.insert("RedrivePolicy", policy.to_string());

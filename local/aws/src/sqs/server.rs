@@ -18,8 +18,8 @@ use tokio::time::Instant;
 
 use super::Queues;
 use super::error::{Fault, SqsError};
+use super::location::Location;
 use super::operations::{self, Call, ReceiveRequest};
-use super::site::Site;
 use super::store::Store;
 
 /// JSON may need six bytes (`\u0009`) for each byte of a mebibyte. The rest is for names, URLs and handles.
@@ -57,7 +57,7 @@ async fn answer(
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| target.strip_prefix("AmazonSQS.")).unwrap_or_default();
     let answered = match body {
-        Ok(body) => server.operate(operation, Site::of(&headers), body).await,
+        Ok(body) => server.operate(operation, Location::of(&headers), body).await,
         Err(rejection) => Err(SqsError::new(Fault::RequestTooLarge, rejection.body_text())),
     };
     match answered {
@@ -67,27 +67,29 @@ async fn answer(
 }
 
 impl Server {
-    async fn operate(&self, operation: &str, site: Site, body: Bytes) -> Result<Vec<u8>, SqsError> {
+    async fn operate(&self, operation: &str, location: Location, body: Bytes) -> Result<Vec<u8>, SqsError> {
         match operation {
-            "CancelMessageMoveTask" => self.run(operations::cancel_message_move_task, site, body).await,
-            "ChangeMessageVisibility" => self.run(operations::change_message_visibility, site, body).await,
-            "ChangeMessageVisibilityBatch" => {
-                self.run(operations::change_message_visibility_batch, site, body).await
+            "CancelMessageMoveTask" => self.run(operations::cancel_message_move_task, location, body).await,
+            "ChangeMessageVisibility" => {
+                self.run(operations::change_message_visibility, location, body).await
             }
-            "CreateQueue" => self.run(operations::create_queue, site, body).await,
-            "DeleteMessage" => self.run(operations::delete_message, site, body).await,
-            "DeleteMessageBatch" => self.run(operations::delete_message_batch, site, body).await,
-            "DeleteQueue" => self.run(operations::delete_queue, site, body).await,
-            "GetQueueAttributes" => self.run(operations::get_queue_attributes, site, body).await,
-            "GetQueueUrl" => self.run(operations::get_queue_url, site, body).await,
-            "ListMessageMoveTasks" => self.run(operations::list_message_move_tasks, site, body).await,
-            "ListQueues" => self.run(operations::list_queues, site, body).await,
-            "PurgeQueue" => self.run(operations::purge_queue, site, body).await,
-            "ReceiveMessage" => self.receive(site, &body).await,
-            "SendMessage" => self.run(operations::send_message, site, body).await,
-            "SendMessageBatch" => self.run(operations::send_message_batch, site, body).await,
-            "SetQueueAttributes" => self.run(operations::set_queue_attributes, site, body).await,
-            "StartMessageMoveTask" => self.run(operations::start_message_move_task, site, body).await,
+            "ChangeMessageVisibilityBatch" => {
+                self.run(operations::change_message_visibility_batch, location, body).await
+            }
+            "CreateQueue" => self.run(operations::create_queue, location, body).await,
+            "DeleteMessage" => self.run(operations::delete_message, location, body).await,
+            "DeleteMessageBatch" => self.run(operations::delete_message_batch, location, body).await,
+            "DeleteQueue" => self.run(operations::delete_queue, location, body).await,
+            "GetQueueAttributes" => self.run(operations::get_queue_attributes, location, body).await,
+            "GetQueueUrl" => self.run(operations::get_queue_url, location, body).await,
+            "ListMessageMoveTasks" => self.run(operations::list_message_move_tasks, location, body).await,
+            "ListQueues" => self.run(operations::list_queues, location, body).await,
+            "PurgeQueue" => self.run(operations::purge_queue, location, body).await,
+            "ReceiveMessage" => self.receive(location, &body).await,
+            "SendMessage" => self.run(operations::send_message, location, body).await,
+            "SendMessageBatch" => self.run(operations::send_message_batch, location, body).await,
+            "SetQueueAttributes" => self.run(operations::set_queue_attributes, location, body).await,
+            "StartMessageMoveTask" => self.run(operations::start_message_move_task, location, body).await,
             _ => Err(SqsError::new(
                 Fault::UnknownOperation,
                 "X-Amz-Target must be `AmazonSQS.` and the name of a supported operation.",
@@ -98,7 +100,7 @@ impl Server {
     async fn run<Q, A>(
         &self,
         operation: fn(&Call<'_>, Q) -> Result<A, SqsError>,
-        site: Site,
+        location: Location,
         body: Bytes,
     ) -> Result<Vec<u8>, SqsError>
     where
@@ -106,7 +108,7 @@ impl Server {
         A: Serialize + 'static,
     {
         let work = self.queues.transact_aside(move |store| {
-            let answer = operation(&Call { store, site: &site }, parse(&body)?)?;
+            let answer = operation(&Call { store, location: &location }, parse(&body)?)?;
             Ok(serde_json::to_vec(&answer)?)
         });
         work.await
@@ -114,21 +116,22 @@ impl Server {
 
     /// Looks for messages, and again whenever one may have become visible, until there is one, the caller's wait time
     /// is over, or the server stops.
-    async fn receive(&self, site: Site, body: &[u8]) -> Result<Vec<u8>, SqsError> {
+    async fn receive(&self, location: Location, body: &[u8]) -> Result<Vec<u8>, SqsError> {
         let request: Arc<ReceiveRequest> = Arc::new(parse(body)?);
         let mut stopping = self.stopping.clone();
         let began = Instant::now();
         loop {
             // Listen before looking, so that no message arrives unnoticed in between.
             let arrival = self.queues.arrivals.notified();
-            let (request, site) = (request.clone(), site.clone());
-            let look = move |store: &Store<'_>| operations::receive(&Call { store, site: &site }, &request);
-            let look = self.queues.transact_aside(look).await?;
-            let left = look.patience.saturating_sub(began.elapsed());
-            if !look.messages.is_empty() || left.is_zero() || *stopping.borrow() {
-                return Ok(serde_json::to_vec(&look)?);
+            let (request, location) = (request.clone(), location.clone());
+            let receive =
+                move |store: &Store<'_>| operations::receive(&Call { store, location: &location }, &request);
+            let answer = self.queues.transact_aside(receive).await?;
+            let left = answer.wait_time.saturating_sub(began.elapsed());
+            if !answer.messages.is_empty() || left.is_zero() || *stopping.borrow() {
+                return Ok(serde_json::to_vec(&answer)?);
             }
-            let next = look.next_due.unwrap_or(Duration::MAX).min(left);
+            let next = answer.next_due.unwrap_or(Duration::MAX).min(left);
             tokio::select! {
                 () = arrival => {}
                 () = tokio::time::sleep(next) => {}

@@ -17,12 +17,12 @@ pub fn queue_url(sqs: &str, queue: &str) -> String {
 }
 
 /// Converts YAML to JSON. `!Ref x` becomes `{"Ref": x}`; the other short forms are expanded in the same way.
-pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
+pub(super) fn yaml_to_json(yaml: Yaml) -> Result<Value> {
     Ok(match yaml {
         Yaml::Tagged(tagged) => {
             let TaggedValue { tag, value } = *tagged;
             let name = tag.to_string();
-            match (name.as_str(), written_out(value)?) {
+            match (name.as_str(), yaml_to_json(value)?) {
                 ("!Ref", value) => json!({ "Ref": value }),
                 ("!GetAtt", Value::String(path)) => {
                     let (resource, attribute) =
@@ -33,11 +33,11 @@ pub(super) fn written_out(yaml: Yaml) -> Result<Value> {
                 (tag, value) => json!({ format!("Fn::{}", tag.trim_start_matches('!')): value }),
             }
         }
-        Yaml::Sequence(items) => items.into_iter().map(written_out).collect::<Result<_>>()?,
+        Yaml::Sequence(items) => items.into_iter().map(yaml_to_json).collect::<Result<_>>()?,
         Yaml::Mapping(fields) => {
             let fields = fields.into_iter().map(|(name, value)| {
                 let name = name.as_str().context("the name of a field is not a string")?.to_owned();
-                Ok((name, written_out(value)?))
+                Ok((name, yaml_to_json(value)?))
             });
             Value::Object(fields.collect::<Result<_>>()?)
         }

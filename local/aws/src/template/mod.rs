@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::dynamodb::TableSpec;
 use crate::sqs::{QueueSpec, Redrive};
-use intrinsics::{Resolver, written_out};
+use intrinsics::{Resolver, yaml_to_json};
 
 pub use intrinsics::{AWS_ACCOUNT, REGION, queue_url};
 
@@ -91,7 +91,7 @@ impl Template {
 
     /// Reads a template's text. Parameters that are not in `given` have their defaults.
     pub fn parse(text: &str, sqs: &str, given: &[(&str, &str)]) -> Result<Self> {
-        let document = written_out(serde_yaml_ng::from_str(text).context("it is not YAML")?)?;
+        let document = yaml_to_json(serde_yaml_ng::from_str(text).context("it is not YAML")?)?;
         let section = |name: &str| document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
         let parameters = parameters::values(&section("Parameters"), given)?;
         let (conditions, all) = (section("Conditions"), section("Resources"));
@@ -144,8 +144,8 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
         events: BTreeMap<String, Value>,
     }
 
-    let properties = over(globals, &resource["Properties"]);
-    let Properties { handler, timeout, memory_size, events } = typed(&properties)?;
+    let properties = merge(globals, &resource["Properties"]);
+    let Properties { handler, timeout, memory_size, events } = deserialize(&properties)?;
     let mut function = FunctionSpec {
         logical_id: logical_id.to_owned(),
         name: handler,
@@ -174,7 +174,7 @@ fn function(logical_id: &str, resource: &Value, globals: &Value) -> Result<Funct
 }
 
 fn environment(variables: &Value) -> Result<BTreeMap<String, String>> {
-    let variables: Map<String, Value> = typed(variables)?;
+    let variables: Map<String, Value> = deserialize(variables)?;
     let texts = variables.into_iter().map(|(name, value)| match value {
         Value::String(text) => Ok((name, text)),
         Value::Number(_) | Value::Bool(_) => Ok((name, value.to_string())),
@@ -194,7 +194,7 @@ fn route(properties: &Value) -> Result<Route> {
     if properties["Method"].is_null() && properties["Path"].is_null() {
         return Ok(Route { method: "ANY".to_owned(), path: Route::DEFAULT.to_owned() });
     }
-    let Properties { method, path } = typed(properties)?;
+    let Properties { method, path } = deserialize(properties)?;
     Ok(Route { method: method.to_uppercase(), path })
 }
 
@@ -219,7 +219,7 @@ fn queue_source(properties: &Value) -> Result<QueueSource> {
         maximum_concurrency: Option<usize>,
     }
 
-    let properties: Properties = typed(properties)?;
+    let properties: Properties = deserialize(properties)?;
     Ok(QueueSource {
         queue: name_of(&properties.queue),
         batch_size: properties.batch_size,
@@ -272,7 +272,7 @@ fn table(logical_id: &str, resource: &Value) -> Result<TableSpec> {
         enabled: bool,
     }
 
-    let properties: Properties = typed(&resource["Properties"])?;
+    let properties: Properties = deserialize(&resource["Properties"])?;
     let ttl = properties.time_to_live_specification.filter(|ttl| ttl.enabled);
     Ok(TableSpec {
         name: logical_id.to_owned(),
@@ -301,7 +301,7 @@ fn queue(logical_id: &str, resource: &Value) -> Result<QueueSpec> {
         max_receive_count: u32,
     }
 
-    let properties: Properties = typed(&resource["Properties"])?;
+    let properties: Properties = deserialize(&resource["Properties"])?;
     let seconds = |set: Option<u64>, default| set.map_or(default, Duration::from_secs);
     let default = QueueSpec::default();
     Ok(QueueSpec {
@@ -325,12 +325,12 @@ fn name_of(arn: &str) -> String {
 
 /// Merges a function's properties with those that all functions share. The function's own take precedence; objects in
 /// both are merged.
-fn over(globals: &Value, properties: &Value) -> Value {
+fn merge(globals: &Value, properties: &Value) -> Value {
     match (globals, properties) {
         (Value::Object(globals), Value::Object(properties)) => {
             let mut merged = globals.clone();
             for (name, value) in properties {
-                let value = globals.get(name).map_or_else(|| value.clone(), |global| over(global, value));
+                let value = globals.get(name).map_or_else(|| value.clone(), |global| merge(global, value));
                 merged.insert(name.clone(), value);
             }
             Value::Object(merged)
@@ -341,7 +341,7 @@ fn over(globals: &Value, properties: &Value) -> Value {
 }
 
 /// Converts an object to a struct. A missing object counts as empty.
-fn typed<T: DeserializeOwned>(value: &Value) -> Result<T> {
+fn deserialize<T: DeserializeOwned>(value: &Value) -> Result<T> {
     match value {
         Value::Null => Ok(serde_json::from_value(json!({}))?),
         value => Ok(T::deserialize(value)?),
@@ -437,7 +437,7 @@ Resources:
 
     /// Calls `work` with the template and these parameters, and returns its result.
     fn with_parameters<T>(given: &[(&str, &str)], work: impl FnOnce(&Value, &Resolver<'_>) -> T) -> T {
-        let document = written_out(serde_yaml_ng::from_str(TEMPLATE).unwrap()).unwrap();
+        let document = yaml_to_json(serde_yaml_ng::from_str(TEMPLATE).unwrap()).unwrap();
         let section = |name: &str| document[name].as_object().unwrap().clone();
         let parameters = &parameters::values(&section("Parameters"), given).unwrap();
         let (conditions, resources) = (&section("Conditions"), &section("Resources"));

@@ -14,13 +14,14 @@ pub(super) fn values(declared: &Map<String, Value>, given: &[(&str, &str)]) -> R
         let value = given.or_else(|| parameter.get("Default").cloned());
         let value =
             value.with_context(|| format!("the parameter {name} has neither a value nor a default"))?;
-        let value = typed(&parameter["Type"], value).with_context(|| format!("the parameter {name}"))?;
+        let value = convert(&parameter["Type"], value).with_context(|| format!("the parameter {name}"))?;
         Ok((name.clone(), value))
     });
     values.collect()
 }
 
-fn typed(kind: &Value, value: Value) -> Result<Value> {
+/// Converts a value to the parameter's type.
+fn convert(kind: &Value, value: Value) -> Result<Value> {
     match (kind.as_str(), value) {
         (Some("Number"), Value::String(text)) => match text.parse::<serde_json::Number>() {
             Ok(number) => Ok(number.into()),

@@ -35,8 +35,8 @@ async fn at_a_time(specs: &[QueueSpec]) -> (Sqs, Arc<AtomicI64>) {
 }
 
 impl Sqs {
-    /// Lets what is in the queue die.
-    async fn bury(&self, queue: &str) {
+    /// Receives the messages in the queue until they are dead letters.
+    async fn make_dead_letters(&self, queue: &str) {
         while !self.look(queue, 0).await.is_empty() {}
     }
 
@@ -67,8 +67,8 @@ async fn dead_letters_return_to_their_own_queues_as_new_messages() {
     let send = send.message_attributes("colour", note.clone()).message_group_id("wh_1");
     let first_id = send.send().await.unwrap().message_id.unwrap();
     sqs.send("parcels", "parcel").await;
-    sqs.bury("mail").await;
-    sqs.bury("parcels").await;
+    sqs.make_dead_letters("mail").await;
+    sqs.make_dead_letters("parcels").await;
     time.fetch_add(5_000, Ordering::SeqCst);
     sqs.move_dead(None, None).await;
 
@@ -98,7 +98,7 @@ async fn dead_letters_return_to_their_own_queues_as_new_messages() {
 async fn dead_letters_go_to_the_queue_that_is_asked_for() {
     let sqs = Sqs::with(&[strict("mail"), queue("dead"), queue("desk")]).await;
     sqs.send("mail", "letter").await;
-    sqs.bury("mail").await;
+    sqs.make_dead_letters("mail").await;
     sqs.send("dead", "put here by hand").await;
     sqs.move_dead(Some("desk"), None).await;
     let mut bodies: Vec<_> =

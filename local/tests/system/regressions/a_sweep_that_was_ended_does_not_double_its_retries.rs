@@ -53,7 +53,7 @@ async fn what_may_have_been_sent_before_goes_again_half_a_minute_later() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_page_after_one_that_was_sent_in_peace_goes_in_time() {
-    let (_, machine) = Throttle::start().await;
+    let (_throttle, machine) = Throttle::start().await;
     for minute in [20, 21] {
         let due = machine.now().plus(minute * MINUTE);
         machine.due.put(&retries(&machine, (0..20).map(|_| due))).await.unwrap();

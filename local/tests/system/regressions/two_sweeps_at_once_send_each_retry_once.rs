@@ -12,7 +12,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_sweeps_at_once_send_each_retry_once() {
-    let (_, machine) = Throttle::start().await;
+    let (_throttle, machine) = Throttle::start().await;
     let due = machine.now().plus(20 * MINUTE);
     let put = retries(&machine, (0..1_200).map(|_| due));
     for some in put.chunks(100) {

@@ -1,6 +1,6 @@
 //! The attempts at one endpoint, page by page.
 
-use posthorn_domain::{Age, AttemptId, AttemptStatus, Endpoint, EventId, EventSpan, Tenant};
+use posthorn_domain::{AttemptId, AttemptStatus, Endpoint, EventId, EventSpan, Tenant, TimeOrder};
 use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
 use crate::Problem;
@@ -25,7 +25,7 @@ pub async fn attempts_at(
         let event_id = found.event_id();
         let mut attempts =
             found.delivery.map_or(Vec::new(), |delivery| AttemptBody::of(tenant.mode, event_id, &delivery));
-        if window.age() == Age::NewestFirst {
+        if window.time_order() == TimeOrder::NewestFirst {
             attempts.reverse();
         }
         let is_asked_for = |attempt: &AttemptBody| {
@@ -34,7 +34,7 @@ pub async fn attempts_at(
         for attempt in attempts.into_iter().filter(is_asked_for) {
             page.offer(attempt.id, || (attempt.bytes_in_answer(), attempt));
         }
-        page.pass(beyond_all_of(event_id, endpoint, window.age()));
+        page.pass(beyond_all_of(event_id, endpoint, window.time_order()));
     }
     Ok(page.finish()?)
 }
@@ -46,18 +46,18 @@ async fn deliveries(
     status: Option<AttemptStatus>,
     window: Window<AttemptId>,
 ) -> Result<DeliveriesOf, StorageError> {
-    let span = EventSpan::ALL.since(endpoint.reach.since);
+    let span = EventSpan::ALL.since(endpoint.history.since);
     let span = match window {
         Window::First { .. } | Window::Page { .. } => span,
         // The cursor's event may have more attempts.
         Window::After { id, .. } => span.up_to(id.event_id),
         Window::Before { id, .. } => span.from(id.event_id),
     };
-    let (age, expected) = (window.age(), window.limit() + 1);
+    let (order, expected) = (window.time_order(), window.limit() + 1);
     if status == Some(AttemptStatus::Failed) {
-        return Ok(log.failures_of(tenant, endpoint.id, span, age, expected));
+        return Ok(log.failures_of(tenant, endpoint.id, span, order, expected));
     }
-    log.deliveries_of(tenant, endpoint, span, age, expected).await
+    log.deliveries_of(tenant, endpoint, span, order, expected).await
 }
 
 /// Returns whether an attempt lies beyond the cursor, in the direction in which the list is read.
@@ -70,10 +70,10 @@ fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
 }
 
 /// Returns the position in the list beyond all attempts at an event.
-fn beyond_all_of(event_id: EventId, endpoint: &Endpoint, age: Age) -> AttemptId {
-    let number = match age {
-        Age::NewestFirst => 0,
-        Age::OldestFirst => u16::MAX,
+fn beyond_all_of(event_id: EventId, endpoint: &Endpoint, order: TimeOrder) -> AttemptId {
+    let number = match order {
+        TimeOrder::NewestFirst => 0,
+        TimeOrder::OldestFirst => u16::MAX,
     };
     AttemptId { event_id, endpoint_id: endpoint.id, number }
 }

@@ -30,19 +30,20 @@ impl EndpointListing {
         let cursor = self.cursor(&outlines)?;
         outlines.retain(|outline| self.status.is_none_or(|status| outline.status == status));
         outlines.sort_by(|a, b| self.compare(a, b));
-        let place = |wanted: fn(Ordering) -> bool| {
-            let precedes =
-                |cursor| outlines.partition_point(|outline| wanted(self.compare_with_place(outline, cursor)));
+        let position = |wanted: fn(Ordering) -> bool| {
+            let precedes = |cursor| {
+                outlines.partition_point(|outline| wanted(self.compare_with_cursor(outline, cursor)))
+            };
             cursor.as_ref().map_or(0, precedes)
         };
         let (count, limit) = (outlines.len(), self.window.limit());
         let from = match self.window {
             Window::First { .. } | Window::Page { .. } => self.window.skip().min(count),
-            Window::After { .. } => place(Ordering::is_le),
-            Window::Before { .. } => place(Ordering::is_lt).saturating_sub(limit),
+            Window::After { .. } => position(Ordering::is_le),
+            Window::Before { .. } => position(Ordering::is_lt).saturating_sub(limit),
         };
         let to = match self.window {
-            Window::Before { .. } => place(Ordering::is_lt),
+            Window::Before { .. } => position(Ordering::is_lt),
             _ => from.saturating_add(limit).min(count),
         };
         let is_backward = matches!(self.window, Window::Before { .. });
@@ -78,9 +79,9 @@ impl EndpointListing {
         self.first_difference(by).unwrap_or_else(|| self.last_direction().apply(a.id.cmp(&b.id)))
     }
 
-    fn compare_with_place(&self, outline: &EndpointOutline, place: &EndpointCursor) -> Ordering {
-        let by = |field| Some(SortValue::of(field, outline)).cmp(&place.value(field));
-        self.first_difference(by).unwrap_or_else(|| self.last_direction().apply(outline.id.cmp(&place.id)))
+    fn compare_with_cursor(&self, outline: &EndpointOutline, cursor: &EndpointCursor) -> Ordering {
+        let by = |field| Some(SortValue::of(field, outline)).cmp(&cursor.value(field));
+        self.first_difference(by).unwrap_or_else(|| self.last_direction().apply(outline.id.cmp(&cursor.id)))
     }
 
     fn first_difference(&self, by: impl Fn(OrderField) -> Ordering) -> Option<Ordering> {

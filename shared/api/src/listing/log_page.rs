@@ -1,6 +1,6 @@
 //! Pages of lists that grow at the top while they are read: events and attempts, newest first.
 
-use posthorn_domain::Age;
+use posthorn_domain::TimeOrder;
 
 use crate::bodies::CursorListBody;
 use crate::listing::room::{PageTooLarge, Room};
@@ -8,16 +8,6 @@ use crate::listing::window::Window;
 
 /// The most events that are scanned for one page, whether they match or not.
 pub const MAX_LOOKED_AT: usize = 2_000;
-
-impl<Id> Window<Id> {
-    /// Returns the order in which a list with the newest first has to be read for this part of it.
-    pub fn age(&self) -> Age {
-        match self {
-            Self::First { .. } | Self::Page { .. } | Self::After { .. } => Age::NewestFirst,
-            Self::Before { .. } => Age::OldestFirst,
-        }
-    }
-}
 
 /// Builds a page from entries that come one by one, in the direction in which the list is read.
 #[derive(Debug)]
@@ -100,7 +90,7 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         if self.overflows && matches!(self.window, Window::Page { .. }) {
             return Err(PageTooLarge { fitting: self.room.fitting() });
         }
-        if self.window.age() == Age::OldestFirst {
+        if self.window.time_order() == TimeOrder::OldestFirst {
             self.list.reverse();
         }
         let next_cursor = self.last.filter(|_| self.has_more);
@@ -125,7 +115,7 @@ mod tests {
         };
         let mut ids: Vec<u32> = list.iter().filter(beyond).copied().collect();
         ids.sort_unstable();
-        if window.age() == Age::NewestFirst {
+        if window.time_order() == TimeOrder::NewestFirst {
             ids.reverse();
         }
         for id in ids {

@@ -6,7 +6,6 @@ use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventId
 
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
 use crate::listing::order::{Direction, OrderField, parse_order};
-use crate::listing::room::PageTooLarge;
 use crate::listing::window::Window;
 use crate::{Code, Problem, Request};
 
@@ -94,9 +93,9 @@ pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
         span = span.until(to);
     }
     let filter = EventFilter {
-        event_type: request.query_as("type", |invalid: Invalid| invalid)?,
-        object_type: request.query_as("object_type", |invalid: Invalid| invalid)?,
-        object_id: request.query_as("object_id", |invalid: Invalid| invalid)?,
+        event_type: request.query_as("type")?,
+        object_type: request.query_as("object_type")?,
+        object_id: request.query_as("object_id")?,
     };
     Ok(EventListing { filter, span, window })
 }
@@ -105,8 +104,8 @@ pub fn event_listing(request: &Request) -> Result<EventListing, Problem> {
 pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
     request.allow_query(ATTEMPT_PARAMETERS)?;
     let named = |what: &'static str| move |_: Invalid| Invalid::because(format!("must be the id of {what}"));
-    let event_id = request.query_as("event_id", named("an event"))?;
-    let endpoint_id = request.query_as("webhook_endpoint_id", named("a webhook endpoint"))?;
+    let event_id = request.query_as_or("event_id", named("an event"))?;
+    let endpoint_id = request.query_as_or("webhook_endpoint_id", named("a webhook endpoint"))?;
     let of = match (event_id, endpoint_id) {
         (Some(event_id), at) => AttemptsOf::Event(event_id, at),
         (None, Some(endpoint_id)) => AttemptsOf::Endpoint(endpoint_id),
@@ -115,7 +114,7 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
             return Err(Problem::new(Code::MissingParameter, error));
         }
     };
-    let status = request.query_as("status", |invalid: Invalid| invalid)?;
+    let status = request.query_as("status")?;
     Ok(AttemptListing { of, status, window: window(request, "an attempt")? })
 }
 
@@ -124,7 +123,7 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
 pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
     request.allow_query(ENDPOINT_PARAMETERS)?;
     Ok(EndpointListing {
-        status: request.query_as("status", |invalid: Invalid| invalid)?,
+        status: request.query_as("status")?,
         order: order(request)?,
         window: window(request, "a webhook endpoint, or the `next_cursor` of a response")?,
     })
@@ -141,12 +140,6 @@ pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCurso
          `next_cursor` of the last response, which still works if its endpoint is deleted."
     );
     Problem::unknown_cursor(param, reason)
-}
-
-impl From<PageTooLarge> for Problem {
-    fn from(PageTooLarge { fitting }: PageTooLarge) -> Self {
-        Self::page_too_large(fitting)
-    }
 }
 
 /// Reads `order`, which may be a list with commas, or repeated, or both.
@@ -196,7 +189,7 @@ fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<W
 
 fn number(request: &Request, name: &str, max: usize) -> Result<Option<usize>, Problem> {
     let reason = || Invalid::because(format!("must be a whole number from 1 to {max}"));
-    match request.query_as::<usize>(name, |_| reason())? {
+    match request.query_as_or::<usize>(name, |_| reason())? {
         Some(number) if !(1..=max).contains(&number) => Err(Problem::param(name, reason())),
         number => Ok(number),
     }
@@ -207,5 +200,5 @@ fn cursor<Id: FromStr<Err = Invalid>>(
     name: &str,
     what: &str,
 ) -> Result<Option<Id>, Problem> {
-    request.query_as(name, |_: Invalid| Invalid::because(format!("must be the id of {what}")))
+    request.query_as_or(name, |_: Invalid| Invalid::because(format!("must be the id of {what}")))
 }

@@ -1,5 +1,7 @@
 //! The size limit of an answer.
 
+use crate::Problem;
+
 /// The most bytes of the entries in an answer's list, counted by [`bytes_in_answer`]: Lambda's limit of 6 MB (6,291,456
 /// bytes, [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)) less what surrounds
 /// the list.
@@ -57,6 +59,12 @@ impl Room {
 pub struct PageTooLarge {
     /// The page size that would fit.
     pub fitting: usize,
+}
+
+impl From<PageTooLarge> for Problem {
+    fn from(PageTooLarge { fitting }: PageTooLarge) -> Self {
+        Self::page_too_large(fitting)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Which part of a list a client requests.
 
+use posthorn_domain::TimeOrder;
+
 /// The part of an ordered list to return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window<Id> {
@@ -45,6 +47,14 @@ impl<Id> Window<Id> {
         match self {
             Self::Page { number, size } => number.saturating_sub(1).saturating_mul(*size),
             Self::First { .. } | Self::After { .. } | Self::Before { .. } => 0,
+        }
+    }
+
+    /// Returns the order in which a list with the newest first has to be read for this part of it.
+    pub fn time_order(&self) -> TimeOrder {
+        match self {
+            Self::First { .. } | Self::Page { .. } | Self::After { .. } => TimeOrder::NewestFirst,
+            Self::Before { .. } => TimeOrder::OldestFirst,
         }
     }
 }

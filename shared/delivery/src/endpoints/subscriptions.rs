@@ -181,31 +181,31 @@ impl Known {
 
 impl Subscribers {
     fn add(&mut self, endpoint: &Arc<Endpoint>) {
-        match self.place(endpoint.id) {
-            Ok(place) => self.0[place] = Arc::clone(endpoint),
-            Err(place) => self.0.insert(place, Arc::clone(endpoint)),
+        match self.position(endpoint.id) {
+            Ok(position) => self.0[position] = Arc::clone(endpoint),
+            Err(position) => self.0.insert(position, Arc::clone(endpoint)),
         }
     }
 
     fn remove(&mut self, id: EndpointId) {
-        if let Ok(place) = self.place(id) {
-            self.0.remove(place);
+        if let Ok(position) = self.position(id) {
+            self.0.remove(position);
         }
     }
 
-    fn place(&self, id: EndpointId) -> Result<usize, usize> {
+    fn position(&self, id: EndpointId) -> Result<usize, usize> {
         self.0.binary_search_by_key(&id, |endpoint| endpoint.id)
     }
 }
 
 /// Returns about how many bytes an endpoint takes in memory.
 fn weight(endpoint: &Endpoint) -> usize {
-    let patterns =
-        endpoint.enabled_events.iter().chain(&endpoint.reach.former).map(|pattern| match pattern {
-            EventPattern::All => 0,
-            EventPattern::Prefix(prefix) => prefix.len(),
-            EventPattern::Exact(event_type) => event_type.as_str().len(),
-        });
+    let patterns = endpoint.enabled_events.iter().chain(&endpoint.history.former_patterns);
+    let patterns = patterns.map(|pattern| match pattern {
+        EventPattern::All => 0,
+        EventPattern::Prefix(prefix) => prefix.len(),
+        EventPattern::Exact(event_type) => event_type.as_str().len(),
+    });
     let headers = endpoint.headers.iter().map(|(name, value)| name.len() + value.len() + PATTERN_BYTES);
     ENDPOINT_BYTES
         + endpoint.url.as_str().len()

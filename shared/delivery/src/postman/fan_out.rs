@@ -14,7 +14,7 @@ use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 use tokio::time::Instant;
 
 use crate::postman::dispatch::{DISPATCH, Dispatched};
-use crate::postman::idempotency::Standing;
+use crate::postman::idempotency::Novelty;
 use crate::postman::outcome::Outcome;
 use crate::postman::queueing::{Queueing, message};
 use crate::postman::{Postman, endpoints_of};
@@ -45,27 +45,27 @@ impl Postman {
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
         }
-        let mut standing = Standing::New;
+        let mut novelty = Novelty::New;
         if !claimed && event.draft.request.idempotency_key.is_some() {
             // Boxed, as hardly any message needs it, but all would reserve memory for it.
-            standing = Box::pin(self.claim(&tenant, &mut event)).await?;
-            if standing == Standing::Twin {
+            novelty = Box::pin(self.claim(&tenant, &mut event)).await?;
+            if novelty == Novelty::Duplicate {
                 body = event.to_json();
             }
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
         let is_fresh = self.clock.now().since(event.created_at()) <= FRESH;
-        let may_be_on_record = standing != Standing::New || message.is_redelivered() || !is_fresh;
+        let may_be_on_record = novelty != Novelty::New || message.is_redelivered() || !is_fresh;
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
             return Ok(self.resume(&key, &record).await?);
         }
-        if standing == Standing::New && !names_id && message.is_redelivered() {
+        if novelty == Novelty::New && !names_id && message.is_redelivered() {
             // Boxed for the same reason.
             if let Some((key, record)) = Box::pin(self.in_another_shard(&key)).await? {
                 return Ok(self.resume(&key, &record).await?);
             }
         }
-        if standing == Standing::Twin && is_fresh {
+        if novelty == Novelty::Duplicate && is_fresh {
             // The earlier event is on its way. When this message comes again, that event is on record, or lost.
             return Err(StorageError::Conflict.into());
         }

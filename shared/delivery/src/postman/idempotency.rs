@@ -8,14 +8,14 @@ use crate::queue_message::WorkError;
 
 /// Whether an event is new under its idempotency key.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Novelty {
     /// It has no key, or is the first event with it.
     New,
     /// It may be on record already, because this message was received before.
     Known,
     /// The same event was published before with this key, and its id is now used for this one. It is on record or on
     /// its way, unless its publisher crashed or its message is a dead letter.
-    Twin,
+    Duplicate,
 }
 
 impl Postman {
@@ -24,8 +24,8 @@ impl Postman {
     ///
     /// The claim says that the event is on its queue. That is true, because this message stays there until it is
     /// handled.
-    pub(crate) async fn claim(&self, tenant: &Tenant, event: &mut Event) -> Result<Standing, WorkError> {
-        let Some(key) = event.draft.request.idempotency_key.clone() else { return Ok(Standing::New) };
+    pub(crate) async fn claim(&self, tenant: &Tenant, event: &mut Event) -> Result<Novelty, WorkError> {
+        let Some(key) = event.draft.request.idempotency_key.clone() else { return Ok(Novelty::New) };
         let now = self.clock.now();
         let claim = Claim {
             event_id: event.id,
@@ -34,9 +34,9 @@ impl Postman {
             sent: true,
         };
         let theirs = match self.idempotency.claim(tenant, key.as_str(), &claim, now).await? {
-            Claimed::Now => return Ok(Standing::New),
-            Claimed::Again => return Ok(Standing::Known),
-            Claimed::Before(theirs) if theirs.event_id == event.id => return Ok(Standing::Known),
+            Claimed::Now => return Ok(Novelty::New),
+            Claimed::Again => return Ok(Novelty::Known),
+            Claimed::Before(theirs) if theirs.event_id == event.id => return Ok(Novelty::Known),
             Claimed::Before(theirs) => theirs,
         };
         if theirs.body_hash != claim.body_hash {
@@ -47,6 +47,6 @@ impl Postman {
         }
         event.id = theirs.event_id;
         event.draft.request.id = theirs.request_id.and_then(|id| id.parse().ok());
-        Ok(Standing::Twin)
+        Ok(Novelty::Duplicate)
     }
 }

@@ -167,9 +167,9 @@ impl<'s> ShardSweep<'s> {
         }
         let (mut waits, mut is_repeated) = (Waits::default(), self.again);
         loop {
-            let parcels =
-                unsent.iter().map(|(_, retry)| (retry.parcel.clone(), self.delay(retry, is_repeated)));
-            let results = self.sweeper.outbox.forward(parcels.collect()).await;
+            let messages =
+                unsent.iter().map(|(_, retry)| (retry.message.clone(), self.delay(retry, is_repeated)));
+            let results = self.sweeper.outbox.forward(messages.collect()).await;
             let (mut left, mut error) = (Vec::new(), None);
             for ((number, retry), result) in unsent.into_iter().zip(results) {
                 match result {

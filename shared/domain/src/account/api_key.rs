@@ -25,11 +25,7 @@ impl ApiKey {
     pub fn new(mode: Mode, random: &dyn Random) -> Self {
         let mut bytes = [0; 32];
         random.fill(&mut bytes);
-        let prefix = match mode {
-            Mode::Live => "sk_live_",
-            Mode::Test => "sk_test_",
-        };
-        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        Self(format!("sk_{mode}_{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
 
     /// Returns the key as text. Show it to its owner only.

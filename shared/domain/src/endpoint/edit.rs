@@ -107,7 +107,7 @@ impl EndpointEdit {
         set(&mut endpoint.url, self.url.as_ref());
         if let Some(enabled_events) = &self.enabled_events {
             let former = std::mem::replace(&mut endpoint.enabled_events, enabled_events.clone());
-            endpoint.remember(former.iter().cloned());
+            endpoint.remember_patterns(former.iter().cloned());
         }
         set(&mut endpoint.api_version, self.api_version.as_ref());
         set(&mut endpoint.description, self.description.as_ref());

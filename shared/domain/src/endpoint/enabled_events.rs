@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::event::EventType;
+use crate::event::{EventType, event_types};
 use crate::invalid::Invalid;
 use crate::json::{FromJson, require_unicode};
 
@@ -118,6 +118,25 @@ impl EnabledEvents {
     pub fn iter(&self) -> impl Iterator<Item = &EventPattern> {
         self.0.iter()
     }
+
+    /// Returns a type for a test event: the first type named here; if there is none, the first in the catalogue that
+    /// begins with the first prefix, or a made-up one.
+    pub fn example(&self) -> EventType {
+        let named = self.iter().find_map(|pattern| match pattern {
+            EventPattern::Exact(event_type) => Some(event_type.clone()),
+            EventPattern::Prefix(_) | EventPattern::All => None,
+        });
+        let covered = || match self.iter().next()? {
+            EventPattern::Prefix(prefix) => {
+                let mut known = event_types().map(|entry| &entry.event_type);
+                let known = known.find(|known| known.as_str().starts_with(prefix)).cloned();
+                // A prefix may be so long that no type can begin with it.
+                known.or_else(|| format!("{prefix}test").parse().ok())
+            }
+            EventPattern::Exact(_) | EventPattern::All => None,
+        };
+        named.or_else(covered).unwrap_or_else(|| "customer.created".parse().expect("it is a valid type"))
+    }
 }
 
 impl FromJson for EnabledEvents {
@@ -196,5 +215,17 @@ mod tests {
         assert!(EnabledEvents::parse(many.iter().take(500).map(String::as_str)).is_ok());
         assert!(EnabledEvents::parse(many.iter().map(String::as_str)).is_err());
         assert!(EnabledEvents::parse([]).is_err());
+    }
+
+    #[test]
+    fn an_endpoint_is_tried_with_what_it_wants() {
+        let check = |wanted: &[&str], tried: &str| {
+            assert_eq!(EnabledEvents::parse(wanted.iter().copied()).unwrap().example().as_str(), tried);
+        };
+        check(&["customer.*", "order.paid", "refund.created"], "order.paid");
+        check(&["refund.*", "customer.*"], "refund.canceled");
+        check(&["parcel.*"], "parcel.test");
+        check(&["*"], "customer.created");
+        check(&[&format!("{}.*", "x".repeat(128))], "customer.created");
     }
 }

@@ -8,9 +8,9 @@ mod headers;
 mod health;
 mod new;
 mod outline;
-mod reach;
 mod rotation;
 mod secret;
+mod subscription_history;
 mod url;
 
 pub use self::edit::EndpointEdit;
@@ -19,15 +19,16 @@ pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
 pub use self::new::NewEndpoint;
 pub use self::outline::EndpointOutline;
-pub use self::reach::Reach;
 pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};
 pub use self::secret::Secret;
+pub use self::subscription_history::SubscriptionHistory;
 pub use self::url::WebhookUrl;
 
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 use crate::account::Mode;
+use crate::event::EventType;
 use crate::id::EndpointId;
 use crate::invalid::Invalid;
 use crate::metadata::Metadata;
@@ -69,8 +70,8 @@ pub struct Endpoint {
     pub secret: Secret,
     /// The former secrets, oldest first; some may have expired.
     pub retired_secrets: Vec<RetiredSecret>,
-    /// Where to look for events that were sent to it.
-    pub reach: Reach,
+    /// Which events may have been sent to it in the past.
+    pub history: SubscriptionHistory,
     /// The number of times it was written, by anybody; 0 before the first.
     pub revision: u64,
 }
@@ -81,6 +82,17 @@ impl Endpoint {
     pub fn signing_secrets(&self, at: Timestamp) -> impl Iterator<Item = &Secret> {
         let retired = self.retired_secrets.iter().filter(move |retired| retired.until > at);
         std::iter::once(&self.secret).chain(retired.map(|retired| &retired.secret))
+    }
+
+    /// Returns whether events of this type may have been sent to it.
+    pub fn may_have_received(&self, event_type: &EventType) -> bool {
+        self.enabled_events.matches(event_type) || self.history.matches(event_type)
+    }
+
+    /// Records patterns whose events may have been sent to it. Those that it subscribes to now are left out.
+    pub fn remember_patterns(&mut self, patterns: impl IntoIterator<Item = EventPattern>) {
+        let Self { enabled_events, history, .. } = self;
+        history.add(patterns.into_iter().filter(|pattern| !enabled_events.covers(pattern)));
     }
 }
 

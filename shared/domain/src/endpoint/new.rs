@@ -4,8 +4,8 @@ use crate::account::Tenant;
 use crate::endpoint::enabled_events::EnabledEvents;
 use crate::endpoint::headers::CustomHeaders;
 use crate::endpoint::health::Health;
-use crate::endpoint::reach::Reach;
 use crate::endpoint::secret::Secret;
+use crate::endpoint::subscription_history::SubscriptionHistory;
 use crate::endpoint::url::WebhookUrl;
 use crate::endpoint::{CreatedVia, Endpoint, EndpointStatus, READ_ONLY};
 use crate::id::EndpointId;
@@ -63,7 +63,7 @@ impl NewEndpoint {
             headers: self.headers,
             secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
-            reach: Reach::new(now),
+            history: SubscriptionHistory::new(now),
             revision: 0,
         }
     }

@@ -12,6 +12,7 @@ mod filter;
 mod message;
 mod request;
 mod span;
+mod time_order;
 
 pub use self::catalogue::{CatalogueEntry, event_types, sample};
 pub use self::data::EventData;
@@ -21,7 +22,8 @@ pub use self::event_type::EventType;
 pub use self::filter::EventFilter;
 pub use self::message::EventMessage;
 pub use self::request::EventRequest;
-pub use self::span::{Age, EventSpan};
+pub use self::span::EventSpan;
+pub use self::time_order::TimeOrder;
 
 use serde::{Serialize, Serializer};
 

@@ -10,15 +10,6 @@ pub struct EventSpan {
     last: EventId,
 }
 
-/// The order in which a list is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
-    /// The newest comes first.
-    NewestFirst,
-    /// The oldest comes first.
-    OldestFirst,
-}
-
 impl EventSpan {
     /// All events.
     pub const ALL: Self = Self { first: EventId::MIN, last: EventId::MAX };

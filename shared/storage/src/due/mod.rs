@@ -12,7 +12,7 @@ use futures::future::join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
 
 use crate::StorageError;
-use crate::outbox::Parcel;
+use crate::outbox::OutgoingMessage;
 pub use places::{Floor, Mark, Minute, Place, Places, Start};
 
 /// Number of rows in a page. A sweep that is cut off sends at most this many rows of each shard twice.
@@ -49,7 +49,7 @@ pub struct DueRetry {
     /// When it is due.
     pub due: Timestamp,
     /// The message to send then.
-    pub parcel: Parcel,
+    pub message: OutgoingMessage,
 }
 
 /// Rows of one minute in one shard, in the order of their sort keys.
@@ -85,7 +85,7 @@ impl DueRetries {
     }
 
     async fn put_one(&self, message: &DeliveryMessage, due: Timestamp) -> Result<(), StorageError> {
-        let Parcel { body, group } = Parcel::of(message);
+        let OutgoingMessage { body, group } = OutgoingMessage::of(message);
         let DeliveryMessage { event_id, work, .. } = message;
         let sort_key = match work {
             DeliveryWork::Attempt { attempt, .. } => {
@@ -190,7 +190,7 @@ impl DueRow {
             (_, None, _) => Err(corrupt("its attribute body is missing or not a string")),
             (_, _, None) => Err(corrupt("its attribute group is missing or not a string")),
             (Some(due), Some(body), Some(group)) => {
-                Ok(DueRetry { due: Timestamp::from_millis(due), parcel: Parcel { body, group } })
+                Ok(DueRetry { due: Timestamp::from_millis(due), message: OutgoingMessage { body, group } })
             }
         };
         Self { retry, expires: row.contains_key(EXPIRES_AT), sort_key }

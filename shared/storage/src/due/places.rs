@@ -247,16 +247,16 @@ mod tests {
             };
         let floor = |minute| row(CURSOR, Some(minute), &[BY_SHARD]);
         let of_0_1_0 = |minute| row(CURSOR, Some(minute), &[]);
-        let place = |minute, further| row("shard#2", Some(minute), further);
+        let shard_row = |minute, further| row("shard#2", Some(minute), further);
         check(&[], 1, None, None);
         check(&[floor("7")], 7, None, None);
         check(&[of_0_1_0("7")], 7, None, Some(0));
-        check(&[place("7", &[AFTER, MARK])], 7, Some("some after"), None);
-        check(&[floor("7"), place("7", &[AFTER, MARK, SENDING])], 7, Some("some after"), Some(5));
-        check(&[floor("6"), place("7", &[MARK, SENDING])], 7, None, Some(5));
-        check(&[floor("8"), place("7", &[AFTER, MARK, SENDING])], 8, None, None);
+        check(&[shard_row("7", &[AFTER, MARK])], 7, Some("some after"), None);
+        check(&[floor("7"), shard_row("7", &[AFTER, MARK, SENDING])], 7, Some("some after"), Some(5));
+        check(&[floor("6"), shard_row("7", &[MARK, SENDING])], 7, None, Some(5));
+        check(&[floor("8"), shard_row("7", &[AFTER, MARK, SENDING])], 8, None, None);
         // After a rollback, 0.1.0 swept for a while.
-        check(&[of_0_1_0("8"), place("7", &[AFTER, MARK])], 8, None, Some(0));
+        check(&[of_0_1_0("8"), shard_row("7", &[AFTER, MARK])], 8, None, Some(0));
         check(&[floor("7"), row("shard#1", Some("9"), &[MARK])], 7, None, None);
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
     CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, FailedOn, FromJson, Health, Invalid,
-    KeptMetadata, Reach, RetiredSecret, Tenant, Timestamp,
+    KeptMetadata, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,7 @@ pub(super) struct EndpointRow {
     secret: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired_secrets: Vec<RetiredSecretItem>,
+    /// The history's `since` and, below, its `former_patterns`.
     reach_since: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reach_former: Vec<String>,
@@ -122,8 +123,8 @@ impl EndpointRow {
             headers,
             secret: endpoint.secret.reveal(),
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
-            reach_since: endpoint.reach.since.as_millis(),
-            reach_former: endpoint.reach.former.iter().map(ToString::to_string).collect(),
+            reach_since: endpoint.history.since.as_millis(),
+            reach_former: endpoint.history.former_patterns.iter().map(ToString::to_string).collect(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -161,9 +162,13 @@ impl EndpointRow {
                 .iter()
                 .map(RetiredSecretItem::read)
                 .collect::<Result<_, _>>()?,
-            reach: Reach {
+            history: SubscriptionHistory {
                 since: Timestamp::from_millis(self.reach_since),
-                former: self.reach_former.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+                former_patterns: self
+                    .reach_former
+                    .iter()
+                    .map(|text| text.parse())
+                    .collect::<Result<_, _>>()?,
             },
             revision: self.version,
         })

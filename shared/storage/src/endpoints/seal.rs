@@ -37,13 +37,13 @@ impl Seal {
 
     /// Returns the row with its secrets sealed.
     pub(super) async fn close(&self, mut item: Item) -> Result<Item, StorageError> {
-        let place = place(&item);
+        let row = row_name(&item);
         let secrets: Item = SECRETS.iter().filter_map(|name| item.remove_entry(*name)).collect();
         let secrets: Map<String, Value> =
-            serde_dynamo::from_item(secrets).map_err(|error| StorageError::corrupt(&place, error))?;
+            serde_dynamo::from_item(secrets).map_err(|error| StorageError::corrupt(&row, error))?;
         let wrapped = self.data_key().await?;
         let text = Value::from(secrets).to_string();
-        let Sealed { nonce, ciphertext } = self.key.seal(&wrapped, text.as_bytes(), &place).await?;
+        let Sealed { nonce, ciphertext } = self.key.seal(&wrapped, text.as_bytes(), &row).await?;
         let sealed = [("k", wrapped), ("n", nonce), ("c", ciphertext)];
         let sealed = sealed.map(|(name, bytes)| (name.to_owned(), AttributeValue::B(Blob::new(bytes))));
         item.insert(SEALED.to_owned(), AttributeValue::M(HashMap::from(sealed)));
@@ -104,36 +104,34 @@ impl Seal {
     }
 
     fn row_name(&self, period: u128) -> String {
-        place(&self.row_key(period))
+        row_name(&self.row_key(period))
     }
 }
 
 /// Returns the row with its secrets opened. A row that was written without a key is returned unchanged.
 pub(super) async fn open(seal: Option<&Seal>, mut item: Item) -> Result<Item, StorageError> {
     let Some(sealed) = item.remove(SEALED) else { return Ok(item) };
-    let place = place(&item);
-    let Some(seal) = seal else { return Err(StorageError::NoSecretsKey { key: place }) };
-    let parts =
-        sealed.as_m().map_err(|_| StorageError::corrupt(&place, "its sealed secrets are not a map"))?;
-    let part = |name| bytes(parts, name, &place);
+    let row = row_name(&item);
+    let Some(seal) = seal else { return Err(StorageError::NoSecretsKey { key: row }) };
+    let parts = sealed.as_m().map_err(|_| StorageError::corrupt(&row, "its sealed secrets are not a map"))?;
+    let part = |name| bytes(parts, name, &row);
     let sealed = Sealed { nonce: part("n")?, ciphertext: part("c")? };
-    let text = seal.key.open(&part("k")?, &sealed, &place).await?;
+    let text = seal.key.open(&part("k")?, &sealed, &row).await?;
     let secrets: Map<String, Value> =
-        serde_json::from_slice(&text).map_err(|error| StorageError::corrupt(&place, error))?;
-    let secrets: Item =
-        serde_dynamo::to_item(secrets).map_err(|error| StorageError::corrupt(&place, error))?;
+        serde_json::from_slice(&text).map_err(|error| StorageError::corrupt(&row, error))?;
+    let secrets: Item = serde_dynamo::to_item(secrets).map_err(|error| StorageError::corrupt(&row, error))?;
     item.extend(secrets);
     Ok(item)
 }
 
-/// Returns the row's key. A secret that is sealed in one row cannot be opened in another.
-fn place(item: &Item) -> String {
+/// Returns the row's key as text. A secret that is sealed in one row cannot be opened in another.
+fn row_name(item: &Item) -> String {
     let part = |name| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
     format!("{}/{}", part("pk"), part("sk"))
 }
 
-fn bytes(item: &Item, name: &str, place: &str) -> Result<Vec<u8>, StorageError> {
+fn bytes(item: &Item, name: &str, row: &str) -> Result<Vec<u8>, StorageError> {
     let bytes = item.get(name).and_then(|value| value.as_b().ok());
     let bytes = bytes.map(|bytes| bytes.as_ref().to_vec());
-    bytes.ok_or_else(|| StorageError::corrupt(place, format!("its value `{name}` is missing or not binary")))
+    bytes.ok_or_else(|| StorageError::corrupt(row, format!("its value `{name}` is missing or not binary")))
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures::future::join_all;
 use posthorn_domain::{
-    Age, DeliveredEvent, Delivery, Endpoint, EndpointId, EventId, EventSpan, EventType, Tenant,
+    DeliveredEvent, Delivery, Endpoint, EndpointId, EventId, EventSpan, EventType, Tenant, TimeOrder,
 };
 
 use super::scan::Run;
@@ -55,12 +55,12 @@ impl EventLog {
         tenant: &Tenant,
         endpoint: &Endpoint,
         span: EventSpan,
-        age: Age,
+        order: TimeOrder,
         expected: usize,
     ) -> Result<DeliveriesOf, StorageError> {
         let partitions =
-            self.partitions_where(tenant, |event_type| endpoint.may_have_got(event_type)).await?;
-        let source = Source::Log(self.scan(tenant, &partitions, span, age, expected));
+            self.partitions_where(tenant, |event_type| endpoint.may_have_received(event_type)).await?;
+        let source = Source::Log(self.scan(tenant, &partitions, span, order, expected));
         Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source })
     }
 
@@ -70,10 +70,10 @@ impl EventLog {
         tenant: &Tenant,
         endpoint_id: EndpointId,
         span: EventSpan,
-        age: Age,
+        order: TimeOrder,
         expected: usize,
     ) -> DeliveriesOf {
-        let run = Run::new(failures::pk(tenant, endpoint_id), span, age, expected);
+        let run = Run::new(failures::pk(tenant, endpoint_id), span, order, expected);
         let source = Source::Failures { tenant: tenant.clone(), run, ready: VecDeque::new() };
         DeliveriesOf { log: self.clone(), endpoint_id, source }
     }

@@ -37,7 +37,7 @@ impl EventLog {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(row::place(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
+            .set_item(Some(row::primary_key(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
             .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention)));
         if let Some(chunk) = key.chunk {
             put = put.item(CHUNK, AttributeValue::N(chunk.to_string()));

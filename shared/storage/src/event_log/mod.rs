@@ -130,7 +130,7 @@ impl EventLog {
         now: Timestamp,
     ) -> Result<Written, StorageError> {
         let (noted, failures) = tokio::join!(
-            self.note_place(key, event_type, now),
+            self.note_partition(key, event_type, now),
             self.note_failures(key, record.deliveries.iter(), now)
         );
         noted.and(failures)?;

@@ -80,9 +80,9 @@ struct AttemptRow {
 pub(super) fn key(key: &RecordKey) -> HashMap<String, AttributeValue> {
     let partition = key.event_id.partition();
     match key.chunk {
-        None => place(log(&key.tenant, partition), key.event_id.to_string()),
+        None => primary_key(log(&key.tenant, partition), key.event_id.to_string()),
         Some(chunk) => {
-            place(format!("{}#{partition}#chunks", key.tenant), format!("{}#{chunk:08x}", key.event_id))
+            primary_key(format!("{}#{partition}#chunks", key.tenant), format!("{}#{chunk:08x}", key.event_id))
         }
     }
 }
@@ -92,8 +92,8 @@ pub(super) fn log(tenant: &Tenant, partition: Partition) -> String {
     format!("{tenant}#{partition}")
 }
 
-/// Makes a row's key.
-pub(super) fn place(pk: String, sk: String) -> HashMap<String, AttributeValue> {
+/// Returns a row's key as attributes.
+pub(super) fn primary_key(pk: String, sk: String) -> HashMap<String, AttributeValue> {
     HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
 }
 

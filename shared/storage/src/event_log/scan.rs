@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use posthorn_domain::{Age, EventId, EventSpan, Partition, Tenant};
+use posthorn_domain::{EventId, EventSpan, Partition, Tenant, TimeOrder};
 
 use super::{EventLog, EventRecord, RecordKey, row};
 use crate::StorageError;
@@ -25,7 +25,7 @@ const AT_ONCE: usize = 16;
 pub struct EventScan {
     log: EventLog,
     tenant: Tenant,
-    age: Age,
+    order: TimeOrder,
     runs: Vec<Run>,
 }
 
@@ -37,12 +37,13 @@ impl EventLog {
         tenant: &Tenant,
         partitions: &[Partition],
         span: EventSpan,
-        age: Age,
+        order: TimeOrder,
         expected: usize,
     ) -> EventScan {
         let each = expected.div_ceil(partitions.len().max(1));
-        let runs = partitions.iter().map(|partition| Run::new(row::log(tenant, *partition), span, age, each));
-        EventScan { log: self.clone(), tenant: tenant.clone(), age, runs: runs.collect() }
+        let runs =
+            partitions.iter().map(|partition| Run::new(row::log(tenant, *partition), span, order, each));
+        EventScan { log: self.clone(), tenant: tenant.clone(), order, runs: runs.collect() }
     }
 }
 
@@ -71,9 +72,9 @@ impl EventScan {
         let filled: Vec<_> = dry.map(|run| run.fill(&self.log)).collect();
         stream::iter(filled).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let heads = self.runs.iter_mut().filter_map(|run| Some((run.head()?, run)));
-        let next = match self.age {
-            Age::NewestFirst => heads.max_by_key(|(id, _)| *id),
-            Age::OldestFirst => heads.min_by_key(|(id, _)| *id),
+        let next = match self.order {
+            TimeOrder::NewestFirst => heads.max_by_key(|(id, _)| *id),
+            TimeOrder::OldestFirst => heads.min_by_key(|(id, _)| *id),
         };
         Ok(next.and_then(|(_, run)| run.take()))
     }
@@ -84,16 +85,16 @@ pub(super) struct Run {
     pk: String,
     /// The first and last event; `None` when there are no more.
     ends: Option<(EventId, EventId)>,
-    age: Age,
+    order: TimeOrder,
     page: usize,
     start: Option<Item>,
     rows: VecDeque<(EventId, Item)>,
 }
 
 impl Run {
-    pub(super) fn new(pk: String, span: EventSpan, age: Age, expected: usize) -> Self {
+    pub(super) fn new(pk: String, span: EventSpan, order: TimeOrder, expected: usize) -> Self {
         let page = expected.clamp(FEWEST, MOST);
-        Self { pk, ends: span.ends(), age, page, start: None, rows: VecDeque::new() }
+        Self { pk, ends: span.ends(), order, page, start: None, rows: VecDeque::new() }
     }
 
     /// Returns whether more rows have to be read to know the next one.
@@ -125,7 +126,7 @@ impl Run {
             .expression_attribute_values(":pk", AttributeValue::S(self.pk.clone()))
             .expression_attribute_values(":first", AttributeValue::S(first.to_string()))
             .expression_attribute_values(":last", AttributeValue::S(last.to_string()))
-            .scan_index_forward(self.age == Age::OldestFirst)
+            .scan_index_forward(self.order == TimeOrder::OldestFirst)
             .consistent_read(true)
             .limit(i32::try_from(self.page).unwrap_or(i32::MAX))
             .set_exclusive_start_key(self.start.take())

@@ -1,6 +1,8 @@
 //! Finds the events that a recovery has to send.
 
-use posthorn_domain::{Age, Delivery, DeliveryStatus, Endpoint, Recovery, RecoveryScope, Tenant, Timestamp};
+use posthorn_domain::{
+    Delivery, DeliveryStatus, Endpoint, Recovery, RecoveryScope, Tenant, TimeOrder, Timestamp,
+};
 
 use super::{DeliveriesOf, EventLog, Found};
 use crate::StorageError;
@@ -36,11 +38,11 @@ impl EventLog {
         endpoint: &'a Endpoint,
         recovery: &Recovery,
     ) -> Result<RecoverySearch<'a>, StorageError> {
-        let (span, age) = (recovery.span(), Age::OldestFirst);
+        let (span, order) = (recovery.span(), TimeOrder::OldestFirst);
         let deliveries = match recovery.scope {
-            RecoveryScope::Failed => self.failures_of(tenant, endpoint.id, span, age, EXPECTED),
+            RecoveryScope::Failed => self.failures_of(tenant, endpoint.id, span, order, EXPECTED),
             RecoveryScope::Missing | RecoveryScope::All => {
-                self.deliveries_of(tenant, endpoint, span, age, EXPECTED).await?
+                self.deliveries_of(tenant, endpoint, span, order, EXPECTED).await?
             }
         };
         Ok(RecoverySearch { deliveries, endpoint, scope: recovery.scope, is_repeated: false })

@@ -49,7 +49,7 @@ impl fmt::Debug for Noted {
 impl EventLog {
     /// Records where the tenant has events of this type. This must be on record before the event is, so that a list
     /// which has to show the event knows where to look. Each process writes a row once per [`REFRESH`].
-    pub(super) async fn note_place(
+    pub(super) async fn note_partition(
         &self,
         key: &RecordKey,
         event_type: &EventType,
@@ -76,7 +76,7 @@ impl EventLog {
         self.client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(row::place(pk(tenant), known.1.clone())))
+            .set_item(Some(row::primary_key(pk(tenant), known.1.clone())))
             .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention + SLACK)))
             .send()
             .await
@@ -97,7 +97,7 @@ impl EventLog {
             return self.partitions_where(tenant, |event_type| filter.takes_type(event_type)).await;
         };
         let first = Partition::of(event_type);
-        let shards = self.noted_places(tenant, Some([shard(first), shard(first.last())])).await?;
+        let shards = self.sort_keys(tenant, Some([shard(first), shard(first.last())])).await?;
         let shards = shards.iter().filter_map(|sort_key| shard_in(sort_key));
         Ok([first].into_iter().chain(shards).collect())
     }
@@ -109,7 +109,7 @@ impl EventLog {
         wanted: impl Fn(&EventType) -> bool,
     ) -> Result<Vec<Partition>, StorageError> {
         let (mut firsts, mut shards) = (BTreeSet::new(), BTreeSet::new());
-        for name in self.noted_places(tenant, None).await? {
+        for name in self.sort_keys(tenant, None).await? {
             if let Some(shard) = shard_in(&name) {
                 shards.insert(shard);
                 continue;
@@ -127,7 +127,7 @@ impl EventLog {
 
     /// Returns the sort keys of the tenant's rows, or of a range of them. The read is consistent: it sees what was
     /// recorded before an event was.
-    async fn noted_places(
+    async fn sort_keys(
         &self,
         tenant: &Tenant,
         ends: Option<[String; 2]>,

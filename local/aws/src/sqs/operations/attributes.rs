@@ -28,7 +28,7 @@ pub(in crate::sqs) fn get_queue_attributes(
     let queue = call.queue(&request.queue_url)?;
     call.store.expire(&queue)?;
     let counts = call.store.counts(&queue)?;
-    let attributes = describe(&queue, &counts, call.site, &request.item.attribute_names)?;
+    let attributes = describe(&queue, &counts, call.location, &request.item.attribute_names)?;
     Ok(GetQueueAttributesAnswer { attributes })
 }
 

@@ -25,13 +25,13 @@ pub(super) use send::{send_message, send_message_batch};
 pub(super) use visibility::{change_message_visibility, change_message_visibility_batch};
 
 use super::error::{Fault, SqsError};
-use super::site::Site;
+use super::location::Location;
 use super::store::{Queue, Store};
 
 /// A call of an operation: its transaction, and how the caller addresses the queues.
 pub(super) struct Call<'a> {
     pub(super) store: &'a Store<'a>,
-    pub(super) site: &'a Site,
+    pub(super) location: &'a Location,
 }
 
 impl Call<'_> {

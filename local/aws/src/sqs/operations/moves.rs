@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, within};
 use crate::sqs::error::{Fault, SqsError};
-use crate::sqs::site::{Site, queue_of_arn};
+use crate::sqs::location::{Location, queue_of_arn};
 use crate::sqs::store::{MoveTask, NewMoveTask, Queue};
 
 #[derive(Default, Deserialize)]
@@ -49,7 +49,7 @@ pub(in crate::sqs) fn start_message_move_task(
         destination: destination.as_ref().map(|destination| destination.spec.name.as_str()),
         per_second: rate.and_then(|rate| u32::try_from(rate).ok()),
     })?;
-    Ok(StartMessageMoveTaskAnswer { task_handle: Handle::new(task_id, &source, call.site).encode()? })
+    Ok(StartMessageMoveTaskAnswer { task_handle: Handle::new(task_id, &source, call.location).encode()? })
 }
 
 #[derive(Default, Deserialize)]
@@ -92,12 +92,12 @@ pub(in crate::sqs) fn list_message_move_tasks(
     let entry = |task: MoveTask| {
         // Only a task that can be canceled shows its handle.
         let handle =
-            task.is_running().then(|| Handle::new(task.id, &source, call.site).encode()).transpose()?;
+            task.is_running().then(|| Handle::new(task.id, &source, call.location).encode()).transpose()?;
         Ok(TaskEntry {
             task_handle: handle,
             status: task.status,
-            source_arn: call.site.arn(&source.spec.name),
-            destination_arn: task.destination.map(|name| call.site.arn(&name)),
+            source_arn: call.location.arn(&source.spec.name),
+            destination_arn: task.destination.map(|name| call.location.arn(&name)),
             max_number_of_messages_per_second: task.per_second,
             approximate_number_of_messages_moved: task.moved,
             approximate_number_of_messages_to_move: task.to_move,
@@ -154,8 +154,8 @@ struct Handle {
 }
 
 impl Handle {
-    fn new(task_id: String, source: &Queue, site: &Site) -> Self {
-        Self { task_id, source_arn: site.arn(&source.spec.name) }
+    fn new(task_id: String, source: &Queue, location: &Location) -> Self {
+        Self { task_id, source_arn: location.arn(&source.spec.name) }
     }
 
     fn encode(&self) -> Result<String, SqsError> {

@@ -45,7 +45,7 @@ pub(in crate::sqs) fn create_queue(
             return Err(SqsError::new(Fault::QueueNameExists, message));
         }
     }
-    Ok(QueueUrl { queue_url: call.site.url(&spec.name) })
+    Ok(QueueUrl { queue_url: call.location.url(&spec.name) })
 }
 
 impl Call<'_> {
@@ -75,7 +75,7 @@ pub(in crate::sqs) fn get_queue_url(
         return Err(SqsError::missing("QueueName"));
     }
     let queue = call.queue_named(&request.queue_name)?;
-    Ok(QueueUrl { queue_url: call.site.url(&queue.spec.name) })
+    Ok(QueueUrl { queue_url: call.location.url(&queue.spec.name) })
 }
 
 #[derive(Default, Deserialize)]
@@ -109,7 +109,10 @@ pub(in crate::sqs) fn list_queues(
     // Without MaxResults, the real service returns 1,000 queues and no token for the rest.
     let paged = more && request.max_results.is_some();
     let next_token = names.last().filter(|_| paged).map(|name| BASE64_STANDARD.encode(name));
-    Ok(ListQueuesAnswer { queue_urls: names.iter().map(|name| call.site.url(name)).collect(), next_token })
+    Ok(ListQueuesAnswer {
+        queue_urls: names.iter().map(|name| call.location.url(name)).collect(),
+        next_token,
+    })
 }
 
 fn read_token(token: &str) -> Result<String, SqsError> {

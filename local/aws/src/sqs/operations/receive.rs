@@ -1,4 +1,4 @@
-//! ReceiveMessage without the waiting, which `server` does between two looks.
+//! ReceiveMessage without the waiting, which `server` does between two calls.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Call, seconds, within};
 use crate::sqs::error::SqsError;
+use crate::sqs::location::{ACCOUNT, Location};
 use crate::sqs::message::{MessageAttributes, attributes_md5, body_md5};
 use crate::sqs::receipt::Receipt;
-use crate::sqs::site::{ACCOUNT, Site};
 use crate::sqs::store::{Due, Message, Queue};
 
 #[derive(Default, Deserialize)]
@@ -25,15 +25,15 @@ pub(in crate::sqs) struct ReceiveRequest {
     message_system_attribute_names: Vec<String>,
 }
 
-/// The result of one look into the queue.
+/// The messages that are visible now, and how long the caller may wait for others.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(in crate::sqs) struct Look {
+pub(in crate::sqs) struct ReceiveAnswer {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::sqs) messages: Vec<Received>,
     /// Total time that this receive may wait for a first message.
     #[serde(skip)]
-    pub(in crate::sqs) patience: Duration,
+    pub(in crate::sqs) wait_time: Duration,
     /// Time until the next hidden message becomes visible.
     #[serde(skip)]
     pub(in crate::sqs) next_due: Option<Duration>,
@@ -56,50 +56,50 @@ pub(in crate::sqs) struct Received {
 }
 
 /// Receives the messages that are visible now.
-pub(in crate::sqs) fn receive(call: &Call<'_>, request: &ReceiveRequest) -> Result<Look, SqsError> {
+pub(in crate::sqs) fn receive(call: &Call<'_>, request: &ReceiveRequest) -> Result<ReceiveAnswer, SqsError> {
     let queue = call.queue(&request.queue_url)?;
     let limit = within("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1..=10)?;
     let hidden = request.visibility_timeout.map(|hidden| seconds("VisibilityTimeout", hidden, 0..=43_200));
-    let patience = request.wait_time_seconds.map(|wait| seconds("WaitTimeSeconds", wait, 0..=20));
+    let wait_time = request.wait_time_seconds.map(|wait| seconds("WaitTimeSeconds", wait, 0..=20));
     let hidden = hidden.transpose()?.unwrap_or(queue.spec.visibility_timeout);
-    let patience = patience.transpose()?.unwrap_or(queue.spec.receive_wait);
+    let wait_time = wait_time.transpose()?.unwrap_or(queue.spec.receive_wait);
 
     call.store.expire(&queue)?;
     let mut messages = Vec::new();
-    for due in living(call, &queue, usize::try_from(limit).unwrap_or(10))? {
+    for due in due_messages(call, &queue, usize::try_from(limit).unwrap_or(10))? {
         let message = call.store.receive(due.sequence, hidden)?;
         let receipt = Receipt { queue: queue.id, sequence: due.sequence, receive: message.receive_count };
-        messages.push(request.present(message, receipt, call.site)?);
+        messages.push(request.present(message, receipt, call.location)?);
     }
-    Ok(Look { messages, patience, next_due: call.store.next_due(&queue)? })
+    Ok(ReceiveAnswer { messages, wait_time, next_due: call.store.next_due(&queue)? })
 }
 
 /// Returns the messages at the head of the queue, after moving those that are dead letters to their queue.
-fn living(call: &Call<'_>, queue: &Queue, limit: usize) -> Result<Vec<Due>, SqsError> {
+fn due_messages(call: &Call<'_>, queue: &Queue, limit: usize) -> Result<Vec<Due>, SqsError> {
     let redrive = queue.spec.redrive.as_ref();
-    let graveyard =
+    let dead_letter_queue =
         redrive.map(|redrive| call.store.queue(&redrive.dead_letter_queue)).transpose()?.flatten();
     loop {
         let due = call.store.due(queue, limit)?;
         // Without a dead-letter queue, no message becomes a dead letter.
-        let (Some(redrive), Some(graveyard)) = (redrive, &graveyard) else { return Ok(due) };
+        let (Some(redrive), Some(dead_letter_queue)) = (redrive, &dead_letter_queue) else { return Ok(due) };
         let mut dead = due.iter().filter(|due| due.receives >= redrive.max_receive_count).peekable();
-        if graveyard.id == queue.id || dead.peek().is_none() {
+        if dead_letter_queue.id == queue.id || dead.peek().is_none() {
             return Ok(due);
         }
         for due in dead {
-            call.store.bury(due.sequence, queue, graveyard)?;
+            call.store.move_to_dead_letter_queue(due.sequence, queue, dead_letter_queue)?;
         }
     }
 }
 
 impl ReceiveRequest {
     /// Returns the message with the requested attributes.
-    fn present(&self, message: Message, receipt: Receipt, site: &Site) -> Result<Received, SqsError> {
+    fn present(&self, message: Message, receipt: Receipt, location: &Location) -> Result<Received, SqsError> {
         let mut message_attributes: MessageAttributes = serde_json::from_str(&message.attributes)?;
         message_attributes
             .retain(|name, _| self.message_attribute_names.iter().any(|asked| covers(asked, name)));
-        let mut attributes = system_attributes(&message, site);
+        let mut attributes = system_attributes(&message, location);
         let asked = || self.attribute_names.iter().chain(&self.message_system_attribute_names);
         attributes.retain(|name, _| asked().any(|asked| asked == "All" || asked == name));
         Ok(Received {
@@ -119,14 +119,14 @@ fn covers(asked: &str, name: &str) -> bool {
     asked == "All" || asked == name || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
 }
 
-fn system_attributes(message: &Message, site: &Site) -> BTreeMap<&'static str, String> {
+fn system_attributes(message: &Message, location: &Location) -> BTreeMap<&'static str, String> {
     let mut attributes = BTreeMap::from([
         ("ApproximateFirstReceiveTimestamp", message.first_received_at.to_string()),
         ("ApproximateReceiveCount", message.receive_count.to_string()),
         ("SenderId", ACCOUNT.to_owned()),
         ("SentTimestamp", message.sent_at.to_string()),
     ]);
-    let source = message.dead_letter_source.as_ref().map(|source| site.arn(source));
+    let source = message.dead_letter_source.as_ref().map(|source| location.arn(source));
     attributes.extend(source.map(|source| ("DeadLetterQueueSourceArn", source)));
     attributes.extend(message.group_id.clone().map(|group| ("MessageGroupId", group)));
     attributes.extend(message.trace_header.clone().map(|header| ("AWSTraceHeader", header)));

@@ -152,7 +152,12 @@ impl Store<'_> {
     }
 
     /// Moves a message to its dead-letter queue, where it is visible at once. It keeps its id.
-    pub(in crate::sqs) fn bury(&self, sequence: i64, from: &Queue, to: &Queue) -> rusqlite::Result<()> {
+    pub(in crate::sqs) fn move_to_dead_letter_queue(
+        &self,
+        sequence: i64,
+        from: &Queue,
+        to: &Queue,
+    ) -> rusqlite::Result<()> {
         let mut update = self.transaction.prepare_cached(
             "UPDATE message SET queue = ?2, visible_at = ?3, dead_letter_source = ?4,
                  earlier_receives = earlier_receives + receives, receives = 0

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::endpoint::{EnabledEvents, EventPattern};
 use crate::event::event_type::EventType;
 
 /// A well-known event type.
@@ -41,27 +40,6 @@ pub fn sample(event_type: &EventType) -> Option<&'static RawValue> {
     SAMPLES.get(&ENTRIES[place].object).map(AsRef::as_ref)
 }
 
-impl EnabledEvents {
-    /// Returns a type for a test event: the first type named here; if there is none, the first in the catalogue that
-    /// begins with the first prefix, or a made-up one.
-    pub fn example(&self) -> EventType {
-        let named = self.iter().find_map(|pattern| match pattern {
-            EventPattern::Exact(event_type) => Some(event_type.clone()),
-            EventPattern::Prefix(_) | EventPattern::All => None,
-        });
-        let covered = || match self.iter().next()? {
-            EventPattern::Prefix(prefix) => {
-                let mut known = event_types().map(|entry| &entry.event_type);
-                let known = known.find(|known| known.as_str().starts_with(prefix)).cloned();
-                // A prefix may be so long that no type can begin with it.
-                known.or_else(|| format!("{prefix}test").parse().ok())
-            }
-            EventPattern::Exact(_) | EventPattern::All => None,
-        };
-        named.or_else(covered).unwrap_or_else(|| "customer.created".parse().expect("it is a valid type"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -91,17 +69,5 @@ mod tests {
         let kinds: BTreeSet<&str> = event_types().map(|entry| entry.object.as_str()).collect();
         assert_eq!(SAMPLES.keys().map(String::as_str).collect::<BTreeSet<_>>(), kinds);
         assert!(sample(&"order.paid".parse().unwrap()).is_none());
-    }
-
-    #[test]
-    fn an_endpoint_is_tried_with_what_it_wants() {
-        let check = |wanted: &[&str], tried: &str| {
-            assert_eq!(EnabledEvents::parse(wanted.iter().copied()).unwrap().example().as_str(), tried);
-        };
-        check(&["customer.*", "order.paid", "refund.created"], "order.paid");
-        check(&["refund.*", "customer.*"], "refund.canceled");
-        check(&["parcel.*"], "parcel.test");
-        check(&["*"], "customer.created");
-        check(&[&format!("{}.*", "x".repeat(128))], "customer.created");
     }
 }

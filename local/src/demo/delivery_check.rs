@@ -6,12 +6,12 @@ use std::time::Duration;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
-use super::cast::{CAST, Role};
+use super::endpoints::{DemoEndpoint, ENDPOINTS};
 use crate::Arrival;
 
 /// Deliveries by the endpoint's name and the id of the object that the event is about.
 #[derive(Default)]
-pub(super) struct Ledger {
+pub(super) struct DeliveryCheck {
     secrets: BTreeMap<&'static str, String>,
     deliveries: BTreeMap<(String, String), Delivery>,
 }
@@ -31,8 +31,8 @@ impl Delivery {
     }
 }
 
-impl Ledger {
-    /// A ledger of endpoints with these secrets, by name.
+impl DeliveryCheck {
+    /// Checks the deliveries to endpoints with these secrets, by name.
     pub(super) fn new(secrets: BTreeMap<&'static str, String>) -> Self {
         Self { secrets, ..Self::default() }
     }
@@ -41,24 +41,23 @@ impl Ledger {
     pub(super) fn expect(&mut self, event: &Value, via: &str) {
         let (event_type, object_id) = (text(&event["type"]), text(&event["data"]["object"]["id"]));
         println!("  {event_type:<29} {object_id:<11} by {via}");
-        for role in CAST.iter().filter(|role| (role.wants)(&event_type)) {
-            self.deliveries.entry((role.name.to_owned(), object_id.clone())).or_default().expected = true;
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| (endpoint.wants)(&event_type)) {
+            self.deliveries.entry((endpoint.name.to_owned(), object_id.clone())).or_default().expected = true;
         }
     }
 
     /// Records an arrival. Returns a line about it.
-    pub(super) fn enter(&mut self, arrival: &Arrival, after: Duration) -> String {
-        let endpoint = arrival.path.trim_start_matches('/').to_owned();
+    pub(super) fn record(&mut self, arrival: &Arrival, after: Duration) -> String {
+        let name = arrival.path.trim_start_matches('/').to_owned();
         let event: Value = serde_json::from_slice(&arrival.body).unwrap_or_default();
         let (event_type, object_id) = (text(&event["type"]), text(&event["object_id"]));
-        let verified =
-            self.secrets.get(endpoint.as_str()).is_some_and(|secret| arrival.verify(secret).is_ok());
-        let delivery = self.deliveries.entry((endpoint.clone(), object_id.clone())).or_default();
+        let verified = self.secrets.get(name.as_str()).is_some_and(|secret| arrival.verify(secret).is_ok());
+        let delivery = self.deliveries.entry((name.clone(), object_id.clone())).or_default();
         delivery.attempts += 1;
         delivery.acknowledged += usize::from(arrival.answered.is_success());
         delivery.unverified += usize::from(!verified);
         format!(
-            "{:>5} ms  {endpoint:<9} {event_type:<29} {object_id:<11} attempt {}  {}  answered {}",
+            "{:>5} ms  {name:<9} {event_type:<29} {object_id:<11} attempt {}  {}  answered {}",
             after.as_millis(),
             delivery.attempts,
             if verified { "signature verified" } else { "SIGNATURE WRONG" },
@@ -73,17 +72,17 @@ impl Ledger {
 
     /// Whether exactly what was expected arrived, always with a valid signature.
     pub(super) fn is_as_expected(&self) -> bool {
-        let known = |endpoint: &str| CAST.iter().any(|role| role.name == endpoint);
-        self.deliveries.keys().all(|(endpoint, _)| known(endpoint))
-            && CAST.iter().all(|role| self.role_is_as_expected(role))
+        let known = |name: &str| ENDPOINTS.iter().any(|endpoint| endpoint.name == name);
+        self.deliveries.keys().all(|(name, _)| known(name))
+            && ENDPOINTS.iter().all(|endpoint| self.endpoint_is_as_expected(endpoint))
     }
 
-    fn role_is_as_expected(&self, role: &Role) -> bool {
-        self.of(role).all(|delivery| delivery.is_as_expected(role.failures))
+    fn endpoint_is_as_expected(&self, endpoint: &DemoEndpoint) -> bool {
+        self.of(endpoint).all(|delivery| delivery.is_as_expected(endpoint.failures))
     }
 
-    fn of(&self, role: &Role) -> impl Iterator<Item = &Delivery> {
-        self.deliveries.iter().filter(|((name, _), _)| name == role.name).map(|(_, delivery)| delivery)
+    fn of(&self, endpoint: &DemoEndpoint) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().filter(|((name, _), _)| name == endpoint.name).map(|(_, delivery)| delivery)
     }
 
     /// A table with a line for each endpoint.
@@ -99,16 +98,16 @@ impl Ledger {
             "Verified",
             "As expected",
         ]);
-        for role in &CAST {
-            let sum = |count: fn(&Delivery) -> usize| self.of(role).map(count).sum::<usize>().to_string();
+        for endpoint in &ENDPOINTS {
+            let sum = |count: fn(&Delivery) -> usize| self.of(endpoint).map(count).sum::<usize>().to_string();
             table.add_row([
-                role.name.to_owned(),
-                role.enabled_events.join(", "),
+                endpoint.name.to_owned(),
+                endpoint.enabled_events.join(", "),
                 sum(|delivery| usize::from(delivery.expected)),
                 sum(|delivery| delivery.acknowledged),
                 sum(|delivery| delivery.attempts),
                 sum(|delivery| delivery.attempts - delivery.unverified),
-                if self.role_is_as_expected(role) { "yes" } else { "NO" }.to_owned(),
+                if self.endpoint_is_as_expected(endpoint) { "yes" } else { "NO" }.to_owned(),
             ]);
         }
         table

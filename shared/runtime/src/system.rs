@@ -1,4 +1,4 @@
-//! The only place that reads the clock and the system's randomness.
+//! The system's clock and randomness. No other file reads them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,7 +9,7 @@ use posthorn_domain::{Clock, Random, Timestamp};
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is given")]
+    #[expect(clippy::disallowed_methods, reason = "all other code gets this clock passed in")]
     fn now(&self) -> Timestamp {
         let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(0).plus(elapsed)
@@ -21,7 +21,7 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::disallowed_methods, reason = "this is the chance that everything else is given")]
+    #[expect(clippy::disallowed_methods, reason = "all other code gets this randomness passed in")]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system provides randomness");
     }

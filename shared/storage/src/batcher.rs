@@ -16,13 +16,13 @@ type Waiting = (Entry, oneshot::Sender<Result<(), StorageError>>);
 
 /// Sends entries together that arrive at about the same time, from any sender.
 #[derive(Debug, Clone)]
-pub(crate) struct Carrier(mpsc::UnboundedSender<Waiting>);
+pub(crate) struct Batcher(mpsc::UnboundedSender<Waiting>);
 
-impl Carrier {
-    /// A carrier to this queue. Must be called within a tokio runtime. It works until its last clone is dropped.
+impl Batcher {
+    /// Sends to this queue. Must be called within a tokio runtime. It works until its last clone is dropped.
     pub(crate) fn new(queue: Queue) -> Self {
         let (sender, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(carry(queue, waiting));
+        tokio::spawn(run(queue, waiting));
         Self(sender)
     }
 
@@ -30,7 +30,7 @@ impl Carrier {
     pub(crate) async fn send(&self, entries: impl Iterator<Item = Entry>) -> Vec<Result<(), StorageError>> {
         let sent = entries.map(|entry| {
             let (reply, told) = oneshot::channel();
-            // If the carrying task has ended, the error returns the reply channel and drops it, so `told` fails, too.
+            // If the batcher's task has ended, the error returns the reply channel and drops it, so `told` fails, too.
             let _ = self.0.send((entry, reply));
             async { told.await.unwrap_or(Err(StorageError::Interrupted)) }
         });
@@ -40,7 +40,7 @@ impl Carrier {
 
 /// While a call is under way, messages gather for the next one; only a full batch does not wait. If no call is under
 /// way, nothing waits.
-async fn carry(queue: Queue, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
+async fn run(queue: Queue, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
     let (mut calls, mut batch) = (JoinSet::new(), Vec::new());
     loop {
         let room = MAX_BATCH - batch.len();

@@ -1,4 +1,4 @@
-//! The host and region at which a caller sees the queues. Addresses in answers use those of the request.
+//! Where a caller sees the queues: the host and the region. Addresses in answers use those of the request.
 
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -8,12 +8,12 @@ pub(super) const ACCOUNT: &str = "000000000000";
 
 /// The host a request was sent to and the region it was signed for.
 #[derive(Clone, Debug)]
-pub(super) struct Site {
+pub(super) struct Location {
     host: String,
     region: String,
 }
 
-impl Site {
+impl Location {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let host = text(HOST).unwrap_or("localhost").to_owned();
