@@ -16,8 +16,9 @@ const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not 
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The shortest time limit of a first attempt, however quick the endpoint has been.
 const LEAST_PATIENCE: Duration = Duration::from_millis(200);
-/// The time limit as a multiple of the longest recent answer.
-const TIMES_THE_LONGEST: u32 = 2;
+/// The time limit as a multiple of the longest recent answer. It can be this close, because an endpoint that is cut short
+/// without cause soon answers another attempt, and that corrects it.
+const TIMES_THE_LONGEST: f64 = 1.5;
 /// The number of answers from which on the longest of them counts.
 const TELLING_SAMPLES: u32 = 50;
 /// How long the longest answer is remembered at least; at most it is twice as long.
@@ -92,15 +93,15 @@ impl Watch {
         self.lock().get(&id).filter(|recent| recent.samples > 0).map(|recent| recent.latency)
     }
 
-    /// Returns the time limit of a first attempt: twice the longest answer of the last hour, between 200 ms and a
-    /// second. So an attempt at an endpoint that begins to hang soon frees its place. An endpoint that only paused gets
+    /// Returns the time limit of a first attempt: one and a half times the longest answer of the last hour, between 200 ms
+    /// and a second. So an attempt at an endpoint that begins to hang soon frees its place. An endpoint that only paused gets
     /// one event twice, and only once: an attempt that was cut short is remembered as an answer after a second.
     pub(crate) fn patience(&self, id: EndpointId) -> Duration {
         let all = self.lock();
         let known = all.peek(&id).filter(|recent| recent.samples >= TELLING_SAMPLES);
         let longest = known.and_then(|recent| recent.longest);
         longest.map_or(PATIENCE, |longest| {
-            (longest.now.max(longest.before) * TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE)
+            longest.now.max(longest.before).mul_f64(TIMES_THE_LONGEST).clamp(LEAST_PATIENCE, PATIENCE)
         })
     }
 
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_attempt_may_take_twice_as_long_as_any_lately_and_a_second_at_most() {
+    fn a_first_attempt_may_take_half_as_long_again_as_any_lately_and_a_second_at_most() {
         let healthy = endpoint(HealthState::Healthy, 0, false);
         let check = |answers: &[Answer], millis: u64| {
             let watch = Watch::default();
@@ -295,12 +296,13 @@ mod tests {
         };
         let cut = |at| answer(at, 200, None, Some(AttemptError::Slow));
         check(&[], 200);
-        check(&[ok(60, 200), ok(70, 20)], 400);
+        check(&[ok(60, 200), ok(70, 20)], 300);
+        check(&[ok(60, 600)], 900);
         check(&[ok(60, 700)], 1_000);
         check(&[cut(60), ok(70, 10)], 1_000);
         check(&[cut(60), ok(70 + HOUR, 120)], 1_000);
-        check(&[cut(60), ok(70 + HOUR, 120), ok(80 + 2 * HOUR, 50)], 240);
-        check(&[cut(60), ok(70 + 2 * HOUR, 120)], 240);
+        check(&[cut(60), ok(70 + HOUR, 120), ok(80 + 2 * HOUR, 50)], 200);
+        check(&[cut(60), ok(70 + 2 * HOUR, 180)], 270);
         check(&[failed(60)], 200);
     }
 
