@@ -72,6 +72,8 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("update-endpoint", SetUp::Http(endpoints::update::function)),
     ("delete-endpoint", SetUp::Http(endpoints::delete::function)),
     ("test-endpoint", SetUp::Http(endpoints::test::function)),
+    ("pause-endpoint", SetUp::Http(endpoints::pause::function)),
+    ("resume-endpoint", SetUp::Http(endpoints::resume::function)),
     ("recover-endpoint", SetUp::Http(endpoints::recover::function)),
     ("get-recovery", SetUp::Http(recoveries::get::function)),
     ("get-secret", SetUp::Http(secrets::get::function)),

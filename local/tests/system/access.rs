@@ -30,6 +30,8 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])
         ("GET", "/api/webhook-endpoints/{endpoint}/secret", None, &[SecretsRead]),
         ("POST", "/api/webhook-endpoints/{endpoint}/secret/rotate", None, &[EndpointsWrite, SecretsRead]),
         ("POST", "/api/webhook-endpoints/{endpoint}/test", None, &[EndpointsWrite]),
+        ("POST", "/api/webhook-endpoints/{endpoint}/pause", None, &[EndpointsWrite]),
+        ("POST", "/api/webhook-endpoints/{endpoint}/resume", None, &[EndpointsWrite]),
         (
             "POST",
             "/api/webhook-endpoints/{endpoint}/recover",

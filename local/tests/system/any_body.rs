@@ -29,6 +29,8 @@ async fn no_body_makes_a_handler_panic() {
         function("/api/webhook-endpoints/x", "update-endpoint"),
         function("/api/webhook-endpoints/x/secret/rotate", "rotate-secret"),
         function("/api/webhook-endpoints/x/test", "test-endpoint"),
+        function("/api/webhook-endpoints/x/pause", "pause-endpoint"),
+        function("/api/webhook-endpoints/x/resume", "resume-endpoint"),
         function("/api/webhook-endpoints/x/recover", "recover-endpoint"),
         function("/api/events", "publish-event"),
         function("/api/events/batch", "publish-event"),

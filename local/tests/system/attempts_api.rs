@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_hours(1);
 
 async fn edit(machine: &TimeMachine, endpoint: &Endpoint, json: &str) {
     let edit = EndpointEdit::read(&mut Fields::parse(json).unwrap()).unwrap();
-    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, machine.now()));
+    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, None, machine.now()));
     machine.endpoints.update(&local_tenant(), endpoint.id, apply).await.unwrap().unwrap();
     machine.pass(Duration::from_secs(2)).await;
 }

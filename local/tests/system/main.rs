@@ -24,6 +24,7 @@ mod generated;
 mod guard;
 mod harness;
 mod headers;
+mod holds;
 mod kms;
 mod log;
 mod metrics;

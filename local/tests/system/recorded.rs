@@ -369,7 +369,7 @@ async fn endpoints(machine: &TimeMachine, receiver: &str) -> [String; 2] {
     without_key.create(&local_tenant(), &open, 1_000).await.unwrap();
     let edit = json!({ "url": format!("{receiver}/open"), "enabled_events": ["order.*"] }).to_string();
     let edit = EndpointEdit::read(&mut Fields::parse(&edit).unwrap()).unwrap();
-    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, machine.now()));
+    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, None, machine.now()));
     without_key.update(&local_tenant(), open.id, apply).await.unwrap().unwrap();
 
     machine.register(&format!("{receiver}/gone"), &["gone.*"]).await;

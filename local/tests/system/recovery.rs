@@ -52,7 +52,7 @@ async fn progress(machine: &TimeMachine, endpoint: &Endpoint, recovery: &Value) 
 async fn set_status(machine: &TimeMachine, endpoint: &Endpoint, status: &str) {
     let json = format!(r#"{{"status": "{status}"}}"#);
     let edit = EndpointEdit::read(&mut Fields::parse(&json).unwrap()).unwrap();
-    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, machine.now()));
+    let apply = |endpoint| Ok::<_, StorageError>(edit.apply(endpoint, None, machine.now()));
     machine.endpoints.update(&local_tenant(), endpoint.id, apply).await.unwrap().unwrap();
     machine.pass(Duration::from_secs(2)).await;
 }

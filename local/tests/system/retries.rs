@@ -152,7 +152,7 @@ async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hea
     machine.pass(DAY).await;
     let enable = EndpointEdit::read(&mut Fields::parse(r#"{"status": "enabled"}"#).unwrap()).unwrap();
     let tenant = TimeMachine::tenant();
-    let enabled = |endpoint| Ok::<_, StorageError>(enable.apply(endpoint, machine.now()));
+    let enabled = |endpoint| Ok::<_, StorageError>(enable.apply(endpoint, None, machine.now()));
     let enabled = machine.endpoints.update(&tenant, endpoint.id, enabled).await.unwrap().unwrap();
     assert_eq!((enabled.health.state, enabled.disabled_reason), (HealthState::Unproven, None));
     machine.pass(Duration::from_secs(2)).await;

@@ -264,6 +264,12 @@ async fn use_every_route(machine: &TimeMachine, receiver: &str) {
     let since = json!({ "since": "2026-01-01T00:00:00Z", "scope": "missing" });
     let recovery = call("recover-endpoint", &id, Some(since)).await;
     call("get-recovery", &[id[0], ("task_id", text(&recovery, "id"))], None).await;
+    call("pause-endpoint", &id, None).await;
+    call("update-endpoint", &id, Some(json!({ "status": "enabled" }))).await;
+    call("pause-endpoint", &id, None).await;
+    call("resume-endpoint", &id, None).await;
+    call("pause-endpoint", &id, None).await;
+    machine.publish("order.paid").await;
     machine.pass(Duration::from_secs(5)).await;
     call("delete-endpoint", &id, None).await;
 }

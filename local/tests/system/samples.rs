@@ -15,7 +15,7 @@ use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// How the routes' functions answer their samples, called in this order while the endpoint is there and no event is on
 /// record.
-pub(crate) const ANSWERS: [(&str, u16); 15] = [
+pub(crate) const ANSWERS: [(&str, u16); 17] = [
     ("create-endpoint", 201),
     ("list-endpoints", 200),
     ("get-endpoint", 200),
@@ -23,6 +23,8 @@ pub(crate) const ANSWERS: [(&str, u16); 15] = [
     ("get-secret", 200),
     ("rotate-secret", 200),
     ("test-endpoint", 202),
+    ("pause-endpoint", 200),
+    ("resume-endpoint", 200),
     ("recover-endpoint", 202),
     ("get-recovery", 404),
     ("list-events", 200),

@@ -59,6 +59,8 @@ pub enum Code {
     EndpointLimitReached,
     /// Set the endpoint's `status` to `enabled` first.
     EndpointDisabled,
+    /// Resume the endpoint first, with `POST …/resume`.
+    EndpointPaused,
     /// Register the endpoint again. This one was deleted, so nothing can be sent to it.
     EndpointDeleted,
     /// Use a new key for a new event. Retry a request unchanged.
@@ -121,6 +123,7 @@ impl Code {
             Self::ConcurrentEdit
             | Self::EndpointLimitReached
             | Self::EndpointDisabled
+            | Self::EndpointPaused
             | Self::EndpointDeleted
             | Self::IdempotencyKeyReused
             | Self::RetryLimitReached

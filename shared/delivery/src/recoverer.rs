@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, Endpoint, EndpointId, EndpointStatus, EventId, Recovery,
+    Clock, Delivery, DeliveryMessage, Endpoint, EndpointId, EndpointStatus, EventId, LAST_LOOK, Recovery,
     RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
 };
 use posthorn_storage::{
@@ -23,6 +23,8 @@ use crate::tally::{Metric, Tally};
 const SLICE_SECONDS: u32 = 10;
 /// The most events examined in one slice.
 const MAX_LOOKED_AT: u64 = 2_000;
+/// The most deliveries a second that were held.
+const FASTEST_DRAIN: NonZeroU32 = NonZeroU32::new(500).expect("it is not zero");
 /// The number of records written concurrently.
 const AT_ONCE: usize = 16;
 /// The time that an invocation must have left to begin a slice, and to continue searching.
@@ -59,6 +61,15 @@ fn passed_over<T>(event_id: EventId, done: Result<T, StorageError>) -> Result<Op
         }
         done => done.map(Some),
     }
+}
+
+/// What a recovery does next.
+enum Course {
+    On,
+    /// It cancels what is held, because the endpoint no longer gets it.
+    Skip,
+    /// It stops.
+    Stop,
 }
 
 /// A delivery to resend, or an event to send for the first time.
@@ -99,6 +110,10 @@ impl Recoverer {
             return Err(WorkError::OutOfTime);
         }
         let (recovery, took) = self.slice(tenant, recovery, message).await?;
+        if recovery.scope == RecoveryScope::Held && recovery.status == RecoveryStatus::Completed {
+            // Before the end of the recovery is on record: if this fails, the slice is done again.
+            self.end_hold(tenant, &recovery).await?;
+        }
         let written = self.recoveries.advance(tenant, &recovery, *slice).await?;
         // If the answer of a call was lost, the SDK repeats it and then finds its own write.
         let is_ours = written == Written::Now
@@ -142,19 +157,27 @@ impl Recoverer {
         recovery.slices += 1;
         recovery.updated_at = self.clock.now();
         let endpoint = self.endpoints.get(tenant, recovery.endpoint_id).await?;
-        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.status == EndpointStatus::Enabled) else {
-            recovery.status = RecoveryStatus::Stopped;
-            return Ok((recovery, Duration::ZERO));
+        match self.goes_on(&recovery, endpoint.as_ref())? {
+            Course::On => {}
+            Course::Skip => recovery.scope = RecoveryScope::Skipped,
+            Course::Stop => {
+                recovery.status = RecoveryStatus::Stopped;
+                return Ok((recovery, Duration::ZERO));
+            }
+        }
+        let rate = self.rate(&recovery, endpoint.as_ref());
+        let most = u64::from(rate.get()) * u64::from(SLICE_SECONDS);
+        let mut search = match &endpoint {
+            Some(endpoint) => self.log.search(tenant, endpoint, &recovery).await?,
+            None => self.log.search_held(tenant, None, &recovery).await?,
         };
-        let most = u64::from(self.rate.get()) * u64::from(SLICE_SECONDS);
-        let mut search = self.log.search(tenant, &endpoint, &recovery).await?;
         search.is_repeated = message.is_redelivered();
         let (mut recovered, mut unwanted) = (Vec::new(), Vec::new());
-        let mut looked_at = 0;
+        let (mut looked_at, mut is_through) = (0, false);
         let has_time = || message.deadline.since(self.clock.now()) >= RESERVE;
         while (recovered.len() as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
             let Some((found, treatment)) = search.next(self.clock.now()).await? else {
-                recovery.status = RecoveryStatus::Completed;
+                is_through = true;
                 break;
             };
             looked_at += 1;
@@ -168,31 +191,89 @@ impl Recoverer {
         recovery.events_examined += looked_at;
         recovery.reached = recovery.position.map(EventId::at);
         self.cancel(unwanted).await?;
-        let made = self.make_again(&endpoint, recovered, recovery.scope == RecoveryScope::All).await?;
+        let insisted = recovery.scope == RecoveryScope::All;
+        let made = self.make_again(recovery.endpoint_id, recovered, insisted, rate).await?;
         recovery.deliveries_recovered += made;
+        if is_through {
+            if recovery.scope.ends_hold() && !recovery.last_look {
+                let wait = self.until_last_look(&recovery);
+                return Ok((Recovery { last_look: true, position: None, ..recovery }, wait));
+            }
+            recovery.status = RecoveryStatus::Completed;
+        }
         let is_running = recovery.status == RecoveryStatus::Running;
         let is_stalled = is_running && recovery.position == position_before;
         recovery.stalled = if is_stalled { recovery.stalled + 1 } else { 0 };
         if is_running && recovery.is_spent() {
             recovery.status = RecoveryStatus::Stopped;
         }
-        let took = Duration::from_secs(made) / self.rate.get();
+        let took = Duration::from_secs(made) / rate.get();
         Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
+    }
+
+    /// Returns whether the recovery may go on. A recovery of what is held waits until the end of the hold is
+    /// written.
+    fn goes_on(&self, recovery: &Recovery, endpoint: Option<&Endpoint>) -> Result<Course, StorageError> {
+        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.status != EndpointStatus::Disabled) else {
+            return Ok(if recovery.scope.ends_hold() { Course::Skip } else { Course::Stop });
+        };
+        match recovery.scope {
+            RecoveryScope::Skipped => {
+                let is_held = endpoint.hold.is_some_and(|hold| hold.since <= recovery.created_at);
+                if is_held { self.wait_for_end(recovery) } else { Ok(Course::On) }
+            }
+            RecoveryScope::Held if endpoint.hold.is_some_and(|hold| hold.drain == Some(recovery.id)) => {
+                Ok(Course::On)
+            }
+            RecoveryScope::Held if endpoint.status == EndpointStatus::Paused => self.wait_for_end(recovery),
+            RecoveryScope::Held => Ok(Course::Stop),
+            _ if endpoint.status == EndpointStatus::Enabled => Ok(Course::On),
+            _ => Ok(Course::Stop),
+        }
+    }
+
+    /// Errors, so that the message comes again soon, while the request that ends the hold may be about to write that. Stops
+    /// when that request must have failed.
+    fn wait_for_end(&self, recovery: &Recovery) -> Result<Course, StorageError> {
+        let may_be_early = self.clock.now().since(recovery.created_at) < LAST_LOOK;
+        if may_be_early { Err(StorageError::Conflict) } else { Ok(Course::Stop) }
+    }
+
+    /// Returns the number of deliveries a second of the next slice. What was held goes out at the rate of other
+    /// recoveries at first, and twice as fast in each further slice, while the endpoint answers quickly.
+    fn rate(&self, recovery: &Recovery, endpoint: Option<&Endpoint>) -> NonZeroU32 {
+        let is_well = endpoint.is_some_and(|endpoint| endpoint.health.state.is_well());
+        if recovery.scope != RecoveryScope::Held || !is_well {
+            return self.rate;
+        }
+        let doubled = self.rate.saturating_mul(NonZeroU32::MIN.saturating_add(1).saturating_pow(recovery.slices - 1));
+        doubled.min(FASTEST_DRAIN.max(self.rate))
+    }
+
+    /// Returns how long a recovery of what is held waits until it looks for the last time.
+    fn until_last_look(&self, recovery: &Recovery) -> Duration {
+        recovery.until.plus(LAST_LOOK).since(self.clock.now())
+    }
+
+    /// Ends an endpoint's hold, if this recovery was draining it.
+    async fn end_hold(&self, tenant: &Tenant, recovery: &Recovery) -> Result<(), StorageError> {
+        self.endpoints.end_hold(tenant, recovery.endpoint_id, recovery.id).await.map(drop)
     }
 
     /// Records deliveries as due again, and queues them at the recovery's rate. Returns how many there were. A delivery
     /// that has just progressed by itself is left alone.
     async fn make_again(
         &self,
-        endpoint: &Endpoint,
+        endpoint_id: EndpointId,
         recovered: Vec<Recovered>,
         insisted: bool,
+        rate: NonZeroU32,
     ) -> Result<u64, StorageError> {
         let now = self.clock.now();
         let restarts = (0_u32..).zip(recovered).map(|(place, recovered)| {
-            let wait = Duration::from_secs(u64::from(place)) / self.rate.get();
+            let wait = Duration::from_secs(u64::from(place)) / rate.get();
             async move {
-                let again = Delivery { insisted, ..recovered.due(endpoint.id, now.plus(wait)) };
+                let again = Delivery { insisted, ..recovered.due(endpoint_id, now.plus(wait)) };
                 let message = passed_over(recovered.key.event_id, self.restart(recovered, again).await)?;
                 Ok::<_, StorageError>(message.flatten().map(|message| (message, wait)))
             }

@@ -17,6 +17,8 @@ pub enum Metric {
     Failures,
     /// The time from an event's acceptance to the beginning of the first attempt of one of its deliveries.
     FirstAttemptLatency,
+    /// Deliveries that were held when their event was fanned out.
+    DeliveriesHeld,
     /// Endpoints disabled because they are gone or have failed for days.
     EndpointsDisabled,
     /// Retries sent from the due table to the deliveries queue.
@@ -34,11 +36,12 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Events,
         Self::Attempts,
         Self::Failures,
         Self::FirstAttemptLatency,
+        Self::DeliveriesHeld,
         Self::EndpointsDisabled,
         Self::RetriesSwept,
         Self::SweepLag,
@@ -54,6 +57,7 @@ impl Metric {
             Self::Attempts => "Attempts",
             Self::Failures => "Failures",
             Self::FirstAttemptLatency => "FirstAttemptLatency",
+            Self::DeliveriesHeld => "DeliveriesHeld",
             Self::EndpointsDisabled => "EndpointsDisabled",
             Self::RetriesSwept => "RetriesSwept",
             Self::SweepLag => "SweepLag",

@@ -26,7 +26,7 @@ pub use self::delivery::{
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Health, HealthState, NewEndpoint, RetiredSecret, RotationRefused,
+    EndpointStatus, EventPattern, FailedOn, Health, HealthState, Hold, HoldState, LAST_LOOK, NewEndpoint, RetiredSecret, RotationRefused,
     Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
 };
 pub use self::event::{

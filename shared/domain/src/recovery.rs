@@ -9,13 +9,15 @@ use strum::{Display, EnumString, VariantArray};
 
 use crate::account::Mode;
 use crate::delivery::{Delivery, DeliveryStatus};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Hold};
 use crate::event::{EventSpan, EventType};
 use crate::id::{EndpointId, EventId, RecoveryId};
 use crate::invalid::Invalid;
 use crate::json::{Fields, Flag, InvalidField};
 use crate::time::Timestamp;
 
+/// How much later than the end of a hold, by our clock, an event may seem to be accepted that was held.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 /// How long after it is due a delivery without attempts counts as on its way, not as lost.
 const ON_ITS_WAY: Duration = Duration::from_mins(15);
 
@@ -46,6 +48,12 @@ pub enum RecoveryScope {
     Missing,
     /// Both, and events that were lost on their way.
     All,
+    /// Deliveries that are held. Such a recovery begins when the endpoint is resumed; it cannot be requested.
+    #[strum(disabled)]
+    Held,
+    /// The same deliveries, which are canceled: the endpoint was disabled or deleted, or resumed without them.
+    #[strum(disabled)]
+    Skipped,
 }
 
 /// A recovery and its progress.
@@ -81,6 +89,8 @@ pub struct Recovery {
     pub slices: u32,
     /// The number of the last slices in a row that made no progress.
     pub stalled: u32,
+    /// Whether it examines the events for the second and last time, for what was held by late invocations.
+    pub last_look: bool,
 }
 
 /// The status of a recovery.
@@ -129,11 +139,19 @@ impl RecoveryRequest {
             position: None,
             slices: 0,
             stalled: 0,
+            last_look: false,
         }
     }
 }
 
 impl Recovery {
+    /// Returns the recovery that takes care of what an endpoint holds, from `now` on. `None` if the endpoint has no hold.
+    pub fn of_held(id: RecoveryId, endpoint: &Endpoint, scope: RecoveryScope, now: Timestamp) -> Option<Self> {
+        let Hold { since, .. } = endpoint.hold?;
+        let request = RecoveryRequest { since, until: now.plus(CLOCKS_DIFFER), scope, dry_run: false };
+        Some(request.begin(id, endpoint, now))
+    }
+
     /// The most attempts of a delivery that can be recovered: its record has to fit into a row.
     pub const MAX_ATTEMPTS: usize = 40;
     /// The most slices of a recovery. Each sends ten seconds' worth of deliveries or examines 2,000 events, so this
@@ -168,14 +186,25 @@ impl RecoveryScope {
             delivery.status != DeliveryStatus::Succeeded && delivery.attempts.len() < Recovery::MAX_ATTEMPTS;
         let is_lost = || delivery.next_attempt_at.is_none_or(|due| now.since(due) > ON_ITS_WAY);
         match self {
+            Self::Held | Self::Skipped => delivery.status == DeliveryStatus::Held,
+            // What is held is sent when the hold ends.
+            _ if delivery.status == DeliveryStatus::Held => false,
             Self::Failed => is_open && delivery.has_failed(),
             Self::Missing => false,
             Self::All => is_open && (delivery.has_failed() || is_lost()),
         }
     }
 
+    /// Returns whether it takes care of what is held, after the end of a hold.
+    pub fn ends_hold(self) -> bool {
+        matches!(self, Self::Held | Self::Skipped)
+    }
+
     /// Returns whether this recovery may have recorded this delivery without having queued it.
     pub fn takes_untried(self, delivery: &Delivery) -> bool {
+        if self == Self::Held {
+            return delivery.status == DeliveryStatus::Pending && !delivery.has_begun();
+        }
         self.takes_missing() && delivery.status == DeliveryStatus::Pending && delivery.attempts.is_empty()
     }
 

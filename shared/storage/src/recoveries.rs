@@ -88,6 +88,7 @@ impl Recoveries {
             position: recovery.position,
             slices: recovery.slices,
             stalled: recovery.stalled,
+            last_look: recovery.last_look,
             expires_at: recovery.updated_at.plus(self.retention).as_seconds(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
@@ -115,6 +116,8 @@ struct RecoveryRow {
     slices: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     stalled: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    last_look: bool,
     expires_at: i64,
 }
 
@@ -138,6 +141,7 @@ impl RecoveryRow {
             position: row.position,
             slices: row.slices,
             stalled: row.stalled,
+            last_look: row.last_look,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use posthorn_domain::{
     ApiVersion, CreatedVia, CustomHeaders, Description, DisabledReason, EnabledEvents, Endpoint, EndpointId,
-    EndpointStatus, Health, Metadata, Mode, Scope, Timestamp, WebhookUrl,
+    EndpointStatus, Health, Hold, Metadata, Mode, RecoveryId, Scope, Timestamp, WebhookUrl,
 };
 use serde::Serialize;
 
@@ -26,6 +26,7 @@ pub struct EndpointBody {
     updated_at: Timestamp,
     disabled_reason: Option<DisabledReason>,
     health: HealthBody,
+    hold: Option<HoldBody>,
     #[serde(flatten)]
     headers: HeadersBody,
 }
@@ -34,6 +35,19 @@ pub struct EndpointBody {
 struct HealthBody {
     status: &'static str,
     since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct HoldBody {
+    status: &'static str,
+    since: Timestamp,
+    recovery_id: Option<RecoveryId>,
+}
+
+impl From<Hold> for HoldBody {
+    fn from(hold: Hold) -> Self {
+        Self { status: hold.state().into(), since: hold.since, recovery_id: hold.drain }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,6 +92,7 @@ impl EndpointBody {
             updated_at: endpoint.updated_at,
             disabled_reason: endpoint.disabled_reason,
             health: HealthBody { status: state.as_str(), since },
+            hold: endpoint.hold.map(HoldBody::from),
             headers,
         }
     }
@@ -130,7 +145,8 @@ mod tests {
             ..enabled.clone()
         };
         let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
-        for before in reasons.map(disabled).into_iter().chain([enabled.clone()]) {
+        let paused = enabled.clone().with_status(EndpointStatus::Paused, None, registered);
+        for before in reasons.map(disabled).into_iter().chain([enabled.clone(), paused]) {
             for scopes in [&[][..], &[Scope::SecretsRead]] {
                 let caller = Caller::new(tenant.clone(), scopes);
                 let read = serde_json::to_string(&EndpointBody::for_caller(&caller, before.clone())).unwrap();
@@ -138,7 +154,7 @@ mod tests {
                 let mut fields = Fields::parse(&read).unwrap();
                 let edit = EndpointEdit::read(&mut fields).unwrap();
                 fields.finish().unwrap();
-                assert_eq!(edit.apply(before.clone(), edited), before, "{read}");
+                assert_eq!(edit.apply(before.clone(), None, edited), before, "{read}");
             }
         }
     }

@@ -38,7 +38,7 @@ struct AttemptSummaryBody {
 
 impl<'a> EventBody<'a> {
     /// Returns the event with these deliveries. `pending_webhooks` counts its pending deliveries. At most
-    /// [`MAX_SHOWN_DELIVERIES`] are shown: pending ones first, then failed ones.
+    /// [`MAX_SHOWN_DELIVERIES`] are shown: pending ones first, then held ones, then failed ones.
     pub fn new(event: DeliveredEvent<'a>, mut deliveries: Vec<Delivery>) -> Self {
         let event = event.counting(&deliveries);
         deliveries.sort_unstable_by_key(|delivery| (urgency(delivery.status), delivery.endpoint_id));
@@ -53,9 +53,10 @@ impl<'a> EventBody<'a> {
 fn urgency(status: DeliveryStatus) -> u8 {
     match status {
         DeliveryStatus::Pending => 0,
-        DeliveryStatus::Failed => 1,
-        DeliveryStatus::Canceled => 2,
-        DeliveryStatus::Succeeded => 3,
+        DeliveryStatus::Held => 1,
+        DeliveryStatus::Failed => 2,
+        DeliveryStatus::Canceled => 3,
+        DeliveryStatus::Succeeded => 4,
     }
 }
 

@@ -135,8 +135,8 @@ impl Snapshots {
     }
 
     /// Rereads those of these endpoints whose health may be outdated, at most a hundred. Each comes with a flag:
-    /// whether an attempt contradicted its known health. Returns those that were reread and are enabled, as they are
-    /// now.
+    /// whether an attempt contradicted its known health. Returns those that were reread and are not disabled, as they
+    /// are now.
     pub(crate) async fn check(
         &self,
         tenant: &Tenant,
@@ -150,7 +150,7 @@ impl Snapshots {
                 subscriptions.renew(endpoint, now);
             }
         }
-        Ok(doubtful.into_iter().filter_map(|id| subscriptions.enabled(id)).collect())
+        Ok(doubtful.into_iter().filter_map(|id| subscriptions.get(id)).collect())
     }
 
     /// Reads the endpoint as it is on record now, and updates the snapshot with it.

@@ -16,7 +16,7 @@ const DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// How long an endpoint counts as healthy without being reread, unless an attempt contradicts that.
 const CHECKED_AFTER: Duration = Duration::from_hours(1);
 
-/// A tenant's enabled endpoints as an inverted index: finding an event's endpoints takes time by the number of matches,
+/// A tenant's endpoints that are not disabled, as an inverted index: finding an event's endpoints takes time by the number of matches,
 /// not of endpoints. An endpoint that is reread is replaced for everybody.
 #[derive(Debug, Default)]
 pub struct Subscriptions(RwLock<Index>);
@@ -86,8 +86,8 @@ impl Subscriptions {
         matching
     }
 
-    /// Returns the endpoint with this id, if it is enabled.
-    pub fn enabled(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+    /// Returns the endpoint with this id, unless it is disabled.
+    pub fn get(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
         self.read().endpoints.get(&id).map(|known| Arc::clone(&known.endpoint))
     }
 
@@ -130,7 +130,7 @@ impl Index {
     /// Replaces what is known of an endpoint; a disabled one is removed.
     fn put(&mut self, endpoint: Endpoint, read_at: Timestamp) {
         self.remove(endpoint.id);
-        if endpoint.status == EndpointStatus::Enabled {
+        if endpoint.status != EndpointStatus::Disabled {
             self.add(Arc::new(endpoint), read_at);
         }
     }
@@ -287,16 +287,16 @@ mod tests {
         let (id, at) = (revision(0, true).id, Timestamp::from_millis(0));
         let index = index([revision(2, true)]);
         index.renew(revision(1, false), at);
-        assert_eq!(index.enabled(id).unwrap().revision, 2, "an older one");
+        assert_eq!(index.get(id).unwrap().revision, 2, "an older one");
         index.renew(revision(3, true), at);
-        assert_eq!(index.enabled(id).unwrap().revision, 3, "a later one");
+        assert_eq!(index.get(id).unwrap().revision, 3, "a later one");
         index.renew(revision(4, false), at);
         index.renew(revision(3, true), at);
         index.renew(revision(5, true), at);
-        assert!(index.enabled(id).is_none(), "it is disabled");
+        assert!(index.get(id).is_none(), "it is disabled");
         assert_eq!(index.weight(), 0);
         index.put(revision(1, true), at);
-        assert_eq!(index.enabled(id).unwrap().revision, 1, "the table was put back");
+        assert_eq!(index.get(id).unwrap().revision, 1, "the table was put back");
     }
 
     #[test]

@@ -91,6 +91,9 @@ impl Postman {
         let Some(endpoint) = self.recipient(message, &key.tenant, &sent, &delivery).await? else {
             return self.cancel(key, delivery).await;
         };
+        if let Some(since) = endpoint.held_since().filter(|_| !sent.is_test) {
+            return self.hold(key, delivery, since).await;
+        }
         let longest = if pace == Pace::Brisk { DISPATCH } else { self.sender.timeout() };
         self.require_time(message, longest)?;
         if let Some(wait) = self.may_wait(message, key, &endpoint, &delivery) {
@@ -121,7 +124,7 @@ impl Postman {
         tenant: &Tenant,
         id: EndpointId,
     ) -> Result<bool, StorageError> {
-        let known = self.snapshots.get(tenant, message).await?.enabled(id);
+        let known = self.snapshots.get(tenant, message).await?.get(id);
         Ok(known.is_some_and(|endpoint| !self.may_be_brief(&endpoint)))
     }
 
@@ -148,23 +151,23 @@ impl Postman {
         let is_wanted = |endpoint: &Endpoint| {
             sent.is_test || delivery.insisted || endpoint.enabled_events.matches(&sent.event_type)
         };
-        let endpoint = self.enabled(message, tenant, id).await?;
+        let endpoint = self.not_disabled(message, tenant, id).await?;
         Ok(endpoint.filter(|endpoint| is_wanted(endpoint)))
     }
 
-    /// Returns the endpoint, if it is enabled. If it is not in memory, it is read, because it may have been left out as
-    /// unreadable. Then this is an error, and the delivery is not canceled.
-    async fn enabled(
+    /// Returns the endpoint, unless it is disabled. If it is not in memory, it is read, because it may have been left out
+    /// as unreadable. Then this is an error, and the delivery is not canceled.
+    async fn not_disabled(
         &self,
         message: &QueueMessage,
         tenant: &Tenant,
         id: EndpointId,
     ) -> Result<Option<Arc<Endpoint>>, StorageError> {
-        if let Some(known) = self.snapshots.get(tenant, message).await?.enabled(id) {
+        if let Some(known) = self.snapshots.get(tenant, message).await?.get(id) {
             return Ok(Some(known));
         }
         let found = self.snapshots.store().get(tenant, id).await?;
-        Ok(found.filter(|endpoint| endpoint.status == EndpointStatus::Enabled).map(Arc::new))
+        Ok(found.filter(|endpoint| endpoint.status != EndpointStatus::Disabled).map(Arc::new))
     }
 
     /// Makes the attempt of a manual retry, unless it is on record: then the message was received twice.
@@ -180,7 +183,7 @@ impl Postman {
         if delivery.attempts.iter().any(|attempt| attempt.resend == Some(resend)) {
             return Ok(());
         }
-        let Some(endpoint) = self.enabled(message, &key.tenant, endpoint_id).await? else {
+        let Some(endpoint) = self.not_disabled(message, &key.tenant, endpoint_id).await? else {
             tracing::info!(event_id = %key.event_id, %endpoint_id, "not resent: the endpoint is disabled or deleted");
             return Ok(());
         };
@@ -232,14 +235,16 @@ impl Postman {
             deliveries.into_iter().partition(|delivery| delivery.attempts.is_empty());
         let is_due = |delivery: &Delivery| delivery.status == DeliveryStatus::Pending;
         for delivery in untried.into_iter().filter(is_due) {
-            match subscriptions.enabled(delivery.endpoint_id) {
+            match subscriptions.get(delivery.endpoint_id) {
                 Some(endpoint)
-                    if endpoint.enabled_events.matches(&sent.event_type) && self.may_be_brief(&endpoint) =>
+                    if endpoint.enabled_events.matches(&sent.event_type)
+                        && endpoint.held_since().is_none()
+                        && self.may_be_brief(&endpoint) =>
                 {
                     prompt.push((endpoint, delivery));
                 }
-                // Handled alone, a delivery is canceled if its endpoint is disabled, deleted, or no longer wants the
-                // event.
+                // Handled alone, a delivery is held if its endpoint is paused, and canceled if that is disabled, deleted, or
+                // no longer wants the event.
                 _ => slow.push(delivery),
             }
         }
@@ -257,12 +262,21 @@ impl Postman {
     /// Cancels a delivery whose endpoint is disabled, deleted, or no longer wants the event.
     async fn cancel(&self, key: &RecordKey, delivery: Delivery) -> Result<(), WorkError> {
         let before = Before::of(&delivery);
-        let delivery = decision::canceled(delivery);
-        let endpoint_id: EndpointId = delivery.endpoint_id;
-        let step = Progress { delivery: &delivery, before };
-        match self.log.advance(key, &[step], self.clock.now()).await? {
-            Written::Now => tracing::info!(event_id = %key.event_id, %endpoint_id, "delivery canceled"),
-            Written::Before => {}
+        self.set_aside(key, before, &decision::canceled(delivery)).await
+    }
+
+    /// Holds a delivery that has come due, because its endpoint is paused.
+    async fn hold(&self, key: &RecordKey, delivery: Delivery, since: Timestamp) -> Result<(), WorkError> {
+        let before = Before::of(&delivery);
+        self.set_aside(key, before, &delivery.held(since)).await
+    }
+
+    /// Records a delivery that gets no attempt, unless another process has written it meanwhile.
+    async fn set_aside(&self, key: &RecordKey, before: Before, delivery: &Delivery) -> Result<(), WorkError> {
+        let step = Progress { delivery, before };
+        if self.log.advance(key, &[step], self.clock.now()).await? == Written::Now {
+            let (endpoint_id, status) = (delivery.endpoint_id, delivery.status);
+            tracing::info!(event_id = %key.event_id, %endpoint_id, ?status, "delivery set aside");
         }
         Ok(())
     }

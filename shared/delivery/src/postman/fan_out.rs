@@ -120,6 +120,10 @@ impl Postman {
         endpoints: Vec<Arc<Endpoint>>,
     ) -> Result<(), StorageError> {
         let now = self.clock.now();
+        // A test event is for this endpoint whatever its status.
+        let (held, endpoints): (Vec<_>, Vec<_>) = endpoints
+            .into_iter()
+            .partition(|endpoint| record.only.is_none() && endpoint.held_since().is_some());
         let due = |endpoint: Arc<Endpoint>| (Arc::clone(&endpoint), Delivery::due(endpoint.id, now));
         let (prompt, slow): (Vec<_>, Vec<_>) = endpoints
             .into_iter()
@@ -138,12 +142,14 @@ impl Postman {
         postponed.extend(detour);
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
+        record.deliveries.extend(first_deliveries(&held, now));
         // If nothing was POSTed, the message may come again in seconds, and frees its place for others meanwhile.
         let until = if outcomes.is_empty() { Instant::now() } else { self.last_write(message) };
         let row = self.put_aside(until, key, &mut record, now).await?;
         match self.persist(until, || self.log.create(key, event_type, &record, now)).await? {
             Written::Now => {
                 self.tally.add(Metric::Events, 1);
+                self.tally.add(Metric::DeliveriesHeld, held.len() as u64);
                 let soon = self.packed(&row, attempted.clone().chain(&postponed), Queueing::Once);
                 self.send(until, soon.and(self.packed(&row, &slow, Queueing::AmongSlow))).await?;
             }
@@ -162,7 +168,9 @@ impl Postman {
         record: &mut EventRecord,
         now: Timestamp,
     ) -> Result<RecordKey, StorageError> {
-        let goes_on = record.deliveries.iter().any(|delivery| delivery.status == DeliveryStatus::Pending);
+        let is_open =
+            |delivery: &Delivery| matches!(delivery.status, DeliveryStatus::Pending | DeliveryStatus::Held);
+        let goes_on = record.deliveries.iter().any(is_open);
         let first = record.deliveries.iter().map(|delivery| delivery.endpoint_id).min();
         let Some(first) = first.filter(|_| goes_on && record.body.len() > LARGE) else {
             return Ok(key.clone());
@@ -214,7 +222,7 @@ impl Postman {
         let chunks = || (first..).zip(endpoints.chunks(CHUNK));
         let written = join_all(chunks().map(|(number, endpoints)| async move {
             let chunk = RecordKey { chunk: Some(number), ..key.clone() };
-            self.log.create_chunk(&chunk, &due(endpoints, now), now).await
+            self.log.create_chunk(&chunk, &first_deliveries(endpoints, now), now).await
         }));
         let _: Vec<Written> = written.await.into_iter().collect::<Result<_, _>>()?;
         record.chunks =
@@ -249,6 +257,11 @@ impl Postman {
     }
 }
 
-fn due(endpoints: &[Arc<Endpoint>], now: Timestamp) -> Vec<Delivery> {
-    endpoints.iter().map(|endpoint| Delivery::due(endpoint.id, now)).collect()
+/// Returns the deliveries to these endpoints: due now, or held.
+fn first_deliveries(endpoints: &[Arc<Endpoint>], now: Timestamp) -> Vec<Delivery> {
+    let delivery = |endpoint: &Arc<Endpoint>| {
+        let due = Delivery::due(endpoint.id, now);
+        endpoint.held_since().map_or(due.clone(), |since| due.held(since))
+    };
+    endpoints.iter().map(delivery).collect()
 }

@@ -35,6 +35,8 @@ pub struct Delivery {
     /// Whether it was recovered even if the endpoint does not want the event's type. Then its retries do not check
     /// that.
     pub insisted: bool,
+    /// If it is held, since when its endpoint's deliveries are held.
+    pub held_since: Option<Timestamp>,
     /// The beginning of the last answer's body, at most 1 KiB; empty if there was none.
     pub last_answer: String,
 }
@@ -49,6 +51,7 @@ impl Delivery {
             attempts: Vec::new(),
             recovered_after: 0,
             insisted: false,
+            held_since: None,
             last_answer: String::new(),
         }
     }
@@ -95,6 +98,12 @@ impl Delivery {
         }
     }
 
+    /// Returns the delivery as held, by an endpoint whose deliveries are held since this time.
+    #[must_use]
+    pub fn held(self, since: Timestamp) -> Self {
+        Self { status: DeliveryStatus::Held, next_attempt_at: None, held_since: Some(since), ..self }
+    }
+
     /// Returns the delivery as it is after a recovery: due at `at`, with the whole retry schedule ahead.
     #[must_use]
     pub fn recovered(&self, at: Timestamp) -> Self {
@@ -102,6 +111,7 @@ impl Delivery {
             status: DeliveryStatus::Pending,
             next_attempt_at: Some(at),
             recovered_after: self.attempts.len(),
+            held_since: None,
             ..self.clone()
         }
     }
@@ -117,6 +127,8 @@ fn count<'a>(attempts: impl Iterator<Item = &'a Attempt>) -> u32 {
 pub enum DeliveryStatus {
     /// An attempt is due or under way.
     Pending,
+    /// The endpoint gets no attempts for now. The delivery is sent when the endpoint's hold ends.
+    Held,
     /// The endpoint acknowledged the event.
     Succeeded,
     /// All attempts have failed, or the record expires before the next one could be made.

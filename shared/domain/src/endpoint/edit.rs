@@ -8,6 +8,7 @@ use crate::endpoint::health::Health;
 use crate::endpoint::secret::Secret;
 use crate::endpoint::url::WebhookUrl;
 use crate::endpoint::{Endpoint, EndpointStatus, READ_ONLY};
+use crate::id::RecoveryId;
 use crate::invalid::Invalid;
 use crate::json::{Fields, FromJson, InvalidField, require_portable};
 use crate::metadata::{KeptMetadata, Metadata};
@@ -82,14 +83,30 @@ impl EndpointEdit {
         Some(InvalidField::Field { param: "metadata".to_owned(), reason })
     }
 
+    /// Returns the new status, if the edit has one.
+    pub fn status(&self) -> Option<EndpointStatus> {
+        self.status
+    }
+
     /// Returns the new URL, if the edit has one.
     pub fn url(&self) -> Option<&WebhookUrl> {
         self.url.as_ref()
     }
 
-    /// Returns the endpoint after this edit, made `now`. If it is enabled again or gets another URL, its health is
-    /// reset. An edit that changes nothing leaves `updated_at` as it is.
-    pub fn apply(&self, mut endpoint: Endpoint, now: Timestamp) -> Endpoint {
+    /// Returns whether the edit ends the endpoint's pause, or disables it while deliveries are held. Then a recovery has
+    /// to take care of these.
+    pub fn ends_hold(&self, endpoint: &Endpoint) -> bool {
+        match self.status {
+            Some(EndpointStatus::Enabled) => endpoint.status == EndpointStatus::Paused,
+            Some(EndpointStatus::Disabled) => endpoint.hold.is_some(),
+            Some(EndpointStatus::Paused) | None => false,
+        }
+    }
+
+    /// Returns the endpoint after this edit, made `now`. If it is enabled again after it was disabled, or gets another
+    /// URL, its health is reset. `drain` is the recovery that takes care of what is held, if the edit [ends the
+    /// hold](Self::ends_hold). An edit that changes nothing leaves `updated_at` as it is.
+    pub fn apply(&self, mut endpoint: Endpoint, drain: Option<RecoveryId>, now: Timestamp) -> Endpoint {
         fn set<T: Clone>(field: &mut T, edit: Option<&T>) {
             if let Some(value) = edit {
                 *field = value.clone();
@@ -97,7 +114,7 @@ impl EndpointEdit {
         }
         let before = endpoint.clone();
         let another_status = self.status.is_some_and(|status| status != endpoint.status);
-        let enabled = another_status && self.status == Some(EndpointStatus::Enabled);
+        let enabled = another_status && endpoint.status == EndpointStatus::Disabled;
         if enabled || self.url.as_ref().is_some_and(|url| *url != endpoint.url) {
             endpoint.health = Health::unproven(now);
         }
@@ -112,8 +129,10 @@ impl EndpointEdit {
         set(&mut endpoint.api_version, self.api_version.as_ref());
         set(&mut endpoint.description, self.description.as_ref());
         set(&mut endpoint.metadata, self.metadata.as_ref().map(|sent| &sent.metadata));
-        set(&mut endpoint.status, self.status.as_ref());
         set(&mut endpoint.headers, self.headers.as_ref());
+        if let Some(status) = self.status.filter(|_| another_status) {
+            endpoint = endpoint.with_status(status, drain, now);
+        }
         if endpoint != before {
             endpoint.updated_at = now;
         }
@@ -163,7 +182,7 @@ mod tests {
     fn null_empties_what_can_be_empty_and_leaves_the_rest() {
         let nulls = r#"{"url": null, "enabled_events": null, "api_version": null, "status": null, "secret": null,
             "description": null, "metadata": null, "headers": null}"#;
-        let edited = edit(nulls).apply(endpoint(), at(1));
+        let edited = edit(nulls).apply(endpoint(), None, at(1));
         let emptied = Endpoint {
             description: Description::default(),
             metadata: Metadata::default(),
@@ -185,9 +204,9 @@ mod tests {
         let reasons = [None, Some(DisabledReason::Gone), Some(DisabledReason::Failing)];
         for before in reasons.map(disabled).into_iter().chain([endpoint()]) {
             let again = format!(r#"{{"url": "{}", "status": "{}"}}"#, before.url.as_str(), before.status);
-            assert_eq!(edit(&again).apply(before.clone(), at(1)), before, "{again}");
+            assert_eq!(edit(&again).apply(before.clone(), None, at(1)), before, "{again}");
         }
-        let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), at(1));
+        let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), None, at(1));
         assert_eq!((enabled.disabled_reason, enabled.updated_at), (None, at(1)));
     }
 }

@@ -6,6 +6,7 @@ mod edit;
 mod enabled_events;
 mod headers;
 mod health;
+mod hold;
 mod new;
 mod outline;
 mod rotation;
@@ -17,6 +18,7 @@ pub use self::edit::EndpointEdit;
 pub use self::enabled_events::{EnabledEvents, EventPattern};
 pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
+pub use self::hold::{Hold, HoldState, LAST_LOOK};
 pub use self::new::NewEndpoint;
 pub use self::outline::EndpointOutline;
 pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};
@@ -64,6 +66,8 @@ pub struct Endpoint {
     pub disabled_reason: Option<DisabledReason>,
     /// Its health.
     pub health: Health,
+    /// Whether its deliveries are held, or were held and are being sent; `None` if neither.
+    pub hold: Option<Hold>,
     /// Headers that are added to each of its deliveries.
     pub headers: CustomHeaders,
     /// The secret that signs its deliveries.
@@ -122,6 +126,8 @@ pub enum EndpointStatus {
     /// It gets the events that it subscribes to.
     #[default]
     Enabled,
+    /// The events that it subscribes to are held until it is resumed.
+    Paused,
 }
 
 impl EndpointStatus {
@@ -161,6 +167,7 @@ const READ_ONLY: &[&str] = &[
     "updated_at",
     "disabled_reason",
     "health",
+    "hold",
     "header_names",
     "attempts",
 ];

@@ -54,18 +54,20 @@ impl NewEndpoint {
             description: self.description,
             enabled_events: self.enabled_events,
             metadata: self.metadata,
-            status: self.status,
+            status: EndpointStatus::default(),
             created_at: now,
             created_via: CreatedVia::Api,
             updated_at: now,
             disabled_reason: None,
             health: Health::unproven(now),
+            hold: None,
             headers: self.headers,
             secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
             history: SubscriptionHistory::new(now),
             revision: 0,
         }
+        .with_status(self.status, None, now)
     }
 }
 

@@ -65,7 +65,7 @@ mod tests {
     fn edit(endpoint: Endpoint, patterns: &str) -> Endpoint {
         let json = format!(r#"{{"enabled_events": [{patterns}]}}"#);
         let edit = EndpointEdit::read(&mut Fields::parse(&json).unwrap()).unwrap();
-        edit.apply(endpoint, Timestamp::from_millis(1))
+        edit.apply(endpoint, None, Timestamp::from_millis(1))
     }
 
     #[test]

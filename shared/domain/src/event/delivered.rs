@@ -40,10 +40,11 @@ impl<'a> DeliveredEvent<'a> {
         serde_json::from_str(body)
     }
 
-    /// Returns the event with the number of its pending deliveries in `pending_webhooks`.
+    /// Returns the event with the number of its deliveries that are pending or held in `pending_webhooks`.
     #[must_use]
     pub fn counting(self, deliveries: &[Delivery]) -> Self {
-        let is_pending = |delivery: &&Delivery| delivery.status == DeliveryStatus::Pending;
+        let is_pending =
+            |delivery: &&Delivery| matches!(delivery.status, DeliveryStatus::Pending | DeliveryStatus::Held);
         Self { pending_webhooks: deliveries.iter().filter(is_pending).count(), ..self }
     }
 

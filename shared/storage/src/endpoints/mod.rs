@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::types::{
 };
 use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Tenant,
+    DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, RecoveryId, Tenant,
 };
 use tokio::task::consume_budget;
 use tokio::time::sleep;
@@ -110,7 +110,7 @@ impl EndpointStore {
     pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
         let rows = self
             .rows(tenant)
-            .projection_expression("sk, updated_at, #url, #status")
+            .projection_expression("sk, updated_at, #url, #status, held_since, drain")
             .expression_attribute_names("#url", "url")
             .expression_attribute_names("#status", "status");
         let mut pages = rows.into_paginator().items().send();
@@ -296,7 +296,7 @@ impl EndpointStore {
             let update = Update::builder()
                 .table_name(&self.table)
                 .set_key(Some(key(tenant, &sort_key(before.id))))
-                .update_expression("SET #status = :disabled, disabled_reason = :reason ADD version :one")
+                .update_expression("SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain ADD version :one")
                 .condition_expression("version = :revision")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(
@@ -310,6 +310,32 @@ impl EndpointStore {
                 .expect("table, key and expression are set");
             let update = TransactWriteItem::builder().update(update).build();
             match self.write(tenant, update, meta::move_version(before.id, 0, None)).await? {
+                Transaction::RowMoved => Ok(Written::Before),
+                other => other.done().map(|()| Written::Now),
+            }
+        };
+        retrying(attempt).await
+    }
+
+    /// Removes an endpoint's hold, unless another recovery than `drain` is draining it, or none.
+    pub async fn end_hold(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        drain: RecoveryId,
+    ) -> Result<Written, StorageError> {
+        let attempt = || async {
+            let update = Update::builder()
+                .table_name(&self.table)
+                .set_key(Some(key(tenant, &sort_key(id))))
+                .update_expression("REMOVE held_since, drain ADD version :one")
+                .condition_expression("drain = :drain")
+                .expression_attribute_values(":one", number(1))
+                .expression_attribute_values(":drain", AttributeValue::S(drain.to_string()))
+                .build()
+                .expect("table, key and expression are set");
+            let update = TransactWriteItem::builder().update(update).build();
+            match self.write(tenant, update, meta::move_version(id, 0, None)).await? {
                 Transaction::RowMoved => Ok(Written::Before),
                 other => other.done().map(|()| Written::Now),
             }

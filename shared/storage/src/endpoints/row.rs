@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, FailedOn, FromJson, Health, Invalid,
-    KeptMetadata, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, FailedOn, FromJson, Health, Hold, Invalid,
+    KeptMetadata, RecoveryId, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,13 @@ pub(super) struct EndpointRow {
     reach_since: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reach_former: Vec<String>,
+    /// Since when deliveries are held. The status of a paused endpoint is `enabled` here: 0.1.0 knows no other, and would
+    /// pass over an endpoint whose status it cannot read, instead of sending to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_since: Option<i64>,
+    /// The recovery that sends what is held; missing while the endpoint is paused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drain: Option<RecoveryId>,
 }
 
 /// The attributes of the row that lists sort and filter by.
@@ -65,6 +72,17 @@ pub(super) struct OutlineRow {
     updated_at: i64,
     url: String,
     status: String,
+    #[serde(default)]
+    held_since: Option<i64>,
+    #[serde(default)]
+    drain: Option<RecoveryId>,
+}
+
+/// Returns the status of an endpoint, which its row has as two attributes.
+fn status(row: &str, held_since: Option<i64>, drain: Option<RecoveryId>) -> Result<EndpointStatus, Invalid> {
+    let status = row.parse()?;
+    let is_paused = status == EndpointStatus::Enabled && held_since.is_some() && drain.is_none();
+    Ok(if is_paused { EndpointStatus::Paused } else { status })
 }
 
 impl OutlineRow {
@@ -78,7 +96,7 @@ impl OutlineRow {
             Ok(EndpointOutline {
                 id: row.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
                 updated_at: Timestamp::from_millis(row.updated_at),
-                status: row.status.parse()?,
+                status: status(&row.status, row.held_since, row.drain)?,
                 url: row.url.clone(),
             })
         };
@@ -110,7 +128,10 @@ impl EndpointRow {
             description: endpoint.description.as_str().to_owned(),
             enabled_events: endpoint.enabled_events.iter().map(ToString::to_string).collect(),
             metadata: endpoint.metadata.as_json().to_owned(),
-            status: endpoint.status.to_string(),
+            status: match endpoint.status {
+                EndpointStatus::Enabled | EndpointStatus::Paused => EndpointStatus::Enabled.to_string(),
+                EndpointStatus::Disabled => EndpointStatus::Disabled.to_string(),
+            },
             created_at: endpoint.created_at.as_millis(),
             created_via: endpoint.created_via.as_str().to_owned(),
             updated_at: endpoint.updated_at.as_millis(),
@@ -125,6 +146,8 @@ impl EndpointRow {
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
             reach_since: endpoint.history.since.as_millis(),
             reach_former: endpoint.history.former_patterns.iter().map(ToString::to_string).collect(),
+            held_since: endpoint.hold.map(|hold| hold.since.as_millis()),
+            drain: endpoint.hold.and_then(|hold| hold.drain),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -149,12 +172,13 @@ impl EndpointRow {
             description: self.description.parse()?,
             enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
             metadata: read_json::<KeptMetadata>(&self.metadata)?.into(),
-            status: self.status.parse()?,
+            status: status(&self.status, self.held_since, self.drain)?,
             created_at: Timestamp::from_millis(self.created_at),
             created_via: self.created_via.parse()?,
             updated_at: Timestamp::from_millis(self.updated_at),
             disabled_reason: self.disabled_reason.as_deref().map(str::parse).transpose()?,
             health: self.health()?,
+            hold: self.held_since.map(|since| Hold { since: Timestamp::from_millis(since), drain: self.drain }),
             headers: self.headers.as_deref().map(read_json::<CustomHeaders>).transpose()?.unwrap_or_default(),
             secret: self.secret.parse()?,
             retired_secrets: self

@@ -58,10 +58,23 @@ impl EventLog {
         order: TimeOrder,
         expected: usize,
     ) -> Result<DeliveriesOf, StorageError> {
-        let partitions =
-            self.partitions_where(tenant, |event_type| endpoint.may_have_received(event_type)).await?;
+        let wanted = |event_type: &EventType| endpoint.may_have_received(event_type);
+        self.deliveries_to(tenant, endpoint.id, wanted, span, order, expected).await
+    }
+
+    /// The same for an endpoint that may have received events of these types.
+    pub(super) async fn deliveries_to(
+        &self,
+        tenant: &Tenant,
+        endpoint_id: EndpointId,
+        wanted: impl Fn(&EventType) -> bool,
+        span: EventSpan,
+        order: TimeOrder,
+        expected: usize,
+    ) -> Result<DeliveriesOf, StorageError> {
+        let partitions = self.partitions_where(tenant, wanted).await?;
         let source = Source::Log(self.scan(tenant, &partitions, span, order, expected));
-        Ok(DeliveriesOf { log: self.clone(), endpoint_id: endpoint.id, source })
+        Ok(DeliveriesOf { log: self.clone(), endpoint_id, source })
     }
 
     /// Returns the deliveries to the endpoint that have failed at least once, or were canceled.

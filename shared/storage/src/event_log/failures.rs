@@ -1,5 +1,5 @@
-//! Rows that name the deliveries to an endpoint that have a failed attempt or were canceled, so that they can be found
-//! among all others. `pk = {tenant}#{endpoint id}`, `sk = {event id}`. The row is written before the failure is on
+//! Rows that name the deliveries to an endpoint that have a failed attempt, were canceled, or are held although their event
+//! is older than the hold, so that they can be found among all others. `pk = {tenant}#{endpoint id}`, `sk = {event id}`. The row is written before the failure is on
 //! record; the record has the delivery's current state.
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -14,15 +14,16 @@ use crate::StorageError;
 const CHUNK: &str = "c";
 
 impl EventLog {
-    /// Writes a row for each of these deliveries that has just failed for the first time: by an unsuccessful attempt,
-    /// or by being canceled without one.
+    /// Writes a row for each of these deliveries that has just failed for the first time, by an unsuccessful attempt or by
+    /// being canceled without one, or that is held although its event is older than the hold.
     pub(super) async fn note_failures<'a>(
         &self,
         key: &RecordKey,
         deliveries: impl Iterator<Item = &'a Delivery>,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let failed = deliveries.filter(|delivery| delivery.has_just_gone_wrong());
+        let is_older = |delivery: &Delivery| delivery.held_since.is_some_and(|since| key.event_id.at() < since);
+        let failed = deliveries.filter(|delivery| delivery.has_just_gone_wrong() || is_older(delivery));
         let noted = join_all(failed.map(|delivery| self.note_failure(key, delivery.endpoint_id, now)));
         noted.await.into_iter().collect()
     }

@@ -27,7 +27,8 @@ pub(super) const DELIVERIES: &str = "d";
 pub(super) const EXPIRES_AT: &str = "expires_at";
 
 /// A delivery: `s`tatus, `n`ext attempt, `a`ttempts, how many of them precede its recover`y`, whether it is made
-/// `w`hatever its endpoint wants, last answe`r`. Times are milliseconds since the Unix epoch.
+/// `w`hatever its endpoint wants, since when it is `h`eld, last answe`r`. Times are milliseconds since the Unix epoch. A
+/// held delivery has the status of a pending one, because 0.1.0 knows no other, and no next attempt.
 #[derive(Serialize, Deserialize)]
 struct DeliveryRow {
     s: Status,
@@ -38,6 +39,8 @@ struct DeliveryRow {
     y: Option<usize>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     w: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    h: Option<i64>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     r: String,
 }
@@ -190,6 +193,7 @@ pub(super) fn delivery(delivery: &Delivery) -> Result<AttributeValue, StorageErr
         a: delivery.attempts.iter().map(AttemptRow::from).collect(),
         y: (delivery.recovered_after > 0).then_some(delivery.recovered_after),
         w: delivery.insisted,
+        h: delivery.held_since.map(Timestamp::as_millis),
         r: delivery.last_answer.clone(),
     };
     serde_dynamo::to_attribute_value(row)
@@ -210,11 +214,12 @@ pub(super) fn deliveries(
                 endpoint_id: endpoint_id
                     .parse()
                     .map_err(|reason| corrupt(format!("the endpoint id of a delivery {reason}")))?,
-                status: row.s.into(),
+                status: if row.h.is_some() { DeliveryStatus::Held } else { row.s.into() },
                 next_attempt_at: row.n.map(Timestamp::from_millis),
                 attempts: row.a.iter().map(Attempt::from).collect(),
                 recovered_after: row.y.unwrap_or_default(),
                 insisted: row.w,
+                held_since: row.h.map(Timestamp::from_millis),
                 last_answer: row.r,
             })
         })
@@ -224,7 +229,7 @@ pub(super) fn deliveries(
 impl From<DeliveryStatus> for Status {
     fn from(status: DeliveryStatus) -> Self {
         match status {
-            DeliveryStatus::Pending => Self::Pending,
+            DeliveryStatus::Pending | DeliveryStatus::Held => Self::Pending,
             DeliveryStatus::Succeeded => Self::Succeeded,
             DeliveryStatus::Failed => Self::Failed,
             DeliveryStatus::Canceled => Self::Canceled,

@@ -1,7 +1,8 @@
-//! Finds the events that a recovery has to send.
+//! Finds the events that a recovery takes care of.
 
 use posthorn_domain::{
-    Delivery, DeliveryStatus, Endpoint, Recovery, RecoveryScope, Tenant, TimeOrder, Timestamp,
+    Delivery, DeliveryStatus, Endpoint, EventSpan, EventType, Recovery, RecoveryScope, Tenant, TimeOrder,
+    Timestamp,
 };
 
 use super::{DeliveriesOf, EventLog, Found};
@@ -15,7 +16,7 @@ const EXPECTED: usize = 500;
 pub enum Treatment {
     /// Sends it.
     Send,
-    /// Cancels the delivery: its endpoint no longer wants the event's type.
+    /// Cancels the delivery: its endpoint no longer wants the event's type, or no longer gets what is held.
     Cancel,
     /// Leaves it unchanged.
     Leave,
@@ -24,8 +25,13 @@ pub enum Treatment {
 /// The events that a recovery examines, oldest first, from its position.
 pub struct RecoverySearch<'a> {
     deliveries: DeliveriesOf,
-    endpoint: &'a Endpoint,
+    /// The deliveries after these.
+    later: Option<DeliveriesOf>,
+    /// The endpoint; `None` if it was deleted.
+    endpoint: Option<&'a Endpoint>,
     scope: RecoveryScope,
+    /// When the recovery began.
+    began: Timestamp,
     /// Whether an earlier run of the same slice may have recorded deliveries without queueing them.
     pub is_repeated: bool,
 }
@@ -44,31 +50,72 @@ impl EventLog {
             RecoveryScope::Missing | RecoveryScope::All => {
                 self.deliveries_of(tenant, endpoint, span, order, EXPECTED).await?
             }
+            RecoveryScope::Held | RecoveryScope::Skipped => {
+                return self.search_held(tenant, Some(endpoint), recovery).await;
+            }
         };
-        Ok(RecoverySearch { deliveries, endpoint, scope: recovery.scope, is_repeated: false })
+        let (scope, began) = (recovery.scope, recovery.created_at);
+        Ok(RecoverySearch { deliveries, later: None, endpoint: Some(endpoint), scope, began, is_repeated: false })
+    }
+
+    /// Begins a search for deliveries that are held. First come those of events that are older than the hold, from the
+    /// index of failures, then the others, from the log. If the endpoint was deleted, events of all types are examined.
+    pub async fn search_held<'a>(
+        &self,
+        tenant: &Tenant,
+        endpoint: Option<&'a Endpoint>,
+        recovery: &Recovery,
+    ) -> Result<RecoverySearch<'a>, StorageError> {
+        let order = TimeOrder::OldestFirst;
+        let older = EventSpan::ALL.until(recovery.since);
+        let older = recovery.position.map_or(older, |position| older.after(position));
+        let deliveries = self.failures_of(tenant, recovery.endpoint_id, older, order, EXPECTED);
+        let wanted = |event_type: &EventType| {
+            endpoint.is_none_or(|endpoint| endpoint.may_have_received(event_type))
+        };
+        let (id, span) = (recovery.endpoint_id, recovery.span());
+        let later = Some(self.deliveries_to(tenant, id, wanted, span, order, EXPECTED).await?);
+        let (scope, began) = (recovery.scope, recovery.created_at);
+        Ok(RecoverySearch { deliveries, later, endpoint, scope, began, is_repeated: false })
     }
 }
 
 impl RecoverySearch<'_> {
     /// Returns the next event, and what the recovery does with it.
     pub async fn next(&mut self, now: Timestamp) -> Result<Option<(Found, Treatment)>, StorageError> {
-        let Some(found) = self.deliveries.next().await? else { return Ok(None) };
-        let treatment = self.treatment(&found, now);
-        Ok(Some((found, treatment)))
+        loop {
+            if let Some(found) = self.deliveries.next().await? {
+                let treatment = self.treatment(&found, now);
+                return Ok(Some((found, treatment)));
+            }
+            let Some(later) = self.later.take() else { return Ok(None) };
+            self.deliveries = later;
+        }
     }
 
     fn treatment(&self, found: &Found, now: Timestamp) -> Treatment {
         let takes = |delivery: &Delivery| {
             self.scope.takes(delivery, now) || (self.is_repeated && self.scope.takes_untried(delivery))
         };
+        if self.scope.ends_hold() {
+            // What is held since later belongs to another hold.
+            let is_of_this_hold = |delivery: &&Delivery| delivery.held_since.is_none_or(|since| since <= self.began);
+            return match found.delivery.as_ref().filter(is_of_this_hold) {
+                Some(delivery) if !takes(delivery) => Treatment::Leave,
+                Some(_) if self.scope == RecoveryScope::Skipped => Treatment::Cancel,
+                Some(_) => Treatment::Send,
+                None => Treatment::Leave,
+            };
+        }
+        let Some(endpoint) = self.endpoint else { return Treatment::Leave };
         match (&found.delivery, &found.open_type) {
             (Some(delivery), _) if !takes(delivery) => Treatment::Leave,
-            (Some(delivery), Some(event_type)) if !self.scope.sends(event_type, self.endpoint) => {
+            (Some(delivery), Some(event_type)) if !self.scope.sends(event_type, endpoint) => {
                 let is_over = delivery.status == DeliveryStatus::Canceled;
                 if is_over { Treatment::Leave } else { Treatment::Cancel }
             }
             (Some(_), _) => Treatment::Send,
-            (None, Some(event_type)) if self.scope.takes_event(event_type, self.endpoint) => Treatment::Send,
+            (None, Some(event_type)) if self.scope.takes_event(event_type, endpoint) => Treatment::Send,
             (None, _) => Treatment::Leave,
         }
     }

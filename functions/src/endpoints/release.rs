@@ -1,0 +1,48 @@
+//! Takes care of what an endpoint holds when its hold ends: it is sent or canceled, by a recovery.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use posthorn_api::Problem;
+use posthorn_domain::{Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope, Tenant};
+use posthorn_runtime::{Runtime, SettingsError};
+use posthorn_storage::{DeliveryOutbox, Recoveries};
+
+/// How long the recovery waits, so that the endpoint's own change is most likely written before.
+const HEAD_START: Duration = Duration::from_secs(2);
+
+/// Begins recoveries of what is held.
+pub(crate) struct Release {
+    recoveries: Recoveries,
+    outbox: DeliveryOutbox,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Release {
+    pub(crate) fn of(runtime: &Runtime) -> Result<Self, SettingsError> {
+        Ok(Self {
+            recoveries: runtime.recoveries()?,
+            outbox: runtime.deliveries_queue()?,
+            clock: runtime.clock(),
+            random: runtime.random(),
+        })
+    }
+
+    /// Begins a recovery of what the endpoint holds, before the end of the hold is written: whatever happens in between,
+    /// nothing stays held for good. Returns its id; `None` if the endpoint has no hold.
+    pub(crate) async fn begin(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        scope: RecoveryScope,
+    ) -> Result<Option<RecoveryId>, Problem> {
+        let now = self.clock.now();
+        let id = RecoveryId::new(now, self.random.as_ref());
+        let Some(recovery) = Recovery::of_held(id, endpoint, scope, now) else { return Ok(None) };
+        self.recoveries.create(tenant, &recovery).await?;
+        let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: id, slice: 0 };
+        self.outbox.send_recovery(&message, HEAD_START).await?;
+        Ok(Some(id))
+    }
+}

@@ -1,0 +1,62 @@
+//! `POST /api/webhook-endpoints/{id}/resume`: sends what a paused webhook endpoint holds, or lets it go.
+
+use std::sync::Arc;
+
+use posthorn_api::bodies::EndpointBody;
+use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
+use posthorn_domain::{
+    Clock, Endpoint, EndpointStatus, Fields, Flag, InvalidField, RecoveryScope, Scope,
+};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::EndpointStore;
+
+use super::release::Release;
+
+struct App {
+    access: Access,
+    endpoints: EndpointStore,
+    release: Release,
+    clock: Arc<dyn Clock>,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        release: Release::of(runtime)?,
+        clock: runtime.clock(),
+    };
+    Ok(http_function(app, resume_endpoint))
+}
+
+async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = &caller.tenant;
+    let id = request.endpoint_id()?;
+    let skip = request.optional_fields(tenant.mode, read_skip)?;
+    let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    if endpoint.status != EndpointStatus::Paused {
+        require_enabled(&endpoint)?;
+        return Ok(ok(&EndpointBody::for_caller(&caller, endpoint)));
+    }
+    let scope = if skip { RecoveryScope::Skipped } else { RecoveryScope::Held };
+    let drain = app.release.begin(tenant, &endpoint, scope).await?.filter(|_| !skip);
+    let now = app.clock.now();
+    let resumed = |endpoint: Endpoint| match endpoint.status {
+        EndpointStatus::Paused => {
+            let resumed = endpoint.with_status(EndpointStatus::Enabled, drain, now);
+            Ok::<_, Problem>(Endpoint { updated_at: now, ..resumed })
+        }
+        // Another request was first.
+        EndpointStatus::Enabled | EndpointStatus::Disabled => Ok(endpoint),
+    };
+    let endpoint = app.endpoints.update(tenant, id, resumed).await?;
+    let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
+    Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
+}
+
+/// Reads `skip`: whether what is held is canceled instead of sent.
+fn read_skip(fields: &mut Fields<'_>) -> Result<bool, InvalidField> {
+    let Flag(skip) = fields.optional("skip")?.unwrap_or_default();
+    Ok(skip)
+}
