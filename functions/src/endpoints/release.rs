@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthorn_api::Problem;
-use posthorn_domain::{Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope, Tenant};
+use posthorn_domain::{
+    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope,
+    RecoveryStatus, Tenant,
+};
 use posthorn_runtime::{Runtime, SettingsError};
 use posthorn_storage::{DeliveryOutbox, Recoveries};
 
@@ -27,6 +30,13 @@ impl Release {
             clock: runtime.clock(),
             random: runtime.random(),
         })
+    }
+
+    /// Returns whether the recovery that drains the endpoint is in progress.
+    pub(crate) async fn is_draining(&self, tenant: &Tenant, endpoint: &Endpoint) -> Result<bool, Problem> {
+        let Some(drain) = endpoint.hold.and_then(|hold| hold.drain) else { return Ok(false) };
+        let recovery = self.recoveries.get(tenant, drain).await?;
+        Ok(recovery.is_some_and(|recovery| recovery.status == RecoveryStatus::Running))
     }
 
     /// Begins a recovery of what the endpoint holds, before the end of the hold is written: whatever happens in between,

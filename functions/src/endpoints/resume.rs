@@ -37,18 +37,22 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     if endpoint.status != EndpointStatus::Paused {
         require_enabled(&endpoint)?;
-        return Ok(ok(&EndpointBody::for_caller(&caller, endpoint)));
+        // A recovery that has stopped at a limit is followed by another.
+        if endpoint.hold.is_none() || app.release.is_draining(tenant, &endpoint).await? {
+            return Ok(ok(&EndpointBody::for_caller(&caller, endpoint)));
+        }
     }
     let scope = if skip { RecoveryScope::Skipped } else { RecoveryScope::Held };
     let drain = app.release.begin(tenant, &endpoint, scope).await?.filter(|_| !skip);
     let now = app.clock.now();
-    let resumed = |endpoint: Endpoint| match endpoint.status {
-        EndpointStatus::Paused => {
-            let resumed = endpoint.with_status(EndpointStatus::Enabled, drain, now);
-            Ok::<_, Problem>(Endpoint { updated_at: now, ..resumed })
+    let before = endpoint.hold;
+    let resumed = |endpoint: Endpoint| {
+        // If the hold has changed, another request was first.
+        if endpoint.hold != before {
+            return Ok(endpoint);
         }
-        // Another request was first.
-        EndpointStatus::Enabled | EndpointStatus::Disabled => Ok(endpoint),
+        let resumed = endpoint.with_status(EndpointStatus::Enabled, drain, now);
+        Ok::<_, Problem>(Endpoint { updated_at: now, ..resumed })
     };
     let endpoint = app.endpoints.update(tenant, id, resumed).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;

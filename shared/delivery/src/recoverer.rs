@@ -227,8 +227,8 @@ impl Recoverer {
             }
             RecoveryScope::Held if endpoint.status == EndpointStatus::Paused => self.wait_for_end(recovery),
             RecoveryScope::Held => Ok(Course::Stop),
-            _ if endpoint.status == EndpointStatus::Enabled => Ok(Course::On),
-            _ => Ok(Course::Stop),
+            // What it resends while the endpoint is paused is held when it comes due.
+            RecoveryScope::Failed | RecoveryScope::Missing | RecoveryScope::All => Ok(Course::On),
         }
     }
 

@@ -9,6 +9,7 @@
 //! | `paused` | its owner resumes it | `draining`, by a recovery that sends what is held, oldest first |
 //! | `draining` | its owner pauses it again | `paused`, since the same time |
 //! | `draining` | the recovery has sent everything | no hold |
+//! | `draining`, and its recovery has stopped | its owner resumes it again | `draining`, by another recovery |
 //! | any | it is disabled | no hold; a recovery cancels what is held |
 //!
 //! **Nothing is held for good.** The recovery is on record and has its first message before the endpoint is `draining`,
@@ -69,10 +70,8 @@ impl Endpoint {
         self.hold = match (status, self.hold) {
             (EndpointStatus::Paused, Some(hold)) => Some(Hold { drain: None, ..hold }),
             (EndpointStatus::Paused, None) => Some(Hold { since: now, drain: None }),
-            (EndpointStatus::Enabled, Some(hold)) if self.status == EndpointStatus::Paused => {
-                drain.map(|drain| Hold { drain: Some(drain), ..hold })
-            }
-            (EndpointStatus::Enabled, hold) => hold,
+            (EndpointStatus::Enabled, Some(hold)) if drain.is_some() => Some(Hold { drain, ..hold }),
+            (EndpointStatus::Enabled, hold) => hold.filter(|_| self.status != EndpointStatus::Paused),
             (EndpointStatus::Disabled, _) => None,
         };
         self.status = status;
