@@ -37,8 +37,9 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     if endpoint.status != EndpointStatus::Paused {
         require_enabled(&endpoint)?;
-        // A recovery that has stopped at a limit is followed by another.
-        if endpoint.hold.is_none() || app.release.is_draining(tenant, &endpoint).await? {
+        // What a recovery has not sent yet can be skipped; and one that has stopped at a limit is followed by another.
+        let has_rest = endpoint.hold.is_some() && (skip || !app.release.is_draining(tenant, &endpoint).await?);
+        if !has_rest {
             return Ok(ok(&EndpointBody::for_caller(&caller, endpoint)));
         }
     }
@@ -52,7 +53,8 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
             return Ok(endpoint);
         }
         let resumed = endpoint.with_status(EndpointStatus::Enabled, drain, now);
-        Ok::<_, Problem>(Endpoint { updated_at: now, ..resumed })
+        let hold = resumed.hold.filter(|_| !skip);
+        Ok::<_, Problem>(Endpoint { hold, updated_at: now, ..resumed })
     };
     let endpoint = app.endpoints.update(tenant, id, resumed).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;

@@ -16,8 +16,8 @@ const DOUBTED_AFTER: Duration = Duration::from_secs(5);
 /// How long an endpoint counts as healthy without being reread, unless an attempt contradicts that.
 const CHECKED_AFTER: Duration = Duration::from_hours(1);
 
-/// A tenant's endpoints that are not disabled, as an inverted index: finding an event's endpoints takes time by the number of matches,
-/// not of endpoints. An endpoint that is reread is replaced for everybody.
+/// A tenant's endpoints that are not disabled, as an inverted index: finding an event's endpoints takes time by the number of
+/// matches, not of endpoints. An endpoint that is reread is replaced for everybody.
 #[derive(Debug, Default)]
 pub struct Subscriptions(RwLock<Index>);
 
