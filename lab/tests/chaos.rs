@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use posthorn_lab::chaos::{
-    Bench, Crashes, Descriptors, Isolation, NewAccount, OwnWrites, Refusals, Storm, Throttling,
+    Bench, Crashes, Descriptors, Isolation, NewAccount, OwnWrites, Pause, Refusals, Storm, Throttling,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -99,4 +99,11 @@ async fn a_process_that_can_open_no_more_sockets_blames_no_endpoint() {
     let (bench, _turn) = bench().await;
     let blame = Descriptors { receivers: 400, rounds: 2, limit: 200 }.run(&bench).await.unwrap();
     assert!(blame.is_good(), "{blame}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_leaks_nothing_and_everything_arrives_afterwards() {
+    let (bench, _turn) = bench().await;
+    let paused = Pause { events: 600, rate: 200 }.run(&bench).await.unwrap();
+    assert!(paused.is_good(), "{paused}");
 }

@@ -6,6 +6,7 @@ mod events;
 mod isolation;
 mod new_account;
 mod own_writes;
+mod pause;
 mod refusals;
 mod refusing_proxy;
 mod storm;
@@ -25,6 +26,7 @@ pub use descriptors::Descriptors;
 pub use isolation::Isolation;
 pub use new_account::NewAccount;
 pub use own_writes::OwnWrites;
+pub use pause::Pause;
 pub use refusals::Refusals;
 pub use storm::{Storm, Storms};
 pub use throttling::Throttling;
@@ -98,6 +100,8 @@ pub enum Experiment {
     Isolation,
     /// 300 endpoints hang beside 50 healthy ones
     Outage,
+    /// An endpoint is paused for ten minutes
+    Pause,
     /// The AWS account may run only ten functions at the same time, or fewer than the queues' limits add up to
     NewAccount,
     /// There are more endpoints than files that the functions' process may open
@@ -138,6 +142,7 @@ pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
             Experiment::OwnWrites => own_writes(bench).await?,
             Experiment::Isolation => isolation(bench).await?,
             Experiment::Outage => outage(bench).await?,
+            Experiment::Pause => pause(bench).await?,
             Experiment::NewAccount => new_account(bench).await?,
             Experiment::Descriptors => descriptors(bench).await?,
         };
@@ -220,6 +225,13 @@ async fn outage(bench: &Bench) -> Result<bool> {
         rounds: 5,
     };
     compare(bench, outage, 1.2).await
+}
+
+async fn pause(bench: &Bench) -> Result<bool> {
+    println!("Pausing one of two endpoints for ten minutes, while 200 events a second are published:");
+    let paused = Pause { events: 120_000, rate: 200 }.run(bench).await?;
+    println!("{paused}\n");
+    Ok(paused.is_good())
 }
 
 /// Runs an experiment without and with hanging endpoints. Returns whether the healthy ones' p99 is at most `most` times
