@@ -17,11 +17,8 @@ struct App {
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
-    let app = App {
-        access: runtime.access()?,
-        endpoints: runtime.endpoints()?,
-        release: Release::of(runtime)?,
-    };
+    let app =
+        App { access: runtime.access()?, endpoints: runtime.endpoints()?, release: Release::of(runtime)? };
     Ok(http_function(app, delete_endpoint))
 }
 

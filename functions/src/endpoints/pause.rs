@@ -30,7 +30,10 @@ async fn pause_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pro
             return Ok(endpoint);
         }
         require_enabled(&endpoint)?;
-        Ok::<_, Problem>(Endpoint { updated_at: now, ..endpoint.with_status(EndpointStatus::Paused, None, now) })
+        Ok::<_, Problem>(Endpoint {
+            updated_at: now,
+            ..endpoint.with_status(EndpointStatus::Paused, None, now)
+        })
     };
     let endpoint = app.endpoints.update(tenant, id, paused).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;

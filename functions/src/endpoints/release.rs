@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use posthorn_api::Problem;
 use posthorn_domain::{
-    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope,
-    RecoveryStatus, Tenant,
+    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant,
 };
 use posthorn_runtime::{Runtime, SettingsError};
 use posthorn_storage::{DeliveryOutbox, Recoveries};

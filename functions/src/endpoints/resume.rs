@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
-use posthorn_domain::{
-    Clock, Endpoint, EndpointStatus, Fields, Flag, InvalidField, RecoveryScope, Scope,
-};
+use posthorn_domain::{Clock, Endpoint, EndpointStatus, Fields, Flag, InvalidField, RecoveryScope, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -38,7 +36,8 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     if endpoint.status != EndpointStatus::Paused {
         require_enabled(&endpoint)?;
         // What a recovery has not sent yet can be skipped; and one that has stopped at a limit is followed by another.
-        let has_rest = endpoint.hold.is_some() && (skip || !app.release.is_draining(tenant, &endpoint).await?);
+        let has_rest =
+            endpoint.hold.is_some() && (skip || !app.release.is_draining(tenant, &endpoint).await?);
         if !has_rest {
             return Ok(ok(&EndpointBody::for_caller(&caller, endpoint)));
         }

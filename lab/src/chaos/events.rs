@@ -29,7 +29,8 @@ pub(super) async fn publish_from(sqs: &str, begin: u32, events: u32, span: Durat
         let due = began + span.mul_f64(f64::from(first) / f64::from(events));
         tokio::time::sleep_until(due).await;
         let entries = (first..events.min(first + 10)).map(|number| {
-            let message = json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event(begin + number) });
+            let message =
+                json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event(begin + number) });
             let entry = SendMessageBatchRequestEntry::builder().id(number.to_string());
             entry.message_body(message.to_string()).build()
         });

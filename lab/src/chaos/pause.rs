@@ -150,7 +150,8 @@ impl Arrivals {
         let mut overtaken = 0;
         for (place, number) in self.at_paused.iter().enumerate() {
             if *number < newest {
-                overtaken = overtaken.max(self.at_paused[..place].iter().rev().take_while(|other| *other > number).count());
+                overtaken = overtaken
+                    .max(self.at_paused[..place].iter().rev().take_while(|other| *other > number).count());
             }
             newest = newest.max(*number);
         }

@@ -24,7 +24,7 @@ async fn no_body_makes_a_handler_panic() {
     let stores = TestStores::start().await;
     stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
     let function = |path, name| (path, route(name, &stores.runtime(name)));
-    let functions: [(&str, HttpFunction); 8] = [
+    let functions: [(&str, HttpFunction); 10] = [
         function("/api/webhook-endpoints", "create-endpoint"),
         function("/api/webhook-endpoints/x", "update-endpoint"),
         function("/api/webhook-endpoints/x/secret/rotate", "rotate-secret"),

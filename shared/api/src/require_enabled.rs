@@ -10,7 +10,8 @@ pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {
     match endpoint.status {
         EndpointStatus::Enabled => return Ok(()),
         EndpointStatus::Paused => {
-            let detail = format!("The webhook endpoint {id} is paused. Resume it first, with `POST …/resume`.");
+            let detail =
+                format!("The webhook endpoint {id} is paused. Resume it first, with `POST …/resume`.");
             return Err(Problem::new(Code::EndpointPaused, detail));
         }
         EndpointStatus::Disabled => {}

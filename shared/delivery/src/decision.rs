@@ -28,6 +28,7 @@ pub(crate) fn after(
     delivery.last_answer = answer.body;
     let ended = attempt.at.plus(attempt.duration);
     (delivery.status, delivery.next_attempt_at) = if attempt.succeeded() {
+        delivery.held_since = None;
         (DeliveryStatus::Succeeded, None)
     } else if attempt.resend.is_some() {
         (delivery.status, delivery.next_attempt_at)
@@ -64,6 +65,7 @@ pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
         && delivery.recovered_after == ours.recovered_after;
     if attempt.succeeded() || goes_on {
         (delivery.status, delivery.next_attempt_at) = (ours.status, ours.next_attempt_at);
+        delivery.held_since = ours.held_since;
     }
     Some(delivery)
 }
@@ -72,6 +74,7 @@ pub(crate) fn joined(recorded: Delivery, ours: &Delivery) -> Option<Delivery> {
 pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
     delivery.status = DeliveryStatus::Canceled;
     delivery.next_attempt_at = None;
+    delivery.held_since = None;
     delivery
 }
 

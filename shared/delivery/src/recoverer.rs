@@ -246,7 +246,8 @@ impl Recoverer {
         if recovery.scope != RecoveryScope::Held || !is_well {
             return self.rate;
         }
-        let doubled = self.rate.saturating_mul(NonZeroU32::MIN.saturating_add(1).saturating_pow(recovery.slices - 1));
+        let doubled =
+            self.rate.saturating_mul(NonZeroU32::MIN.saturating_add(1).saturating_pow(recovery.slices - 1));
         doubled.min(FASTEST_DRAIN.max(self.rate))
     }
 

@@ -26,8 +26,8 @@ pub use self::delivery::{
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Health, HealthState, Hold, HoldState, LAST_LOOK, NewEndpoint, RetiredSecret, RotationRefused,
-    Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
+    EndpointStatus, EventPattern, FailedOn, Health, HealthState, Hold, HoldState, LAST_LOOK, NewEndpoint,
+    RetiredSecret, RotationRefused, Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
 };
 pub use self::event::{
     CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,

@@ -146,7 +146,12 @@ impl RecoveryRequest {
 
 impl Recovery {
     /// Returns the recovery that takes care of what an endpoint holds, from `now` on. `None` if the endpoint has no hold.
-    pub fn of_held(id: RecoveryId, endpoint: &Endpoint, scope: RecoveryScope, now: Timestamp) -> Option<Self> {
+    pub fn of_held(
+        id: RecoveryId,
+        endpoint: &Endpoint,
+        scope: RecoveryScope,
+        now: Timestamp,
+    ) -> Option<Self> {
         let Hold { since, .. } = endpoint.hold?;
         let request = RecoveryRequest { since, until: now.plus(CLOCKS_DIFFER), scope, dry_run: false };
         Some(request.begin(id, endpoint, now))

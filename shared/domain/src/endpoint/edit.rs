@@ -206,7 +206,8 @@ mod tests {
             let again = format!(r#"{{"url": "{}", "status": "{}"}}"#, before.url.as_str(), before.status);
             assert_eq!(edit(&again).apply(before.clone(), None, at(1)), before, "{again}");
         }
-        let enabled = edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), None, at(1));
+        let enabled =
+            edit(r#"{"status": "enabled"}"#).apply(disabled(Some(DisabledReason::Gone)), None, at(1));
         assert_eq!((enabled.disabled_reason, enabled.updated_at), (None, at(1)));
     }
 }

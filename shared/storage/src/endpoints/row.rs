@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, FailedOn, FromJson, Health, Hold, Invalid,
-    KeptMetadata, RecoveryId, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, FailedOn, FromJson,
+    Health, Hold, Invalid, KeptMetadata, RecoveryId, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -178,7 +178,9 @@ impl EndpointRow {
             updated_at: Timestamp::from_millis(self.updated_at),
             disabled_reason: self.disabled_reason.as_deref().map(str::parse).transpose()?,
             health: self.health()?,
-            hold: self.held_since.map(|since| Hold { since: Timestamp::from_millis(since), drain: self.drain }),
+            hold: self
+                .held_since
+                .map(|since| Hold { since: Timestamp::from_millis(since), drain: self.drain }),
             headers: self.headers.as_deref().map(read_json::<CustomHeaders>).transpose()?.unwrap_or_default(),
             secret: self.secret.parse()?,
             retired_secrets: self

@@ -22,7 +22,8 @@ impl EventLog {
         deliveries: impl Iterator<Item = &'a Delivery>,
         now: Timestamp,
     ) -> Result<(), StorageError> {
-        let is_older = |delivery: &Delivery| delivery.held_since.is_some_and(|since| key.event_id.at() < since);
+        let is_older =
+            |delivery: &Delivery| delivery.held_since.is_some_and(|since| key.event_id.at() < since);
         let failed = deliveries.filter(|delivery| delivery.has_just_gone_wrong() || is_older(delivery));
         let noted = join_all(failed.map(|delivery| self.note_failure(key, delivery.endpoint_id, now)));
         noted.await.into_iter().collect()

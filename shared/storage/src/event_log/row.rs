@@ -187,13 +187,14 @@ pub(super) fn status(status: DeliveryStatus) -> Result<AttributeValue, StorageEr
 }
 
 pub(super) fn delivery(delivery: &Delivery) -> Result<AttributeValue, StorageError> {
+    let held_since = delivery.held_since.filter(|_| delivery.status == DeliveryStatus::Held);
     let row = DeliveryRow {
         s: delivery.status.into(),
         n: delivery.next_attempt_at.map(Timestamp::as_millis),
         a: delivery.attempts.iter().map(AttemptRow::from).collect(),
         y: (delivery.recovered_after > 0).then_some(delivery.recovered_after),
         w: delivery.insisted,
-        h: delivery.held_since.map(Timestamp::as_millis),
+        h: held_since.map(Timestamp::as_millis),
         r: delivery.last_answer.clone(),
     };
     serde_dynamo::to_attribute_value(row)

@@ -55,7 +55,14 @@ impl EventLog {
             }
         };
         let (scope, began) = (recovery.scope, recovery.created_at);
-        Ok(RecoverySearch { deliveries, later: None, endpoint: Some(endpoint), scope, began, is_repeated: false })
+        Ok(RecoverySearch {
+            deliveries,
+            later: None,
+            endpoint: Some(endpoint),
+            scope,
+            began,
+            is_repeated: false,
+        })
     }
 
     /// Begins a search for deliveries that are held. First come those of events that are older than the hold, from the
@@ -70,9 +77,8 @@ impl EventLog {
         let older = EventSpan::ALL.until(recovery.since);
         let older = recovery.position.map_or(older, |position| older.after(position));
         let deliveries = self.failures_of(tenant, recovery.endpoint_id, older, order, EXPECTED);
-        let wanted = |event_type: &EventType| {
-            endpoint.is_none_or(|endpoint| endpoint.may_have_received(event_type))
-        };
+        let wanted =
+            |event_type: &EventType| endpoint.is_none_or(|endpoint| endpoint.may_have_received(event_type));
         let (id, span) = (recovery.endpoint_id, recovery.span());
         let later = Some(self.deliveries_to(tenant, id, wanted, span, order, EXPECTED).await?);
         let (scope, began) = (recovery.scope, recovery.created_at);
@@ -99,7 +105,8 @@ impl RecoverySearch<'_> {
         };
         if self.scope.ends_hold() {
             // What is held since later belongs to another hold.
-            let is_of_this_hold = |delivery: &&Delivery| delivery.held_since.is_none_or(|since| since <= self.began);
+            let is_of_this_hold =
+                |delivery: &&Delivery| delivery.held_since.is_none_or(|since| since <= self.began);
             return match found.delivery.as_ref().filter(is_of_this_hold) {
                 Some(delivery) if !takes(delivery) => Treatment::Leave,
                 Some(_) if self.scope == RecoveryScope::Skipped => Treatment::Cancel,
