@@ -55,7 +55,7 @@ impl Functions {
     /// Starts the functions. The tables and queues must be running.
     pub async fn start(options: &FunctionsOptions) -> Result<Self> {
         install_tls();
-        let (listener, http) = listen(options.http_port, "--http-port")?;
+        let (listener, http) = listen(options.http_port, "--http-port").await?;
         let template = match options.account_concurrency {
             None => laptop::template(&options.template, &options.sqs)?,
             Some(_) => laptop::template_as_deployed(&options.template, &options.sqs)?,

@@ -68,7 +68,7 @@ impl<G: Gate> Proxy<G> {
     /// Starts a proxy for the service at this address.
     pub async fn start(service: &str, gate: G) -> Result<Self> {
         install_tls();
-        let (listener, url) = listen(0, "--port")?;
+        let (listener, url) = listen(0, "--port").await?;
         let service = Arc::new(Service { url: service.to_owned(), client: reqwest::Client::new() });
         let gate = Arc::new(gate);
         let shared = Arc::clone(&gate);

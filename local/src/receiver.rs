@@ -63,7 +63,7 @@ impl Receiver {
     where
         Answer: Fn(&str, &str) -> StatusCode + Clone + Send + Sync + 'static,
     {
-        let (listener, url) = listen(port, "--port")?;
+        let (listener, url) = listen(port, "--port").await?;
         let (sender, arrivals) = mpsc::unbounded_channel();
         let receive = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
             let path = uri.path().to_owned();

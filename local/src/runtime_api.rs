@@ -54,7 +54,7 @@ impl RuntimeApi {
         let api = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answer));
-        let (listener, url) = listen(0, "--port")?;
+        let (listener, url) = listen(0, "--port").await?;
         let mut tasks = Tasks::default();
         tasks.spawn(|_| async move { Ok(axum::serve(listener, api).await?) });
         let address = url.trim_start_matches("http://").to_owned();

@@ -49,8 +49,8 @@ impl Stores {
     /// Creates missing tables and queues, and serves all of them.
     pub async fn start(options: &StoresOptions) -> Result<Self> {
         install_tls();
-        let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port")?;
-        let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port")?;
+        let (dynamodb_listener, dynamodb) = listen(options.dynamodb_port, "--dynamodb-port").await?;
+        let (sqs_listener, sqs) = listen(options.sqs_port, "--sqs-port").await?;
         let template = laptop::template(&options.template, &sqs)?;
         let lock = options.data.as_deref().map(lock).transpose()?;
         let (tables, queues) = open(options)?;

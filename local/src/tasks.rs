@@ -46,7 +46,7 @@ impl Tasks {
 const BACKLOG: u32 = 1_024;
 
 /// Listens on loopback; port 0 chooses a free one. `flag` is the option that sets the port, for the error message.
-pub fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
+pub async fn listen(port: u16, flag: &str) -> Result<(TcpListener, String)> {
     let bind = || {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;

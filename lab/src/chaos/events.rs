@@ -22,15 +22,15 @@ pub(super) async fn publish(sqs: &str, events: u32, span: Duration) -> Result<()
     publish_from(sqs, 0, events, span).await
 }
 
-/// The same, with numbers from `begin` on.
-pub(super) async fn publish_from(sqs: &str, begin: u32, events: u32, span: Duration) -> Result<()> {
+/// The same, with numbers from `offset` on.
+pub(super) async fn publish_from(sqs: &str, offset: u32, events: u32, span: Duration) -> Result<()> {
     let (client, url, began) = (clients::sqs(sqs), queue_url(sqs, "EventsQueue"), Instant::now());
     for first in (0..events).step_by(10) {
         let due = began + span.mul_f64(f64::from(first) / f64::from(events));
         tokio::time::sleep_until(due).await;
         let entries = (first..events.min(first + 10)).map(|number| {
             let message =
-                json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event(begin + number) });
+                json!({ "account": DEVELOPMENT_ACCOUNT, "livemode": true, "event": event(offset + number) });
             let entry = SendMessageBatchRequestEntry::builder().id(number.to_string());
             entry.message_body(message.to_string()).build()
         });

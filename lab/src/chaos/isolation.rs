@@ -102,7 +102,7 @@ struct TarPit {
 
 impl TarPit {
     async fn start(hangs: bool) -> Result<Self> {
-        let (listener, url) = listen(0, "--port")?;
+        let (listener, url) = listen(0, "--port").await?;
         let (hangs, requests) = (Arc::new(AtomicBool::new(hangs)), Arc::new(AtomicUsize::new(0)));
         let shown = (Arc::clone(&hangs), Arc::clone(&requests));
         let answer = move || {

@@ -44,7 +44,10 @@ fn filled(text: &str, (before, after): (&str, &str), content: &str) -> String {
 
 /// Returns openapi.yaml as it should be: with the codes of problems that the code has.
 fn yaml() -> String {
-    let codes: String = Code::ALL.iter().map(|code| format!("        - {}\n", code.as_str())).collect();
+    let mut codes = String::new();
+    for code in Code::ALL {
+        writeln!(codes, "        - {}", code.as_str()).unwrap();
+    }
     filled(&read(YAML), ("says what.\"\n      enum:\n", "\n    Problem:"), &codes)
 }
 

@@ -85,17 +85,14 @@ impl WorkMessage {
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
         let mut fields = Fields::parse(without_byte_order_mark(body))?;
         let tenant = Tenant { account: fields.required("account")?, mode: fields.required("livemode")? };
-        let message = match fields.optional("recovery_id")? {
-            Some(recovery_id) => {
-                let Count(slice) = fields.required("slice")?;
-                Self::Recovery(RecoveryMessage { tenant, recovery_id, slice })
-            }
-            None => {
-                let event_id = fields.required("event_id")?;
-                let chunk = fields.optional("chunk")?.map(|Count(chunk)| chunk);
-                let work = DeliveryWork::read(&mut fields, chunk.is_some())?;
-                Self::Delivery(DeliveryMessage { tenant, event_id, chunk, work })
-            }
+        let message = if let Some(recovery_id) = fields.optional("recovery_id")? {
+            let Count(slice) = fields.required("slice")?;
+            Self::Recovery(RecoveryMessage { tenant, recovery_id, slice })
+        } else {
+            let event_id = fields.required("event_id")?;
+            let chunk = fields.optional("chunk")?.map(|Count(chunk)| chunk);
+            let work = DeliveryWork::read(&mut fields, chunk.is_some())?;
+            Self::Delivery(DeliveryMessage { tenant, event_id, chunk, work })
         };
         fields.finish()?;
         Ok(message)

@@ -74,9 +74,9 @@ impl EventLog {
         recovery: &Recovery,
     ) -> Result<RecoverySearch<'a>, StorageError> {
         let order = TimeOrder::OldestFirst;
-        let older = EventSpan::ALL.until(recovery.since);
-        let older = recovery.position.map_or(older, |position| older.after(position));
-        let deliveries = self.failures_of(tenant, recovery.endpoint_id, older, order, EXPECTED);
+        let earlier = EventSpan::ALL.until(recovery.since);
+        let earlier = recovery.position.map_or(earlier, |position| earlier.after(position));
+        let deliveries = self.failures_of(tenant, recovery.endpoint_id, earlier, order, EXPECTED);
         let wanted =
             |event_type: &EventType| endpoint.is_none_or(|endpoint| endpoint.may_have_received(event_type));
         let (id, span) = (recovery.endpoint_id, recovery.span());
