@@ -8,7 +8,8 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
-use crate::{Functions, FunctionsOptions, Stores, StoresOptions};
+use crate::functions::{Functions, FunctionsOptions};
+use crate::stores::{Stores, StoresOptions};
 
 /// The ports of the tables and queues, and where they are kept.
 #[derive(Debug, Args)]

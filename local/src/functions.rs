@@ -14,10 +14,11 @@ use posthorn_storage::{KeyHash, Written};
 use tokio::sync::Semaphore;
 
 use crate::gateway::{Gateway, Target};
+use crate::install_tls;
+use crate::laptop;
 use crate::poller::Poller;
 use crate::scheduler::Scheduler;
 use crate::tasks::{Tasks, listen};
-use crate::{install_tls, laptop};
 
 /// The account of requests without an API key.
 pub const DEVELOPMENT_ACCOUNT: &str = "local";

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use posthorn_local_aws::dynamodb::Tables;
 use posthorn_local_aws::sqs::{QueueClock, QueueSpec, Queues};
 
+use crate::install_tls;
+use crate::laptop;
 use crate::tasks::{Tasks, listen};
-use crate::{install_tls, laptop};
 
 /// The queues that the functions read.
 pub const QUEUES: [&str; 3] = ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue"];

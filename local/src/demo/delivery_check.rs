@@ -7,7 +7,7 @@ use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::Value;
 
 use super::endpoints::{DemoEndpoint, ENDPOINTS};
-use crate::Arrival;
+use crate::receiver::Arrival;
 
 /// Deliveries by the endpoint's name and the id of the object that the event is about.
 #[derive(Default)]

@@ -15,7 +15,9 @@ use posthorn_local_aws::template::queue_url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
-use crate::{Functions, FunctionsOptions, Receiver, Stores, StoresOptions};
+use crate::functions::{Functions, FunctionsOptions};
+use crate::receiver::Receiver;
+use crate::stores::{Stores, StoresOptions};
 use delivery_check::DeliveryCheck;
 use endpoints::ENDPOINTS;
 

@@ -10,7 +10,9 @@ use posthorn_domain::{Clock, KeyGrant, Mode, Scope, Tenant, Timestamp};
 use posthorn_storage::{ApiKeys, KeyHash, StorageError};
 use tracing::warn;
 
-use crate::{Code, Problem, Request};
+use crate::code::Code;
+use crate::problem::Problem;
+use crate::request::Request;
 
 /// How long a key is cached. A revoked key works for at most this long.
 const MAX_AGE: Duration = Duration::from_secs(30);

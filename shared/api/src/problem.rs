@@ -12,7 +12,8 @@ use posthorn_storage::StorageError;
 use serde::Serialize;
 use tracing::error;
 
-use crate::{Code, Response};
+use crate::code::Code;
+use crate::response::Response;
 
 /// Maximum length of a sentence and of a field's name, in characters. Both may repeat what the client sent, and a
 /// batch's answer may have a hundred of them.

@@ -12,7 +12,8 @@ use posthorn_domain::{
 };
 
 use crate::access::require_mode;
-use crate::{Code, Problem};
+use crate::code::Code;
+use crate::problem::Problem;
 
 /// A request from API Gateway.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use posthorn_domain::{DisabledReason, Endpoint, EndpointStatus};
 
-use crate::{Code, Problem};
+use crate::code::Code;
+use crate::problem::Problem;
 
 /// Errors with the reason if the endpoint is disabled.
 pub fn require_enabled(endpoint: &Endpoint) -> Result<(), Problem> {

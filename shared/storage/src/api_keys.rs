@@ -9,8 +9,9 @@ use posthorn_domain::{AccountId, ApiKey, KeyGrant, KeyId, Mode, Scope, ShortText
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::error::StorageError;
 use crate::error::canceled_at;
-use crate::{StorageError, Written};
+use crate::written::Written;
 
 /// The sort key of a key's own row.
 const GRANT: &str = "key";

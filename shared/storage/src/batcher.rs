@@ -5,7 +5,7 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::StorageError;
+use crate::error::StorageError;
 use crate::queue::{Entry, MAX_BATCH, Queue};
 
 /// Maximum number of concurrent calls.

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use posthorn_domain::{EventId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// How long a key is kept.
 const MEMORY: Duration = Duration::from_hours(24);

@@ -7,7 +7,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, MessageAttributeValue};
 use posthorn_domain::Timestamp;
 
-use crate::StorageError;
+use crate::error::StorageError;
 use crate::queue::{MAX_BATCH, whole_seconds};
 
 /// An attribute of a dead letter that Posthorn has sent itself: the id of the original message.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, RecoveryMessage};
 
-use crate::StorageError;
 use crate::batcher::Batcher;
+use crate::error::StorageError;
 use crate::queue::{Entry, MAX_DELAY, Queue};
 
 /// The events queue, as publishers see it.

@@ -10,7 +10,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// Maximum number of messages in one call to SQS.
 pub(crate) const MAX_BATCH: usize = 10;

@@ -10,7 +10,8 @@ use posthorn_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{StorageError, Written};
+use crate::error::StorageError;
+use crate::written::Written;
 
 /// The recoveries in the events table. Each is kept as long as events are.
 #[derive(Debug, Clone)]

@@ -12,8 +12,8 @@ use lru::LruCache;
 use posthorn_domain::{Clock, Random, Timestamp};
 use zeroize::Zeroizing;
 
-use crate::StorageError;
 use crate::data_key::{DataKey, Sealed};
+use crate::error::StorageError;
 
 /// How long an unwrapped data key stays in memory. So KMS may fail for this long, and a disabled KMS key stays in use
 /// for this long.

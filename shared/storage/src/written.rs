@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// Whether a conditional write was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

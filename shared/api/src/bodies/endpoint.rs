@@ -6,7 +6,7 @@ use posthorn_domain::{
 };
 use serde::Serialize;
 
-use crate::Caller;
+use crate::access::Caller;
 use crate::bodies::AttemptBody;
 
 /// An endpoint, with its headers or only with their names, as their values are often credentials.

@@ -5,7 +5,7 @@ use posthorn_domain::{
 };
 use serde::Serialize;
 
-use crate::ProblemBody;
+use crate::problem::ProblemBody;
 
 /// The result of one event of a batch.
 #[derive(Debug, Clone, Serialize)]

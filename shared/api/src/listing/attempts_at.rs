@@ -3,10 +3,10 @@
 use posthorn_domain::{AttemptId, AttemptStatus, Endpoint, EventId, EventSpan, Tenant, TimeOrder};
 use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
-use crate::Problem;
 use crate::bodies::{AttemptBody, CursorListBody};
 use crate::listing::log_page::LogPageBuilder;
 use crate::listing::window::Window;
+use crate::problem::Problem;
 
 /// Returns a page of the attempts at an endpoint, sorted by event and then by attempt, newest first. Examines at most
 /// `look_at_most` events.

@@ -4,10 +4,12 @@ use std::str::FromStr;
 
 use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid};
 
+use crate::code::Code;
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
 use crate::listing::order::{Direction, OrderField, parse_order};
 use crate::listing::window::Window;
-use crate::{Code, Problem, Request};
+use crate::problem::Problem;
+use crate::request::Request;
 
 /// Maximum number of entries in a page.
 pub const MAX_PAGE: usize = 100;

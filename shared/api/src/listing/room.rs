@@ -1,6 +1,6 @@
 //! The size limit of an answer.
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// The most bytes of the entries in an answer's list, counted by [`bytes_in_answer`]: Lambda's limit of 6 MB (6,291,456
 /// bytes, [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)) less what surrounds

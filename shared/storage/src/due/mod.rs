@@ -11,7 +11,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::future::join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
 
-use crate::StorageError;
+use crate::error::StorageError;
 use crate::outbox::OutgoingMessage;
 pub use places::{Floor, Mark, Minute, Place, Places, Start};
 

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::Timestamp;
 
 use super::DueRetries;
-use crate::{StorageError, Written};
+use crate::error::StorageError;
+use crate::written::Written;
 
 const MINUTE_MILLIS: i64 = 60_000;
 /// The partition key of the rows with the sweep's progress, and the sort key of the floor.

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use posthorn_domain::{EndpointId, Tenant};
 
 use super::number;
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// The row's sort key.
 pub(super) const SORT_KEY: &str = "meta";

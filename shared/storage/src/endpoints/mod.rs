@@ -23,8 +23,10 @@ use posthorn_domain::{
 use tokio::task::consume_budget;
 use tokio::time::sleep;
 
+use crate::error::StorageError;
 use crate::error::{canceled_at, readable};
-use crate::{SecretsKey, StorageError, Written};
+use crate::secrets_key::SecretsKey;
+use crate::written::Written;
 pub use meta::{Latest, Version};
 use row::{EndpointRow, OutlineRow, sort_key};
 use seal::Seal;

@@ -9,7 +9,7 @@ use posthorn_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// Prefix of the sort key of every endpoint.
 pub(super) const PREFIX: &str = "endpoint#";

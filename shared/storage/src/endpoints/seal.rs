@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 
 use crate::data_key::Sealed;
-use crate::{SecretsKey, StorageError};
+use crate::error::StorageError;
+use crate::secrets_key::SecretsKey;
 
 type Item = HashMap<String, AttributeValue>;
 

@@ -9,7 +9,7 @@ use posthorn_domain::{
 
 use super::scan::Run;
 use super::{EventLog, EventRecord, EventScan, RecordKey, failures};
-use crate::StorageError;
+use crate::error::StorageError;
 use crate::error::readable;
 
 /// How many failed deliveries are read concurrently.

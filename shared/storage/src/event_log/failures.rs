@@ -8,7 +8,7 @@ use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
 
 use super::scan::Item;
 use super::{EventLog, RecordKey, row};
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// The chunk that contains the delivery; absent if the record itself does.
 const CHUNK: &str = "c";

@@ -17,7 +17,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::try_join_all;
 use posthorn_domain::{Delivery, DeliveryStatus, EndpointId, EventId, EventType, Tenant, Timestamp};
 
-use crate::{StorageError, Written};
+use crate::error::StorageError;
+use crate::written::Written;
 pub use deliveries_of::{DeliveriesOf, Found};
 pub use scan::EventScan;
 pub use search::{RecoverySearch, Treatment};

@@ -12,7 +12,8 @@ use posthorn_domain::{
 use serde::{Deserialize, Serialize};
 
 use super::{Chunk, EventRecord, RecordKey};
-use crate::{StorageError, codec};
+use crate::codec;
+use crate::error::StorageError;
 
 /// The payload: text, or bytes when it is compressed.
 const BODY: &str = "b";

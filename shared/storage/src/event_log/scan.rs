@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use posthorn_domain::{EventId, EventSpan, Partition, Tenant, TimeOrder};
 
 use super::{EventLog, EventRecord, RecordKey, row};
-use crate::StorageError;
+use crate::error::StorageError;
 use crate::error::readable;
 
 /// A row as DynamoDB returns it.

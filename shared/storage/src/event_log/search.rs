@@ -6,7 +6,7 @@ use posthorn_domain::{
 };
 
 use super::{DeliveriesOf, EventLog, Found};
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// About how many events one search examines.
 const EXPECTED: usize = 500;

@@ -17,7 +17,7 @@ use lru::LruCache;
 use posthorn_domain::{EventFilter, EventPattern, EventType, Partition, Tenant, Timestamp};
 
 use super::{EventLog, RecordKey, row};
-use crate::StorageError;
+use crate::error::StorageError;
 
 /// Prefix of the sort keys of shards' rows. 0.1.0 takes each sort key here for an event type, and its lists fail if one
 /// is not a valid type. These are valid: 0.1.0 looks for their events and finds none. Events of a type with such a name
