@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use strum::{Display, EnumString, VariantArray};
+use strum::{EnumString, IntoStaticStr};
 
 use crate::account::Mode;
 use crate::delivery::{Delivery, DeliveryStatus};
@@ -35,11 +35,9 @@ pub struct RecoveryRequest {
 }
 
 /// Which events are recovered.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Display, EnumString, VariantArray,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString)]
 #[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = Invalid::none_of::<RecoveryScope>)]
+#[strum(serialize_all = "snake_case", parse_err_ty = Invalid, parse_err_fn = not_requestable)]
 pub enum RecoveryScope {
     /// Events that were sent to the endpoint and not acknowledged.
     #[default]
@@ -49,10 +47,8 @@ pub enum RecoveryScope {
     /// Both, and events that were lost on their way.
     All,
     /// Deliveries that are held. Such a recovery begins when the endpoint is resumed; it cannot be requested.
-    #[strum(disabled)]
     Held,
     /// The same deliveries, which are canceled: the endpoint was disabled or deleted, or resumed without them.
-    #[strum(disabled)]
     Skipped,
 }
 
@@ -106,13 +102,22 @@ pub enum RecoveryStatus {
     Stopped,
 }
 
+/// Returns the error for a scope that cannot be requested.
+fn not_requestable(scope: &str) -> Invalid {
+    Invalid::because(format!("must be \"failed\", \"missing\" or \"all\", not {scope:?}"))
+}
+
 impl RecoveryRequest {
     /// Reads a request's fields: `since` is required, `until` is `now` by default.
     pub fn read(fields: &mut Fields<'_>, now: Timestamp) -> Result<Self, InvalidField> {
         let since = fields.required("since")?;
         let until = fields.optional("until")?.unwrap_or(now);
-        let scope = fields.optional("scope")?.unwrap_or_default();
+        let scope: RecoveryScope = fields.optional("scope")?.unwrap_or_default();
         let Flag(dry_run) = fields.optional("dry_run")?.unwrap_or_default();
+        if scope.ends_hold() {
+            let reason = not_requestable(scope.into());
+            return Err(InvalidField::Field { param: "scope".to_owned(), reason });
+        }
         if until <= since {
             let reason =
                 Invalid::because("must be a time after `since`, and `since` must not be in the future");
@@ -248,6 +253,7 @@ mod tests {
         check(r#"{"since": "yesterday"}"#, "`since` must be a time in RFC 3339");
         check(r#"{"since": "2027-01-01T00:00:00Z"}"#, "`until` must be a time after `since`");
         check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "some"}"#, "`scope` must be \"failed\"");
+        check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "held"}"#, "`scope` must be \"failed\"");
     }
 
     #[test]

@@ -247,9 +247,12 @@ impl EventLog {
             write!(set, "{comma}#d.#{n} = :d{n}").expect("writing to a string does not fail");
             write!(condition, "{and}#d.#{n}.s = :s{n} AND size(#d.#{n}.a) = :a{n} AND ")
                 .expect("writing to a string does not fail");
-            let held =
-                if status == DeliveryStatus::Held { "attribute_exists" } else { "attribute_not_exists" };
-            write!(condition, "{held}(#d.#{n}.h) AND ").expect("writing to a string does not fail");
+            // An attempt that was made counts even if its delivery is held meanwhile. A condition for each of these would
+            // also be too long for DynamoDB.
+            if status == DeliveryStatus::Held {
+                write!(condition, "attribute_exists(#d.#{n}.h) AND ")
+                    .expect("writing to a string does not fail");
+            }
             if recovered_after == 0 {
                 write!(condition, "attribute_not_exists(#d.#{n}.y)")
             } else {
