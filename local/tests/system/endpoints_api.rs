@@ -88,7 +88,7 @@ async fn bad_input_is_answered_with_what_to_do() {
     check("enabled_events", json!(["a b"])).await;
     check("description", json!("x".repeat(1_025))).await;
     check("metadata", json!({ "x".repeat(41): "long key" })).await;
-    check("status", json!("paused")).await;
+    check("status", json!("asleep")).await;
     check("headers", json!({ "Host": "example.com" })).await;
     check("headers", json!({ "X-Api-Key": "two\nlines" })).await;
     let (status, _) = refused(with("description", json!("x".repeat(300 * 1024)))).await;
