@@ -75,6 +75,9 @@ async fn each_thing_that_can_be_done_about_an_error_has_its_code() {
     check(get(&of_endpoint(&format!("/recover/rec_{nobody}"))).await, 404, "recovery_not_found");
     check(post("/api/webhook-endpoints", &endpoint).await, 409, "endpoint_limit_reached");
     check(post(&of_endpoint("/recover"), &since).await, 409, "endpoint_disabled");
+    let paused = json!({ "status": "paused" });
+    assert_eq!(system.request("PUT", &of_endpoint(""), Some(&paused)).await.0, 200);
+    check(post(&of_endpoint("/recover"), &since).await, 409, "endpoint_paused");
     check(post("/api/events", &event(2)).await, 409, "idempotency_key_reused");
     check(post(&of_endpoint("/secret/rotate"), &none).await, 409, "secret_limit_reached");
     let large = |size: usize| json!({ "type": "a", "data": { "x": "x".repeat(size) } });
