@@ -74,7 +74,7 @@ async fn count(
     recovery: &Recovery,
 ) -> Result<RecoveryCountBody, Problem> {
     let end = app.clock.now().plus(COUNTING_TIME);
-    let mut search = app.log.search(tenant, endpoint, recovery).await?;
+    let mut search = app.log.search(tenant, Some(endpoint), recovery).await?;
     let mut count = 0;
     while app.clock.now() < end {
         match search.next(recovery.created_at).await? {

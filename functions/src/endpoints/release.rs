@@ -39,7 +39,8 @@ impl Release {
     }
 
     /// Begins a recovery of what the endpoint holds, before the end of the hold is written: whatever happens in between,
-    /// nothing stays held for good. Returns its id; `None` if the endpoint has no hold.
+    /// nothing stays held for good. Returns the id of a recovery that sends what is held; `None` if that is canceled, or
+    /// the endpoint has no hold.
     pub(crate) async fn begin(
         &self,
         tenant: &Tenant,
@@ -52,6 +53,6 @@ impl Release {
         self.recoveries.create(tenant, &recovery).await?;
         let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: id, slice: 0 };
         self.outbox.send_recovery(&message, HEAD_START).await?;
-        Ok(Some(id))
+        Ok((scope == RecoveryScope::Held).then_some(id))
     }
 }

@@ -43,7 +43,7 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
         }
     }
     let scope = if skip { RecoveryScope::Skipped } else { RecoveryScope::Held };
-    let drain = app.release.begin(tenant, &endpoint, scope).await?.filter(|_| !skip);
+    let drain = app.release.begin(tenant, &endpoint, scope).await?;
     let now = app.clock.now();
     let before = endpoint.hold;
     let resumed = |endpoint: Endpoint| {

@@ -78,8 +78,7 @@ async fn release(
     if !edit.ends_hold(&endpoint) {
         return Ok(None);
     }
-    let is_sent = status == EndpointStatus::Enabled;
-    let scope = if is_sent { RecoveryScope::Held } else { RecoveryScope::Skipped };
-    let drain = app.release.begin(tenant, &endpoint, scope).await?.filter(|_| is_sent);
+    let scope = if status == EndpointStatus::Enabled { RecoveryScope::Held } else { RecoveryScope::Skipped };
+    let drain = app.release.begin(tenant, &endpoint, scope).await?;
     Ok(Some(Released { drain }))
 }

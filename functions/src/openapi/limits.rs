@@ -1,5 +1,7 @@
 //! The numbers in the OpenAPI document are those of the code.
 
+use std::sync::LazyLock;
+
 use posthorn_api::bodies::MAX_SHOWN_DELIVERIES;
 use posthorn_api::{DEFAULT_PAGE, LAST_PAGE, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE};
 use posthorn_domain::{
@@ -15,9 +17,10 @@ use crate::events::publish::batch::{MAX_BATCH_BYTES, MAX_ECHOED_BYTES, MAX_EVENT
 
 const ENDPOINT: &str = "/paths/~1api~1webhook-endpoints~1{id}";
 
+static PARSED: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(DOCUMENT).unwrap());
+
 fn at(place: &str) -> Value {
-    let document: Value = serde_json::from_str(DOCUMENT).unwrap();
-    document.pointer(place).unwrap_or_else(|| panic!("nothing is at {place}")).clone()
+    PARSED.pointer(place).unwrap_or_else(|| panic!("nothing is at {place}")).clone()
 }
 
 /// Checks a number among the components.

@@ -36,7 +36,7 @@ pub(crate) fn values(line: &str) -> BTreeMap<String, Value> {
     assert_eq!(document["Stack"], "posthorn", "{line}");
     let mut values = BTreeMap::new();
     for definition in directive["Metrics"].as_array().unwrap() {
-        let metric = Metric::ALL.into_iter().find(|metric| definition["Name"] == metric.name());
+        let metric = Metric::ALL.iter().find(|metric| definition["Name"] == metric.name());
         let metric = metric.unwrap_or_else(|| panic!("{definition} is no metric of ours"));
         assert_eq!(definition["Unit"], metric.unit(), "{line}");
         let value = document[metric.name()].clone();
@@ -248,7 +248,7 @@ fn dashboard() -> Value {
 #[test]
 fn alarms_and_dashboard_name_metrics_that_are_there() {
     let template = read_template();
-    let ours: BTreeSet<_> = Metric::ALL.into_iter().map(|metric| metric.name().to_owned()).collect();
+    let ours: BTreeSet<_> = Metric::ALL.iter().map(|metric| metric.name().to_owned()).collect();
     let mut names = BTreeSet::new();
     for (_, alarm) in resources(&template, "AWS::CloudWatch::Alarm") {
         named(&untagged(alarm), &mut names);

@@ -167,10 +167,7 @@ impl Recoverer {
         }
         let rate = self.rate(&recovery, endpoint.as_ref());
         let most = u64::from(rate.get()) * u64::from(SLICE_SECONDS);
-        let mut search = match &endpoint {
-            Some(endpoint) => self.log.search(tenant, endpoint, &recovery).await?,
-            None => self.log.search_held(tenant, None, &recovery).await?,
-        };
+        let mut search = self.log.search(tenant, endpoint.as_ref(), &recovery).await?;
         search.is_repeated = message.is_redelivered();
         let (mut recovered, mut unwanted) = (Vec::new(), Vec::new());
         let (mut looked_at, mut is_through) = (0, false);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use posthorn_domain::Random;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A count or measurement of all accounts, endpoints and event types together, so that its cost does not grow with
 /// their number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Metric {
     /// Events fanned out.
     Events,
@@ -36,35 +37,11 @@ pub enum Metric {
 
 impl Metric {
     /// All metrics.
-    pub const ALL: [Self; 11] = [
-        Self::Events,
-        Self::Attempts,
-        Self::Failures,
-        Self::FirstAttemptLatency,
-        Self::DeliveriesHeld,
-        Self::EndpointsDisabled,
-        Self::RetriesSwept,
-        Self::SweepLag,
-        Self::RetriesPutOff,
-        Self::RetriesPassedOver,
-        Self::ChainsStopped,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Returns the metric's name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Events => "Events",
-            Self::Attempts => "Attempts",
-            Self::Failures => "Failures",
-            Self::FirstAttemptLatency => "FirstAttemptLatency",
-            Self::DeliveriesHeld => "DeliveriesHeld",
-            Self::EndpointsDisabled => "EndpointsDisabled",
-            Self::RetriesSwept => "RetriesSwept",
-            Self::SweepLag => "SweepLag",
-            Self::RetriesPutOff => "RetriesPutOff",
-            Self::RetriesPassedOver => "RetriesPassedOver",
-            Self::ChainsStopped => "ChainsStopped",
-        }
+        self.into()
     }
 
     /// Returns the metric's unit, as CloudWatch names it.
@@ -205,7 +182,7 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
-        let names: std::collections::BTreeSet<_> = Metric::ALL.into_iter().map(Metric::name).collect();
+        let names: std::collections::BTreeSet<_> = Metric::ALL.iter().copied().map(Metric::name).collect();
         assert_eq!(names.len(), Metric::ALL.len());
     }
 }

@@ -45,7 +45,7 @@ impl AttemptBody {
                 retry_count: number - 1,
                 created_at: attempt.at,
                 updated_at: attempt.at.plus(attempt.duration),
-                duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+                duration_ms: attempt.duration_ms(),
                 error: attempt.error.map(AttemptError::as_str),
             })
             .collect()

@@ -78,7 +78,7 @@ impl From<&Attempt> for AttemptSummaryBody {
             status: attempt.into(),
             response_status: attempt.code,
             error: attempt.error.map(AttemptError::as_str),
-            duration_ms: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            duration_ms: attempt.duration_ms(),
             created_at: attempt.at,
         }
     }

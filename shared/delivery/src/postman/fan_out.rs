@@ -6,8 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::join_all;
 use posthorn_domain::{
-    Delivery, DeliveryStatus, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES,
-    Tenant, Timestamp,
+    Delivery, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES, Tenant, Timestamp,
 };
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
@@ -168,9 +167,7 @@ impl Postman {
         record: &mut EventRecord,
         now: Timestamp,
     ) -> Result<RecordKey, StorageError> {
-        let is_open =
-            |delivery: &Delivery| matches!(delivery.status, DeliveryStatus::Pending | DeliveryStatus::Held);
-        let goes_on = record.deliveries.iter().any(is_open);
+        let goes_on = record.deliveries.iter().any(|delivery| delivery.status.is_open());
         let first = record.deliveries.iter().map(|delivery| delivery.endpoint_id).min();
         let Some(first) = first.filter(|_| goes_on && record.body.len() > LARGE) else {
             return Ok(key.clone());
@@ -261,7 +258,10 @@ impl Postman {
 fn first_deliveries(endpoints: &[Arc<Endpoint>], now: Timestamp) -> Vec<Delivery> {
     let delivery = |endpoint: &Arc<Endpoint>| {
         let due = Delivery::due(endpoint.id, now);
-        endpoint.held_since().map_or(due.clone(), |since| due.held(since))
+        match endpoint.held_since() {
+            Some(since) => due.held(since),
+            None => due,
+        }
     };
     endpoints.iter().map(delivery).collect()
 }

@@ -137,6 +137,13 @@ pub enum DeliveryStatus {
     Canceled,
 }
 
+impl DeliveryStatus {
+    /// Returns whether attempts may follow without a request for them: the delivery is pending or held.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::Held)
+    }
+}
+
 /// One POST of an event to an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
@@ -163,6 +170,11 @@ impl Attempt {
     /// Returns whether the attempt failed: it was not acknowledged, and not just cut short.
     pub fn failed(&self) -> bool {
         !self.succeeded() && self.error != Some(AttemptError::Slow)
+    }
+
+    /// Returns how long it took, in whole milliseconds.
+    pub fn duration_ms(&self) -> u64 {
+        u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Returns whether it is an attempt of the retry schedule, not a manual retry.

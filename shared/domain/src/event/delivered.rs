@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::delivery::{Delivery, DeliveryStatus};
+use crate::delivery::Delivery;
 use crate::event::event_type::EventType;
 
 /// The body of an event's deliveries, parsed only as far as is needed to recount `pending_webhooks`.
@@ -43,9 +43,8 @@ impl<'a> DeliveredEvent<'a> {
     /// Returns the event with the number of its deliveries that are pending or held in `pending_webhooks`.
     #[must_use]
     pub fn counting(self, deliveries: &[Delivery]) -> Self {
-        let is_pending =
-            |delivery: &&Delivery| matches!(delivery.status, DeliveryStatus::Pending | DeliveryStatus::Held);
-        Self { pending_webhooks: deliveries.iter().filter(is_pending).count(), ..self }
+        let open = deliveries.iter().filter(|delivery| delivery.status.is_open());
+        Self { pending_webhooks: open.count(), ..self }
     }
 
     /// Returns the event's type.

@@ -294,29 +294,17 @@ impl EndpointStore {
         before: &Endpoint,
         reason: DisabledReason,
     ) -> Result<Written, StorageError> {
-        let attempt = || async {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(tenant, &sort_key(before.id))))
-                .update_expression("SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain ADD version :one")
-                .condition_expression("version = :revision")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(
-                    ":disabled",
-                    AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned()),
-                )
-                .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":revision", number(before.revision))
-                .build()
-                .expect("table, key and expression are set");
-            let update = TransactWriteItem::builder().update(update).build();
-            match self.write(tenant, update, meta::move_version(before.id, 0, None)).await? {
-                Transaction::RowMoved => Ok(Written::Before),
-                other => other.done().map(|()| Written::Now),
-            }
-        };
-        retrying(attempt).await
+        let disabled = AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned());
+        let update = Update::builder()
+            .update_expression(
+                "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain ADD version :one",
+            )
+            .condition_expression("version = :revision")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":disabled", disabled)
+            .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
+            .expression_attribute_values(":revision", number(before.revision));
+        self.update_row(tenant, before.id, update).await
     }
 
     /// Removes an endpoint's hold, unless another recovery than `drain` is draining it, or none.
@@ -326,18 +314,29 @@ impl EndpointStore {
         id: EndpointId,
         drain: RecoveryId,
     ) -> Result<Written, StorageError> {
+        let update = Update::builder()
+            .update_expression("REMOVE held_since, drain ADD version :one")
+            .condition_expression("drain = :drain")
+            .expression_attribute_values(":drain", AttributeValue::S(drain.to_string()));
+        self.update_row(tenant, id, update).await
+    }
+
+    /// Updates an endpoint's row, unless the update's condition fails. The update adds `:one` to the row's version.
+    async fn update_row(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        update: UpdateBuilder,
+    ) -> Result<Written, StorageError> {
+        let update = update
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, &sort_key(id))))
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .expect("table, key and expression are set");
+        let update = TransactWriteItem::builder().update(update).build();
         let attempt = || async {
-            let update = Update::builder()
-                .table_name(&self.table)
-                .set_key(Some(key(tenant, &sort_key(id))))
-                .update_expression("REMOVE held_since, drain ADD version :one")
-                .condition_expression("drain = :drain")
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":drain", AttributeValue::S(drain.to_string()))
-                .build()
-                .expect("table, key and expression are set");
-            let update = TransactWriteItem::builder().update(update).build();
-            match self.write(tenant, update, meta::move_version(id, 0, None)).await? {
+            match self.write(tenant, update.clone(), meta::move_version(id, 0, None)).await? {
                 Transaction::RowMoved => Ok(Written::Before),
                 other => other.done().map(|()| Written::Now),
             }

@@ -255,7 +255,7 @@ impl From<&Attempt> for AttemptRow {
         let known = attempt.error.and_then(|error| in_words_of_0_1_0(error, attempt));
         Self {
             t: attempt.at.as_millis(),
-            m: u64::try_from(attempt.duration.as_millis()).unwrap_or(u64::MAX),
+            m: attempt.duration_ms(),
             c: attempt.code,
             e: known,
             x: attempt.error.filter(|_| known != attempt.error),

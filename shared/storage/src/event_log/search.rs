@@ -37,50 +37,29 @@ pub struct RecoverySearch<'a> {
 }
 
 impl EventLog {
-    /// Begins a search at the recovery's position.
+    /// Begins a search at the recovery's position. If the endpoint was deleted, events of all types are examined.
+    ///
+    /// What is held is searched in two places: first in the index of failures, which has the deliveries of events that are
+    /// older than the hold, then in the log.
     pub async fn search<'a>(
-        &self,
-        tenant: &Tenant,
-        endpoint: &'a Endpoint,
-        recovery: &Recovery,
-    ) -> Result<RecoverySearch<'a>, StorageError> {
-        let (span, order) = (recovery.span(), TimeOrder::OldestFirst);
-        let deliveries = match recovery.scope {
-            RecoveryScope::Failed => self.failures_of(tenant, endpoint.id, span, order, EXPECTED),
-            RecoveryScope::Missing | RecoveryScope::All => {
-                self.deliveries_of(tenant, endpoint, span, order, EXPECTED).await?
-            }
-            RecoveryScope::Held | RecoveryScope::Skipped => {
-                return self.search_held(tenant, Some(endpoint), recovery).await;
-            }
-        };
-        let (scope, began) = (recovery.scope, recovery.created_at);
-        Ok(RecoverySearch {
-            deliveries,
-            later: None,
-            endpoint: Some(endpoint),
-            scope,
-            began,
-            is_repeated: false,
-        })
-    }
-
-    /// Begins a search for deliveries that are held. First come those of events that are older than the hold, from the
-    /// index of failures, then the others, from the log. If the endpoint was deleted, events of all types are examined.
-    pub async fn search_held<'a>(
         &self,
         tenant: &Tenant,
         endpoint: Option<&'a Endpoint>,
         recovery: &Recovery,
     ) -> Result<RecoverySearch<'a>, StorageError> {
-        let order = TimeOrder::OldestFirst;
-        let earlier = EventSpan::ALL.until(recovery.since);
-        let earlier = recovery.position.map_or(earlier, |position| earlier.after(position));
-        let deliveries = self.failures_of(tenant, recovery.endpoint_id, earlier, order, EXPECTED);
+        let (id, span, order) = (recovery.endpoint_id, recovery.span(), TimeOrder::OldestFirst);
         let wanted =
             |event_type: &EventType| endpoint.is_none_or(|endpoint| endpoint.may_have_received(event_type));
-        let (id, span) = (recovery.endpoint_id, recovery.span());
-        let later = Some(self.deliveries_to(tenant, id, wanted, span, order, EXPECTED).await?);
+        let in_log = || self.deliveries_to(tenant, id, wanted, span, order, EXPECTED);
+        let (deliveries, later) = match recovery.scope {
+            RecoveryScope::Failed => (self.failures_of(tenant, id, span, order, EXPECTED), None),
+            RecoveryScope::Missing | RecoveryScope::All => (in_log().await?, None),
+            RecoveryScope::Held | RecoveryScope::Skipped => {
+                let earlier = EventSpan::ALL.until(recovery.since);
+                let earlier = recovery.position.map_or(earlier, |position| earlier.after(position));
+                (self.failures_of(tenant, id, earlier, order, EXPECTED), Some(in_log().await?))
+            }
+        };
         let (scope, began) = (recovery.scope, recovery.created_at);
         Ok(RecoverySearch { deliveries, later, endpoint, scope, began, is_repeated: false })
     }
