@@ -1,8 +1,8 @@
 //! The contents of dead letters.
 
 use posthorn_domain::{
-    DeliveryMessage, DeliveryWork, EventMessage, EventShards, InvalidField, MAX_EVENT_BYTES, RecoveryMessage,
-    WorkMessage,
+    DeliveryMessage, DeliveryWork, EventMessage, EventShards, InvalidField, MAX_EVENT_BYTES, ProbeMessage,
+    RecoveryMessage, WorkMessage,
 };
 
 use crate::dead_letters::DeadLetter;
@@ -65,12 +65,15 @@ fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String>
     Ok(Understood { body, about: format!("{} {} of {}", event.id, event.draft.event_type, tenant.account) })
 }
 
-/// Reads a delivery or recovery. Its body needs no change: it names its event.
+/// Reads a delivery, a recovery or a probe. Its body needs no change: it names its event.
 fn delivery(letter: &DeadLetter) -> Result<Understood, String> {
     let body = letter.body.clone();
     let about = match WorkMessage::parse(&body).map_err(|error| error.to_string())? {
         WorkMessage::Recovery(RecoveryMessage { recovery_id, slice, .. }) => {
             format!("slice {slice} of {recovery_id}")
+        }
+        WorkMessage::Probe(ProbeMessage { endpoint_id, probe, .. }) => {
+            format!("probe {probe} of {endpoint_id}")
         }
         WorkMessage::Delivery(DeliveryMessage { event_id, work, .. }) => match work {
             DeliveryWork::First { endpoint_id } => format!("first attempt of {event_id} at {endpoint_id}"),

@@ -2,6 +2,7 @@
 //! (`App`) and its handler. [`FUNCTIONS`] is the only list of them: Lambda and the laptop choose from it by name.
 
 mod attempts;
+mod attention;
 mod endpoints;
 mod event_types;
 mod events;
@@ -83,6 +84,7 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("get-event", SetUp::Http(events::get::function)),
     ("list-attempts", SetUp::Http(attempts::list::function)),
     ("retry-attempt", SetUp::Http(attempts::retry::function)),
+    ("list-attention", SetUp::Http(attention::list::function)),
     ("list-event-types", SetUp::Http(event_types::list::function)),
     ("get-openapi", SetUp::Http(openapi::get::function)),
     ("not-found", SetUp::Http(routes::not_found::function)),

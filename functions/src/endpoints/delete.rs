@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
+use posthorn_delivery::Release;
 use posthorn_domain::{RecoveryScope, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
-
-use super::release::Release;
 
 struct App {
     access: Access,
@@ -17,8 +16,7 @@ struct App {
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
-    let app =
-        App { access: runtime.access()?, endpoints: runtime.endpoints()?, release: Release::of(runtime)? };
+    let app = App { access: runtime.access()?, endpoints: runtime.endpoints()?, release: runtime.release()? };
     Ok(http_function(app, delete_endpoint))
 }
 

@@ -6,7 +6,6 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod pause;
 pub(crate) mod recover;
-mod release;
 pub(crate) mod resume;
 pub(crate) mod test;
 pub(crate) mod update;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
+use posthorn_delivery::{Notices, Said};
 use posthorn_domain::{Clock, Endpoint, EndpointStatus, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
@@ -11,11 +12,17 @@ use posthorn_storage::EndpointStore;
 struct App {
     access: Access,
     endpoints: EndpointStore,
+    notices: Notices,
     clock: Arc<dyn Clock>,
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
-    let app = App { access: runtime.access()?, endpoints: runtime.endpoints()?, clock: runtime.clock() };
+    let app = App {
+        access: runtime.access()?,
+        endpoints: runtime.endpoints()?,
+        notices: runtime.notices()?,
+        clock: runtime.clock(),
+    };
     Ok(http_function(app, pause_endpoint))
 }
 
@@ -35,6 +42,10 @@ async fn pause_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pro
             ..endpoint.with_status(EndpointStatus::Paused, None, now)
         })
     };
+    let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    if endpoint.status != EndpointStatus::Paused {
+        app.notices.publish(tenant, &paused(endpoint)?, Said::Paused, now).await?;
+    }
     let endpoint = app.endpoints.update(tenant, id, paused).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use posthorn_api::bodies::{RecoveryBody, RecoveryCountBody};
 use posthorn_api::{Access, Problem, Request, Response, accepted, ok, require_enabled};
 use posthorn_domain::{
-    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, Scope, Tenant,
+    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, RecoveryScope, Scope,
+    Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
@@ -43,10 +44,16 @@ async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, P
     let now = app.clock.now();
     let asked = request.fields(tenant.mode, |fields| RecoveryRequest::read(fields, now))?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    let recovery_id = RecoveryId::new(now, app.random.as_ref());
+    if asked.scope == RecoveryScope::Held {
+        let held = Recovery::of_held(recovery_id, &endpoint, RecoveryScope::Held, now);
+        let Some(held) = held else { return Ok(ok(&RecoveryCountBody::new(0, true))) };
+        return Ok(ok(&count(&app, &tenant, &endpoint, &held, &asked).await?));
+    }
     require_enabled(&endpoint)?;
-    let recovery = asked.begin(RecoveryId::new(now, app.random.as_ref()), &endpoint, now);
+    let recovery = asked.begin(recovery_id, &endpoint, now);
     if asked.dry_run {
-        return Ok(ok(&count(&app, &tenant, &endpoint, &recovery).await?));
+        return Ok(ok(&count(&app, &tenant, &endpoint, &recovery, &asked).await?));
     }
     begin(&app, &tenant, &endpoint, &recovery).await?;
     Ok(accepted(&RecoveryBody::from(recovery)))
@@ -72,6 +79,7 @@ async fn count(
     tenant: &Tenant,
     endpoint: &Endpoint,
     recovery: &Recovery,
+    asked: &RecoveryRequest,
 ) -> Result<RecoveryCountBody, Problem> {
     let end = app.clock.now().plus(COUNTING_TIME);
     let mut search = app.log.search(tenant, Some(endpoint), recovery).await?;
@@ -79,7 +87,10 @@ async fn count(
     while app.clock.now() < end {
         match search.next(recovery.created_at).await? {
             None => return Ok(RecoveryCountBody::new(count, true)),
-            Some((_, treatment)) => count += u64::from(treatment == Treatment::Send),
+            Some((found, treatment)) => {
+                let is_counted = treatment == Treatment::Send && asked.asks_for(found.event_id().at());
+                count += u64::from(is_counted);
+            }
         }
     }
     Ok(RecoveryCountBody::new(count, false))

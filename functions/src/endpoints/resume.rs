@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
+use posthorn_delivery::{Notices, Release, Said};
 use posthorn_domain::{Clock, Endpoint, EndpointStatus, Fields, Flag, InvalidField, RecoveryScope, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
-
-use super::release::Release;
 
 struct App {
     access: Access,
     endpoints: EndpointStore,
     release: Release,
+    notices: Notices,
     clock: Arc<dyn Clock>,
 }
 
@@ -21,7 +21,8 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
     let app = App {
         access: runtime.access()?,
         endpoints: runtime.endpoints()?,
-        release: Release::of(runtime)?,
+        release: runtime.release()?,
+        notices: runtime.notices()?,
         clock: runtime.clock(),
     };
     Ok(http_function(app, resume_endpoint))
@@ -55,6 +56,7 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
         let hold = resumed.hold.filter(|_| !skip);
         Ok::<_, Problem>(Endpoint { hold, updated_at: now, ..resumed })
     };
+    app.notices.publish(tenant, &resumed(endpoint)?, Said::Resumed, now).await?;
     let endpoint = app.endpoints.update(tenant, id, resumed).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))

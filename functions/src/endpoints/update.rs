@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
+use posthorn_delivery::{Notices, Release, Said};
 use posthorn_domain::{
-    Clock, EndpointEdit, EndpointId, EndpointStatus, Guard, RecoveryId, RecoveryScope, Scope, Tenant,
+    Clock, Endpoint, EndpointEdit, EndpointStatus, Guard, RecoveryId, RecoveryScope, Scope, Tenant, Timestamp,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, StorageError};
-
-use super::release::Release;
 
 struct App {
     access: Access,
     endpoints: EndpointStore,
     guard: Guard,
     release: Release,
+    notices: Notices,
     clock: Arc<dyn Clock>,
 }
 
@@ -25,7 +25,8 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
         access: runtime.access()?,
         endpoints: runtime.endpoints()?,
         guard: runtime.guard()?,
-        release: Release::of(runtime)?,
+        release: runtime.release()?,
+        notices: runtime.notices()?,
         clock: runtime.clock(),
     };
     Ok(http_function(app, update_endpoint))
@@ -39,25 +40,52 @@ async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     if let Some(url) = edit.url() {
         app.guard.admit(url).map_err(|reason| Problem::field("url", reason))?;
     }
-    let released = release(&app, tenant, id, &edit).await?;
     let now = app.clock.now();
-    let edited = |endpoint| {
-        if edit.asks_for_another_secret(&endpoint) {
-            return Err(Problem::secret_not_editable());
+    let mut released = None;
+    if edit.status().is_some() {
+        let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+        let said = said(&edit, &endpoint);
+        released = release(&app, tenant, &edit, &endpoint).await?;
+        let edited = edited(&edit, endpoint, released.as_ref(), now)?;
+        if let Some(said) = said {
+            app.notices.publish(tenant, &edited, said, now).await?;
         }
-        if let Some(invalid) = edit.refusal(&endpoint) {
-            return Err(invalid.into());
-        }
-        if edit.ends_hold(&endpoint) && released.is_none() {
-            // It was paused a moment ago.
-            return Err(StorageError::Conflict.into());
-        }
-        let drain = released.as_ref().and_then(|Released { drain }| *drain);
-        Ok(edit.apply(endpoint, drain, now))
-    };
+    }
+    let edited = |endpoint| edited(&edit, endpoint, released.as_ref(), now);
     let endpoint = app.endpoints.update(tenant, id, edited).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
+}
+
+/// Returns the endpoint after the edit.
+fn edited(
+    edit: &EndpointEdit,
+    endpoint: Endpoint,
+    released: Option<&Released>,
+    now: Timestamp,
+) -> Result<Endpoint, Problem> {
+    if edit.asks_for_another_secret(&endpoint) {
+        return Err(Problem::secret_not_editable());
+    }
+    if let Some(invalid) = edit.refusal(&endpoint) {
+        return Err(invalid.into());
+    }
+    if edit.ends_hold(&endpoint) && released.is_none() {
+        // It was paused a moment ago.
+        return Err(StorageError::Conflict.into());
+    }
+    Ok(edit.apply(endpoint, released.and_then(|released| released.drain), now))
+}
+
+/// Returns what the edit means to those who follow the endpoint's pauses.
+fn said(edit: &EndpointEdit, before: &Endpoint) -> Option<Said> {
+    use EndpointStatus::{Enabled, Paused};
+    match (before.status, edit.status()?) {
+        (Paused, Enabled) => Some(Said::Resumed),
+        (Paused, _) => None,
+        (_, Paused) => Some(Said::Paused),
+        _ => None,
+    }
 }
 
 /// A hold that ends.
@@ -70,15 +98,14 @@ struct Released {
 async fn release(
     app: &App,
     tenant: &Tenant,
-    id: EndpointId,
     edit: &EndpointEdit,
+    endpoint: &Endpoint,
 ) -> Result<Option<Released>, Problem> {
-    let Some(status) = edit.status() else { return Ok(None) };
-    let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
-    if !edit.ends_hold(&endpoint) {
+    if !edit.ends_hold(endpoint) {
         return Ok(None);
     }
-    let scope = if status == EndpointStatus::Enabled { RecoveryScope::Held } else { RecoveryScope::Skipped };
-    let drain = app.release.begin(tenant, &endpoint, scope).await?;
+    let is_enabled = edit.status() == Some(EndpointStatus::Enabled);
+    let scope = if is_enabled { RecoveryScope::Held } else { RecoveryScope::Skipped };
+    let drain = app.release.begin(tenant, endpoint, scope).await?;
     Ok(Some(Released { drain }))
 }

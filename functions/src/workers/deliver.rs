@@ -1,5 +1,5 @@
-//! Handles the first attempts queue and the deliveries queue: makes the next attempt of each delivery, and a slice of
-//! each recovery.
+//! Handles the first attempts queue and the deliveries queue: makes the next attempt of each delivery, a slice of each
+//! recovery, and the probes of endpoints that are down.
 
 use std::sync::Arc;
 
@@ -32,5 +32,6 @@ async fn deliver(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkEr
     match WorkMessage::parse(&message.body)? {
         WorkMessage::Delivery(asked) => app.postman.deliver(&message, &asked).await,
         WorkMessage::Recovery(asked) => app.recoverer.recover(&message, &asked).await,
+        WorkMessage::Probe(asked) => app.postman.probe(&message, &asked).await,
     }
 }

@@ -363,7 +363,7 @@ impl Line {
 }
 
 fn is_read(operation: &str) -> bool {
-    matches!(operation, "GetItem" | "BatchGetItem" | "Query" | "Scan")
+    matches!(operation, "GetItem" | "BatchGetItem" | "TransactGetItems" | "Query" | "Scan")
 }
 
 fn gigabytes(memory_mb: u32) -> f64 {

@@ -31,6 +31,7 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])
         ("POST", "/api/webhook-endpoints/{endpoint}/secret/rotate", None, &[EndpointsWrite, SecretsRead]),
         ("POST", "/api/webhook-endpoints/{endpoint}/test", None, &[EndpointsWrite]),
         ("POST", "/api/webhook-endpoints/{endpoint}/pause", None, &[EndpointsWrite]),
+        ("GET", "/api/attention", None, &[EndpointsRead]),
         ("POST", "/api/webhook-endpoints/{endpoint}/resume", None, &[EndpointsWrite]),
         (
             "POST",

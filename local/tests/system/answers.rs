@@ -90,6 +90,10 @@ async fn the_other_routes_answer() {
     check(&system, "get_secret", "GET", &format!("{endpoint}/secret"), None).await;
     check(&system, "rotate_secret", "POST", &format!("{endpoint}/secret/rotate"), None).await;
 
+    let (status, _) = system.request("POST", &format!("{endpoint}/pause"), None).await;
+    assert_eq!(status, 200);
+    check(&system, "list_attention", "GET", "/api/attention?limit=1", None).await;
+
     let request = json!({ "id": "req_81", "idempotency_key": "cus_1-2", "requested_by": "usr_7" });
     let event = json!({ "type": "customer.updated", "data": {}, "request": request });
     let batch = json!({ "events": [event, event, { "type": "customer.updated" }] });

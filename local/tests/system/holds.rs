@@ -250,7 +250,7 @@ async fn an_endpoint_whose_recovery_has_stopped_can_be_resumed_again() {
     let held = publish(&machine, 2).await;
     resume(&machine, &endpoint).await;
     let recoveries = machine.stores.runtime("recover-endpoint").recoveries().unwrap();
-    let drain = machine.endpoint(&endpoint).await.hold.unwrap().drain.unwrap();
+    let drain = machine.endpoint(&endpoint).await.hold.unwrap().drain().unwrap();
     let recovery = recoveries.get(&local_tenant(), drain).await.unwrap().unwrap();
     let stopped = Recovery { status: RecoveryStatus::Stopped, ..recovery };
     recoveries.create(&local_tenant(), &stopped).await.unwrap();

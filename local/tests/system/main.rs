@@ -9,6 +9,7 @@ mod any_endpoint;
 mod architecture;
 mod attempts_api;
 mod binaries;
+mod breaker;
 mod calls;
 mod catalogue;
 mod contract;

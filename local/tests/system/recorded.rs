@@ -272,6 +272,7 @@ async fn ask_all(
     let mut all = vec![
         Asked::new("get-recovery", recovery, None),
         Asked::new("list-endpoints", &[], None),
+        Asked::new("list-attention", &[], None),
         Asked::new("list-events", &[], None).with(&[("type", "order.*"), ("pageSize", "50")]),
     ];
     for id in endpoints {

@@ -226,7 +226,8 @@ async fn a_recovery_stops_when_its_endpoint_is_disabled() {
     let (_, recovery) = recover(&machine, &endpoint, json!({ "since": since })).await;
     machine.pass(Duration::from_secs(2)).await;
     let read = machine.endpoint(&endpoint).await;
-    let disabled = machine.endpoints.disable(&local_tenant(), &read, DisabledReason::Gone).await.unwrap();
+    let disabled =
+        machine.endpoints.disable(&local_tenant(), &read, DisabledReason::Gone, machine.now()).await.unwrap();
     assert_eq!(disabled, posthorn_storage::Written::Now);
     machine.pass(MINUTE).await;
     assert_eq!(progress(&machine, &endpoint, &recovery).await["status"], "stopped");

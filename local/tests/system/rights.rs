@@ -7,11 +7,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::response::Response;
 use http::{StatusCode, Uri};
-use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, HealthState, Partition};
+use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, Health, HealthState, Partition};
 use posthorn_local::Receiver;
 use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
 use posthorn_local_aws::clients;
-use posthorn_storage::Minute;
+use posthorn_storage::{Minute, Written};
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 
@@ -60,8 +60,13 @@ fn rights_of_sqs(operation: &str, call: &Json) -> Vec<Right> {
 
 fn rights_of_dynamodb(operation: &str, call: &Json) -> Vec<Right> {
     let right = |action: &str, call: &Json| {
-        let is_key = call["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("key#"));
-        let table = if is_key { "API keys" } else { text(call, "TableName") };
+        let pk =
+            ["Key", "Item"].into_iter().find_map(|part| call[part]["pk"]["S"].as_str()).unwrap_or_default();
+        let table = match pk.split('#').next() {
+            Some("key") => "API keys",
+            Some("attention") => "list of attention",
+            _ => text(call, "TableName"),
+        };
         (format!("dynamodb:{action}"), table.to_owned())
     };
     if let Some(items) = call["TransactItems"].as_array() {
@@ -147,6 +152,7 @@ fn granted() -> BTreeMap<String, BTreeSet<Right>> {
             let of_policy = statements(&policy["PolicyDocument"]).into_iter().flat_map(rights);
             all.extend(of_policy.map(|(action, resource)| match name.as_str() {
                 "ReadKeysPolicy" => (action, "API keys".to_owned()),
+                "NoteAttentionPolicy" | "ClearAttentionPolicy" => (action, "list of attention".to_owned()),
                 _ => (action, resource),
             }));
         }
@@ -268,10 +274,19 @@ async fn use_every_route(machine: &TimeMachine, receiver: &str) {
     call("update-endpoint", &id, Some(json!({ "status": "enabled" }))).await;
     call("pause-endpoint", &id, None).await;
     call("resume-endpoint", &id, None).await;
+    let failing = machine.endpoints.get(&local_tenant(), id[0].1.parse().unwrap()).await.unwrap().unwrap();
+    machine.set_health(&[failing], HealthState::Failing).await;
+    call("pause-endpoint", &id, None).await;
+    call("list-attention", &[], None).await;
+    call("resume-endpoint", &id, None).await;
+    call("update-endpoint", &id, Some(json!({ "status": "disabled" }))).await;
+    call("update-endpoint", &id, Some(json!({ "status": "enabled" }))).await;
     call("pause-endpoint", &id, None).await;
     machine.publish("order.paid").await;
     machine.pass(Duration::from_secs(5)).await;
     call("delete-endpoint", &id, None).await;
+    let disabled = json!({ "url": receiver, "enabled_events": ["order.*"], "status": "disabled" });
+    call("create-endpoint", &[], Some(disabled)).await;
 }
 
 /// What a publisher's request leaves that ended between claiming its key and sending its event.
@@ -317,6 +332,19 @@ async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
     for endpoint in [&good, &bad, &gone, &gone_soon, &gone_slowly] {
         publish_to(machine, endpoint.id).await;
     }
+    // Deliver finds that this one works again, and fan-out that another one does.
+    let (works_slowly, works) = (register("/good").await, register("/good").await);
+    machine.set_health(std::slice::from_ref(&works_slowly), HealthState::Failing).await;
+    machine.prove(std::slice::from_ref(&works)).await;
+    machine.publish("order.paid").await;
+    machine.pass(Duration::from_secs(5)).await;
+    let works = machine.endpoint(&works).await;
+    let failing = Health::new(HealthState::Failing, works.created_at);
+    let noted = machine.endpoints.set_health(&local_tenant(), &works, failing).await.unwrap();
+    assert_eq!(noted, Written::Now);
+    machine.pass(2 * HOUR).await;
+    machine.publish("order.paid").await;
+    machine.pass(Duration::from_secs(5)).await;
     for number in 0..50 {
         register(&format!("/bad/{number}")).await;
     }

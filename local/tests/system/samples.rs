@@ -15,7 +15,7 @@ use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// How the routes' functions answer their samples, called in this order while the endpoint is there and no event is on
 /// record.
-pub(crate) const ANSWERS: [(&str, u16); 17] = [
+pub(crate) const ANSWERS: [(&str, u16); 18] = [
     ("create-endpoint", 201),
     ("list-endpoints", 200),
     ("get-endpoint", 200),
@@ -24,6 +24,7 @@ pub(crate) const ANSWERS: [(&str, u16); 17] = [
     ("rotate-secret", 200),
     ("test-endpoint", 202),
     ("pause-endpoint", 200),
+    ("list-attention", 200),
     ("resume-endpoint", 200),
     ("recover-endpoint", 202),
     ("get-recovery", 404),
@@ -77,7 +78,8 @@ async fn the_routes_functions_answer_their_samples() {
     }
     check("delete-endpoint", "delete-endpoint", 200).await;
     check("publish-event", "publish-event-batch", 202).await;
-    assert_eq!(stores.depth("EventsQueue").await, 5);
+    // Those published, a test event, and the notices of a pause and its end.
+    assert_eq!(stores.depth("EventsQueue").await, 7);
 
     check("get-event", "get-event", 404).await;
     let batch: SqsEvent = serde_json::from_str(&sample("fan-out")).unwrap();

@@ -14,9 +14,9 @@ mod response;
 pub use access::{Access, Caller};
 pub use code::Code;
 pub use listing::{
-    AttemptListing, AttemptsOf, DEFAULT_PAGE, EventListing, LAST_PAGE, LogPageBuilder, MAX_LIST_BYTES,
-    MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, attempt_listing, attempts_at, bytes_in_answer,
-    endpoint_listing, event_listing, unknown_cursor,
+    AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing, LAST_PAGE, LogPageBuilder,
+    MAX_LIST_BYTES, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, attempt_listing, attempts_at,
+    attention_listing, bytes_in_answer, endpoint_listing, event_listing, unknown_cursor,
 };
 pub use problem::{Problem, ProblemBody};
 pub use request::{Query, Request, read_fields};

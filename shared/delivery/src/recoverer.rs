@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use posthorn_domain::{
-    Clock, Delivery, DeliveryMessage, Endpoint, EndpointId, EndpointStatus, EventId, LAST_LOOK, Recovery,
-    RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant, Timestamp,
+    Clock, Course, Delivery, DeliveryMessage, Endpoint, EndpointId, EventId, Recovery, RecoveryMessage,
+    RecoveryScope, RecoveryStatus, Tenant, Timestamp,
 };
 use posthorn_storage::{
     Before, DeliveryOutbox, EndpointStore, EventLog, Progress, RecordKey, Recoveries, StorageError,
@@ -63,15 +63,6 @@ fn passed_over<T>(event_id: EventId, done: Result<T, StorageError>) -> Result<Op
     }
 }
 
-/// What a recovery does next.
-enum Course {
-    On,
-    /// It cancels what is held, because the endpoint no longer gets it.
-    Skip,
-    /// It stops.
-    Stop,
-}
-
 /// A delivery to resend, or an event to send for the first time.
 struct Recovered {
     key: RecordKey,
@@ -105,6 +96,10 @@ impl Recoverer {
                 self.go_on(tenant, &recovery, Duration::ZERO).await?;
             }
             return Ok(());
+        }
+        let early = recovery.until_last_look(self.clock.now());
+        if !early.is_zero() {
+            return Ok(self.go_on(tenant, &recovery, early).await?);
         }
         if message.deadline.since(self.clock.now()) < RESERVE {
             return Err(WorkError::OutOfTime);
@@ -154,22 +149,24 @@ impl Recoverer {
         message: &QueueMessage,
     ) -> Result<(Recovery, Duration), StorageError> {
         let position_before = recovery.position;
-        recovery.slices += 1;
-        recovery.updated_at = self.clock.now();
         let endpoint = self.endpoints.get(tenant, recovery.endpoint_id).await?;
-        match self.goes_on(&recovery, endpoint.as_ref())? {
+        match recovery.course(endpoint.as_ref(), self.clock.now()) {
             Course::On => {}
             Course::Skip => recovery.scope = RecoveryScope::Skipped,
+            // The message comes again soon.
+            Course::Wait => return Err(StorageError::Conflict),
             Course::Stop => {
                 recovery.status = RecoveryStatus::Stopped;
                 return Ok((recovery, Duration::ZERO));
             }
         }
+        let now = self.clock.now();
+        recovery = Recovery { updated_at: now, slices: recovery.slices + 1, ..recovery.begun(now) };
         let rate = self.rate(&recovery, endpoint.as_ref());
         let most = u64::from(rate.get()) * u64::from(SLICE_SECONDS);
         let mut search = self.log.search(tenant, endpoint.as_ref(), &recovery).await?;
         search.is_repeated = message.is_redelivered();
-        let (mut recovered, mut unwanted) = (Vec::new(), Vec::new());
+        let (mut recovered, mut unwanted, mut overdue) = (Vec::new(), Vec::new(), Vec::new());
         let (mut looked_at, mut is_through) = (0, false);
         let has_time = || message.deadline.since(self.clock.now()) >= RESERVE;
         while (recovered.len() as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
@@ -182,21 +179,26 @@ impl Recoverer {
             match treatment {
                 Treatment::Send => recovered.push(Recovered { key: found.key, delivery: found.delivery }),
                 Treatment::Cancel => unwanted.extend(found.delivery.map(|delivery| (found.key, delivery))),
-                Treatment::Leave => {}
+                Treatment::Queue => overdue.extend(found.delivery.map(|due| next_message(&found.key, &due))),
+                Treatment::Await | Treatment::Leave => {}
             }
+            let is_at_rest = matches!(treatment, Treatment::Cancel | Treatment::Leave);
+            recovery.is_restless |= recovery.last_look && !is_at_rest;
         }
         recovery.events_examined += looked_at;
         recovery.reached = recovery.position.map(EventId::at);
         self.cancel(unwanted).await?;
+        let again: Vec<_> = overdue.into_iter().map(|message| (message, Duration::ZERO)).collect();
+        self.outbox.send(&again).await?;
         let insisted = recovery.scope == RecoveryScope::All;
         let made = self.make_again(recovery.endpoint_id, recovered, insisted, rate).await?;
         recovery.deliveries_recovered += made;
         if is_through {
-            if recovery.scope.ends_hold() && !recovery.last_look {
-                let wait = self.until_last_look(&recovery);
-                return Ok((Recovery { last_look: true, position: None, ..recovery }, wait));
+            let (next, wait) = recovery.after_look(self.clock.now());
+            if let Some(wait) = wait {
+                return Ok((next, wait));
             }
-            recovery.status = RecoveryStatus::Completed;
+            recovery = next;
         }
         let is_running = recovery.status == RecoveryStatus::Running;
         let is_stalled = is_running && recovery.position == position_before;
@@ -206,34 +208,6 @@ impl Recoverer {
         }
         let took = Duration::from_secs(made) / rate.get();
         Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
-    }
-
-    /// Returns whether the recovery may go on. A recovery of what is held waits until the end of the hold is
-    /// written.
-    fn goes_on(&self, recovery: &Recovery, endpoint: Option<&Endpoint>) -> Result<Course, StorageError> {
-        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.status != EndpointStatus::Disabled) else {
-            return Ok(if recovery.scope.ends_hold() { Course::Skip } else { Course::Stop });
-        };
-        match recovery.scope {
-            RecoveryScope::Skipped => {
-                let is_held = endpoint.hold.is_some_and(|hold| hold.since <= recovery.created_at);
-                if is_held { self.wait_for_end(recovery) } else { Ok(Course::On) }
-            }
-            RecoveryScope::Held if endpoint.hold.is_some_and(|hold| hold.drain == Some(recovery.id)) => {
-                Ok(Course::On)
-            }
-            RecoveryScope::Held if endpoint.status == EndpointStatus::Paused => self.wait_for_end(recovery),
-            RecoveryScope::Held => Ok(Course::Stop),
-            // What it resends while the endpoint is paused is held when it comes due.
-            RecoveryScope::Failed | RecoveryScope::Missing | RecoveryScope::All => Ok(Course::On),
-        }
-    }
-
-    /// Errors, so that the message comes again soon, while the request that ends the hold may be about to write that. Stops
-    /// when that request must have failed.
-    fn wait_for_end(&self, recovery: &Recovery) -> Result<Course, StorageError> {
-        let may_be_early = self.clock.now().since(recovery.created_at) < LAST_LOOK;
-        if may_be_early { Err(StorageError::Conflict) } else { Ok(Course::Stop) }
     }
 
     /// Returns the number of deliveries a second of the next slice. What was held goes out at the rate of other
@@ -246,11 +220,6 @@ impl Recoverer {
         let doubled =
             self.rate.saturating_mul(NonZeroU32::MIN.saturating_add(1).saturating_pow(recovery.slices - 1));
         doubled.min(FASTEST_DRAIN.max(self.rate))
-    }
-
-    /// Returns how long a recovery of what is held waits until it looks for the last time.
-    fn until_last_look(&self, recovery: &Recovery) -> Duration {
-        recovery.until.plus(LAST_LOOK).since(self.clock.now())
     }
 
     /// Ends an endpoint's hold, if this recovery was draining it.

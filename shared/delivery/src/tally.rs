@@ -18,8 +18,12 @@ pub enum Metric {
     Failures,
     /// The time from an event's acceptance to the beginning of the first attempt of one of its deliveries.
     FirstAttemptLatency,
-    /// Deliveries that were held when their event was fanned out.
+    /// Deliveries that were held instead of attempted.
     DeliveriesHeld,
+    /// Endpoints whose deliveries are held from now on, because they are down.
+    EndpointsHeld,
+    /// Endpoints that were down, and work again.
+    EndpointsReleased,
     /// Endpoints disabled because they are gone or have failed for days.
     EndpointsDisabled,
     /// Retries sent from the due table to the deliveries queue.

@@ -22,12 +22,13 @@ mod time;
 pub use self::account::{AccountId, ApiKey, KeyGrant, Mode, Scope, Tenant};
 pub use self::delivery::{
     Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
-    RecoveryMessage, RetrySchedule, WorkMessage,
+    ProbeMessage, RecoveryMessage, RetrySchedule, WorkMessage,
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Health, HealthState, Hold, HoldState, LAST_LOOK, NewEndpoint,
-    RetiredSecret, RotationRefused, Secret, SecretRotation, SubscriptionHistory, WebhookUrl,
+    EndpointStatus, EventPattern, FAILURES_IN_A_ROW, FailedOn, Failure, Health, HealthState, Hold, HoldPhase,
+    HoldState, LAST_LOOK, NewEndpoint, ProbeOrder, Probes, RetiredSecret, RotationRefused, Secret,
+    SecretRotation, SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
 };
 pub use self::event::{
     CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,
@@ -39,6 +40,6 @@ pub use self::invalid::Invalid;
 pub use self::json::{Fields, Flag, FromJson, InvalidField, MAX_NESTING, without_byte_order_mark};
 pub use self::metadata::{KeptMetadata, Metadata};
 pub use self::random::Random;
-pub use self::recovery::{Recovery, RecoveryRequest, RecoveryScope, RecoveryStatus};
+pub use self::recovery::{Course, Recovery, RecoveryRequest, RecoveryScope, RecoveryStatus};
 pub use self::text::{ApiVersion, Description, ShortText};
 pub use self::time::{Clock, Timestamp};

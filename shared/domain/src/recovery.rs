@@ -9,7 +9,7 @@ use strum::{EnumString, IntoStaticStr};
 
 use crate::account::Mode;
 use crate::delivery::{Delivery, DeliveryStatus};
-use crate::endpoint::{Endpoint, Hold};
+use crate::endpoint::{Endpoint, EndpointStatus, Hold, LAST_LOOK};
 use crate::event::{EventSpan, EventType};
 use crate::id::{EndpointId, EventId, RecoveryId};
 use crate::invalid::Invalid;
@@ -18,6 +18,8 @@ use crate::time::Timestamp;
 
 /// How much later than the end of a hold, by our clock, an event may seem to be accepted that was held.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+/// How long after it is due a delivery without attempts is queued again at the last look.
+const OVERDUE: Duration = Duration::from_mins(1);
 /// How long after it is due a delivery without attempts counts as on its way, not as lost.
 const ON_ITS_WAY: Duration = Duration::from_mins(15);
 
@@ -46,7 +48,7 @@ pub enum RecoveryScope {
     Missing,
     /// Both, and events that were lost on their way.
     All,
-    /// Deliveries that are held. Such a recovery begins when the endpoint is resumed; it cannot be requested.
+    /// Deliveries that are held. Such a recovery begins when the hold ends; a request can only count them.
     Held,
     /// The same deliveries, which are canceled: the endpoint was disabled or deleted, or resumed without them.
     Skipped,
@@ -85,8 +87,11 @@ pub struct Recovery {
     pub slices: u32,
     /// The number of the last slices in a row that made no progress.
     pub stalled: u32,
-    /// Whether it examines the events for the second and last time, for what was held by late invocations.
+    /// Whether it has examined all events once, and examines them again: for what was held by late invocations, and for
+    /// deliveries whose message was lost with a process.
     pub last_look: bool,
+    /// Whether it has found such a delivery in this look. Then it looks once more.
+    pub is_restless: bool,
 }
 
 /// The status of a recovery.
@@ -102,6 +107,19 @@ pub enum RecoveryStatus {
     Stopped,
 }
 
+/// What a recovery does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// It goes on.
+    On,
+    /// It cancels what is held, because the endpoint no longer gets it.
+    Skip,
+    /// It is too early: the process that began it has not written the end of the hold yet.
+    Wait,
+    /// It stops.
+    Stop,
+}
+
 /// Returns the error for a scope that cannot be requested.
 fn not_requestable(scope: &str) -> Invalid {
     Invalid::because(format!("must be \"failed\", \"missing\" or \"all\", not {scope:?}"))
@@ -114,8 +132,16 @@ impl RecoveryRequest {
         let until = fields.optional("until")?.unwrap_or(now);
         let scope: RecoveryScope = fields.optional("scope")?.unwrap_or_default();
         let Flag(dry_run) = fields.optional("dry_run")?.unwrap_or_default();
-        if scope.ends_hold() {
-            let reason = not_requestable(scope.into());
+        let refused = match scope {
+            RecoveryScope::Skipped => Some(not_requestable(scope.into())),
+            RecoveryScope::Held if !dry_run => {
+                let reason =
+                    "can be \"held\" only with \"dry_run\": true. What is held is sent when the hold ends";
+                Some(Invalid::because(reason))
+            }
+            _ => None,
+        };
+        if let Some(reason) = refused {
             return Err(InvalidField::Field { param: "scope".to_owned(), reason });
         }
         if until <= since {
@@ -124,6 +150,11 @@ impl RecoveryRequest {
             return Err(InvalidField::Field { param: "until".to_owned(), reason });
         }
         Ok(Self { since, until, scope, dry_run })
+    }
+
+    /// Returns whether it asks for events accepted at this time.
+    pub fn asks_for(&self, at: Timestamp) -> bool {
+        (self.since..self.until).contains(&at)
     }
 
     /// Returns the recovery that this requests.
@@ -145,6 +176,7 @@ impl RecoveryRequest {
             slices: 0,
             stalled: 0,
             last_look: false,
+            is_restless: false,
         }
     }
 }
@@ -171,6 +203,65 @@ impl Recovery {
     /// The most slices in a row without progress: about an hour's, as a slice without progress is followed by the next
     /// a minute later.
     pub const MAX_STALLED: u32 = 60;
+
+    /// Returns whether it may go on, at `now`. A recovery of what is held waits until the end of the hold is written, or
+    /// until the process that began it must have ended without that.
+    pub fn course(&self, endpoint: Option<&Endpoint>, now: Timestamp) -> Course {
+        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.status != EndpointStatus::Disabled) else {
+            return if self.scope.ends_hold() { Course::Skip } else { Course::Stop };
+        };
+        let wait = if now.since(self.created_at) < LAST_LOOK { Course::Wait } else { Course::Stop };
+        match (self.scope, endpoint.hold) {
+            (RecoveryScope::Skipped, Some(hold)) if hold.since <= self.created_at => wait,
+            (RecoveryScope::Held, Some(hold)) if hold.drain() == Some(self.id) => Course::On,
+            (RecoveryScope::Held, Some(hold)) if hold.is_closed() => wait,
+            (RecoveryScope::Held, _) => Course::Stop,
+            // What others resend while deliveries are held is held when it comes due.
+            _ => Course::On,
+        }
+    }
+
+    /// Returns the recovery as its first slice begins it. The end of a hold is written only now, so more may have been held
+    /// since the recovery was created.
+    #[must_use]
+    pub fn begun(self, now: Timestamp) -> Self {
+        let is_first = self.slices == 0 && self.scope.ends_hold();
+        let until = if is_first { self.until.max(now.plus(CLOCKS_DIFFER)) } else { self.until };
+        Self { until, ..self }
+    }
+
+    /// Returns whether a delivery that is held is part of the hold that this recovery takes care of, not of a later one.
+    pub fn is_of_its_hold(&self, delivery: &Delivery) -> bool {
+        delivery.held_since.is_none_or(|since| since <= self.created_at)
+    }
+
+    /// Returns whether a delivery, at the last look, may still be without an attempt because its message was lost. If it is
+    /// overdue, a message that comes twice costs less than one that never comes.
+    pub fn misses(&self, delivery: &Delivery) -> bool {
+        let is_untried = delivery.status == DeliveryStatus::Pending && !delivery.has_begun();
+        self.last_look && self.scope.ends_hold() && is_untried
+    }
+
+    /// Returns whether such a delivery is overdue.
+    pub fn is_overdue(delivery: &Delivery, now: Timestamp) -> bool {
+        delivery.next_attempt_at.is_some_and(|due| now.since(due) > OVERDUE)
+    }
+
+    /// Returns how long its last look has to wait; zero if it may begin. Its message may come too early, if an earlier one was
+    /// received twice.
+    pub fn until_last_look(&self, now: Timestamp) -> Duration {
+        if self.last_look { self.until.plus(LAST_LOOK).since(now) } else { Duration::ZERO }
+    }
+
+    /// Returns the recovery after it has examined all events, and how long it waits before it examines them again; `None`
+    /// if it is complete.
+    pub fn after_look(self, now: Timestamp) -> (Self, Option<Duration>) {
+        if !self.scope.ends_hold() || (self.last_look && !self.is_restless) {
+            return (Self { status: RecoveryStatus::Completed, ..self }, None);
+        }
+        let next = if self.last_look { now.plus(LAST_LOOK) } else { self.until.plus(LAST_LOOK) };
+        (Self { last_look: true, is_restless: false, position: None, ..self }, Some(next.since(now)))
+    }
 
     /// Returns whether it has reached a limit on slices. It then stops, however much is left.
     pub fn is_spent(&self) -> bool {
@@ -253,7 +344,9 @@ mod tests {
         check(r#"{"since": "yesterday"}"#, "`since` must be a time in RFC 3339");
         check(r#"{"since": "2027-01-01T00:00:00Z"}"#, "`until` must be a time after `since`");
         check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "some"}"#, "`scope` must be \"failed\"");
-        check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "held"}"#, "`scope` must be \"failed\"");
+        check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "skipped"}"#, "`scope` must be \"failed\"");
+        check(r#"{"since": "2026-01-01T00:00:00Z", "scope": "held"}"#, "`scope` can be \"held\" only");
+        assert!(read(r#"{"since": "2026-01-01T00:00:00Z", "scope": "held", "dry_run": true}"#).is_ok());
     }
 
     #[test]

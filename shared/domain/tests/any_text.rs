@@ -106,6 +106,7 @@ proptest! {
             let read_back = match &message {
                 WorkMessage::Delivery(message) => message.to_json(),
                 WorkMessage::Recovery(message) => message.to_json(),
+                WorkMessage::Probe(message) => message.to_json(),
             };
             prop_assert_eq!(WorkMessage::parse(&read_back).unwrap(), message);
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use posthorn_api::Access;
-use posthorn_delivery::{Sender, Snapshots, Tally};
+use posthorn_delivery::{Notices, Release, Sender, Snapshots, Tally};
 use posthorn_domain::{Clock, EventShards, Guard, Networks, Random, RetrySchedule};
 use posthorn_storage::{
     ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Inbox,
@@ -147,6 +147,21 @@ impl Runtime {
     /// The recoveries, which are in the events table.
     pub fn recoveries(&self) -> Result<Recoveries, SettingsError> {
         Ok(Recoveries::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
+    }
+
+    /// What takes care of the deliveries that endpoints hold.
+    pub fn release(&self) -> Result<Release, SettingsError> {
+        Ok(Release {
+            recoveries: self.recoveries()?,
+            outbox: self.deliveries_queue()?,
+            clock: self.clock(),
+            random: self.random(),
+        })
+    }
+
+    /// What publishes notices about endpoints.
+    pub fn notices(&self) -> Result<Notices, SettingsError> {
+        Ok(Notices::new(self.events_queue()?))
     }
 
     /// Returns the retry schedule. Errors if a delivery may outlast its event's record.

@@ -21,10 +21,10 @@ mod written;
 
 pub use api_keys::{ApiKeys, KeyHash};
 pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place, Places, Start};
-pub use endpoints::{EndpointStore, Latest, Version};
+pub use endpoints::{EndpointStore, InTrouble, Latest, Version};
 pub use error::StorageError;
 pub use event_log::{
-    Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Progress, RecordKey,
+    Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Held, Progress, RecordKey,
     RecoverySearch, Treatment,
 };
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, RecoveryMessage};
+use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, ProbeMessage, RecoveryMessage};
 
 use crate::batcher::Batcher;
 use crate::error::StorageError;
@@ -68,6 +68,13 @@ impl DeliveryOutbox {
         delay: Duration,
     ) -> Result<(), StorageError> {
         let group = message.tenant.account.to_string();
+        let entry = Entry { body: message.to_json(), group, delay };
+        self.batcher.send(std::iter::once(entry)).await.into_iter().collect()
+    }
+
+    /// Sends the message for an endpoint's next probe. The delay is limited as in [`Self::send`].
+    pub async fn send_probe(&self, message: &ProbeMessage, delay: Duration) -> Result<(), StorageError> {
+        let group = message.endpoint_id.to_string();
         let entry = Entry { body: message.to_json(), group, delay };
         self.batcher.send(std::iter::once(entry)).await.into_iter().collect()
     }

@@ -90,6 +90,7 @@ impl Recoveries {
             slices: recovery.slices,
             stalled: recovery.stalled,
             last_look: recovery.last_look,
+            is_restless: recovery.is_restless,
             expires_at: recovery.updated_at.plus(self.retention).as_seconds(),
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
@@ -119,6 +120,8 @@ struct RecoveryRow {
     stalled: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     last_look: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_restless: bool,
     expires_at: i64,
 }
 
@@ -143,6 +146,7 @@ impl RecoveryRow {
             slices: row.slices,
             stalled: row.stalled,
             last_look: row.last_look,
+            is_restless: row.is_restless,
         })
     }
 }

@@ -26,7 +26,8 @@ async fn reading_and_sending_back_changes_nothing() {
         let path = format!("/api/webhook-endpoints/{id}");
         if let Some(reason) = reason {
             let endpoint = store.get(&local_tenant(), id.parse().unwrap()).await.unwrap().unwrap();
-            assert_eq!(store.disable(&local_tenant(), &endpoint, reason).await.unwrap(), Written::Now);
+            let disabled = store.disable(&local_tenant(), &endpoint, reason, endpoint.created_at).await;
+            assert_eq!(disabled.unwrap(), Written::Now);
         }
         let read = async |key| system.request_as(key, "GET", &path, None).await.1;
         let before = read(None).await;

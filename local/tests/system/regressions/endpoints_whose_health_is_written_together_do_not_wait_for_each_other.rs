@@ -47,9 +47,10 @@ async fn an_endpoint_is_disabled_although_its_account_is_being_changed() {
     let endpoint = machine.endpoint(&machine.register("https://a.example", &["*"]).await).await;
     let reasons = json!([{ "Code": "None" }, { "Code": "TransactionConflict" }]);
     calls.refuse("TransactWriteItems", "TransactionCanceledException", &[("CancellationReasons", reasons)]);
-    let written = store.disable(&local_tenant(), &endpoint, DisabledReason::Gone).await.unwrap();
+    let written =
+        store.disable(&local_tenant(), &endpoint, DisabledReason::Gone, machine.now()).await.unwrap();
     assert_eq!(written, Written::Now);
     assert_eq!(machine.endpoint(&endpoint).await.status, EndpointStatus::Disabled);
-    let again = store.disable(&local_tenant(), &endpoint, DisabledReason::Gone).await.unwrap();
+    let again = store.disable(&local_tenant(), &endpoint, DisabledReason::Gone, machine.now()).await.unwrap();
     assert_eq!(again, Written::Before, "it has been written since");
 }

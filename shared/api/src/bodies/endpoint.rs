@@ -1,8 +1,9 @@
 //! A webhook endpoint.
 
 use posthorn_domain::{
-    ApiVersion, CreatedVia, CustomHeaders, Description, DisabledReason, EnabledEvents, Endpoint, EndpointId,
-    EndpointStatus, Health, Hold, Metadata, Mode, RecoveryId, Scope, Timestamp, WebhookUrl,
+    ApiVersion, AttemptError, CreatedVia, CustomHeaders, Description, DisabledReason, EnabledEvents,
+    Endpoint, EndpointId, EndpointStatus, Failure, Health, Hold, Metadata, Mode, Probes, RecoveryId, Scope,
+    Timestamp, WebhookUrl,
 };
 use serde::Serialize;
 
@@ -42,11 +43,34 @@ struct HoldBody {
     status: &'static str,
     since: Timestamp,
     recovery_id: Option<RecoveryId>,
+    probes: Option<ProbesBody>,
+}
+
+/// The probes of an endpoint that is down, and why it counts as down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct ProbesBody {
+    made: u32,
+    next_at: Timestamp,
+    last_response_status: Option<u16>,
+    last_error: Option<&'static str>,
 }
 
 impl From<Hold> for HoldBody {
     fn from(hold: Hold) -> Self {
-        Self { status: hold.state().into(), since: hold.since, recovery_id: hold.drain }
+        let (status, since, recovery_id) = (hold.state().into(), hold.since, hold.drain());
+        Self { status, since, recovery_id, probes: hold.probes().map(ProbesBody::from) }
+    }
+}
+
+impl From<Probes> for ProbesBody {
+    fn from(probes: Probes) -> Self {
+        let Failure { code, error } = probes.failure;
+        Self {
+            made: probes.made,
+            next_at: probes.due,
+            last_response_status: code,
+            last_error: error.map(AttemptError::as_str),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! looks like. Requests are read by the domain's own types.
 
 mod attempt;
+mod attention;
 mod endpoint;
 mod event;
 mod event_type;
@@ -14,6 +15,7 @@ mod retry;
 mod secret;
 
 pub use self::attempt::AttemptBody;
+pub use self::attention::AttentionBody;
 pub use self::endpoint::{CreatedEndpointBody, EndpointBody, EndpointWithAttemptsBody};
 pub use self::event::{EventBody, MAX_SHOWN_DELIVERIES};
 pub use self::event_type::EventTypeBody;

@@ -50,6 +50,11 @@ impl<Id: Copy, T> LogPageBuilder<Id, T> {
         !self.is_complete() && self.skipped >= self.window.skip() && self.list.len() < self.window.limit()
     }
 
+    /// Ends the page, although there are more entries.
+    pub fn end(&mut self) {
+        self.has_more = true;
+    }
+
     /// Passes an event that does not match, or whose entries have all been offered.
     pub fn pass(&mut self, id: Id) {
         if self.is_complete() {

@@ -13,8 +13,8 @@ mod window;
 pub use self::attempts_at::attempts_at;
 pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
 pub use self::parameters::{
-    AttemptListing, AttemptsOf, DEFAULT_PAGE, EventListing, LAST_PAGE, MAX_NUMBERED_EVENTS, MAX_PAGE,
-    attempt_listing, endpoint_listing, event_listing, unknown_cursor,
+    AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing, LAST_PAGE, MAX_NUMBERED_EVENTS,
+    MAX_PAGE, attempt_listing, attention_listing, endpoint_listing, event_listing, unknown_cursor,
 };
 pub use self::room::{MAX_LIST_BYTES, bytes_in_answer};
 pub use self::window::Window;

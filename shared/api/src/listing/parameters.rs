@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid};
+use posthorn_domain::{
+    AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid, TroubleState,
+};
 
 use crate::code::Code;
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
@@ -41,6 +43,17 @@ const EVENT_PARAMETERS: &[&str] = &[
 
 const ATTEMPT_PARAMETERS: &[&str] =
     &["livemode", "event_id", "webhook_endpoint_id", "status", "limit", "starting_after", "ending_before"];
+
+const ATTENTION_PARAMETERS: &[&str] = &["livemode", "state", "limit", "starting_after"];
+
+/// The query of the list of endpoints that need attention.
+#[derive(Debug)]
+pub struct AttentionListing {
+    /// Only endpoints in this state, if given.
+    pub state: Option<TroubleState>,
+    /// The page: the first one, or one after an endpoint.
+    pub window: Window<EndpointId>,
+}
 
 /// The query of a list of events.
 #[derive(Debug)]
@@ -118,6 +131,12 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
     };
     let status = request.query_as("status")?;
     Ok(AttemptListing { of, status, window: window(request, "an attempt")? })
+}
+
+/// Reads `state`, `limit` and `starting_after`.
+pub fn attention_listing(request: &Request) -> Result<AttentionListing, Problem> {
+    request.allow_query(ATTENTION_PARAMETERS)?;
+    Ok(AttentionListing { state: request.query_as("state")?, window: window(request, "a webhook endpoint")? })
 }
 
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,

@@ -4,13 +4,14 @@
 //! Attempts at them are made in [`crate::postman`].
 
 mod direct;
-pub(crate) mod notices;
+mod notices;
 mod snapshots;
 mod subscriptions;
 mod verdict;
 mod watch;
 
 use self::direct::Direct;
+pub use self::notices::{Notices, Said};
 pub use self::snapshots::Snapshots;
 pub use self::subscriptions::Subscriptions;
 pub(crate) use self::verdict::{Finding, Verdict};

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use posthorn_api::bodies::EndpointBody;
 use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointStatus, EventDraft, EventId, EventMessage, EventShards, Fields,
-    InvalidField, Tenant, Timestamp,
+    Endpoint, EventDraft, EventId, EventMessage, EventShards, Fields, InvalidField, Tenant, Timestamp,
 };
+use posthorn_storage::{EventOutbox, StorageError};
 use serde::Serialize;
 
 /// Notices of the same kind about the same endpoint within the same period of this length are one event.
@@ -35,26 +35,61 @@ struct Object {
     failing_since: Option<Timestamp>,
 }
 
-/// `webhook_endpoint.failing`: the endpoint has acknowledged nothing for a day.
-pub(crate) fn failing(
-    tenant: &Tenant,
-    endpoint: &Endpoint,
-    now: Timestamp,
-) -> Result<EventMessage, InvalidField> {
-    let since = endpoint.health.since;
-    notice("webhook_endpoint.failing", tenant, endpoint.clone(), Some(since), now)
+/// What a notice says about an endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It has acknowledged nothing for a day.
+    Failing,
+    /// Posthorn has disabled it.
+    Disabled,
+    /// It is down, and its deliveries are held.
+    Held,
+    /// It works again, and gets what was held.
+    Released,
+    /// Its owner has paused it.
+    Paused,
+    /// Its owner has resumed it.
+    Resumed,
 }
 
-/// `webhook_endpoint.disabled`: Posthorn has disabled the endpoint.
-pub(crate) fn disabled(
-    tenant: &Tenant,
-    endpoint: &Endpoint,
-    reason: DisabledReason,
-    now: Timestamp,
-) -> Result<EventMessage, InvalidField> {
-    let (status, disabled_reason) = (EndpointStatus::Disabled, Some(reason));
-    let disabled = Endpoint { status, disabled_reason, ..endpoint.clone() };
-    notice("webhook_endpoint.disabled", tenant, disabled, None, now)
+impl Said {
+    fn event_type(self) -> &'static str {
+        match self {
+            Self::Failing => "webhook_endpoint.failing",
+            Self::Disabled => "webhook_endpoint.disabled",
+            Self::Held => "webhook_endpoint.held",
+            Self::Released => "webhook_endpoint.released",
+            Self::Paused => "webhook_endpoint.paused",
+            Self::Resumed => "webhook_endpoint.resumed",
+        }
+    }
+}
+
+/// Publishes notices.
+#[derive(Debug, Clone)]
+pub struct Notices(EventOutbox);
+
+impl Notices {
+    /// Publishes them to this queue of events.
+    pub fn new(events: EventOutbox) -> Self {
+        Self(events)
+    }
+
+    /// Publishes a notice about an endpoint, as it is after the change. It is published before the change is written: in
+    /// the other order, if the function ended in between, it would never be published.
+    pub async fn publish(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        said: Said,
+        now: Timestamp,
+    ) -> Result<(), StorageError> {
+        let notice = notice(tenant, endpoint.clone(), said, now).map_err(|error| StorageError::Corrupt {
+            key: endpoint.id.to_string(),
+            reason: format!("no notice can be made of it: {error}"),
+        })?;
+        self.0.send(&[notice]).await.into_iter().collect()
+    }
 }
 
 /// Returns an event whose object is the endpoint. Its id follows from its content and time, so that several functions
@@ -62,13 +97,13 @@ pub(crate) fn disabled(
 /// while `EventShards` is changed, these functions may know different numbers. Metadata that not every parser can read,
 /// accepted by an earlier release, is left out, because other endpoints may get the notice.
 fn notice(
-    event_type: &str,
     tenant: &Tenant,
     mut endpoint: Endpoint,
-    failing_since: Option<Timestamp>,
+    said: Said,
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
-    let endpoint_id = endpoint.id;
+    let (event_type, endpoint_id) = (said.event_type(), endpoint.id);
+    let failing_since = (said == Said::Failing).then_some(endpoint.health.since);
     endpoint.metadata = endpoint.metadata.plain();
     let object =
         Object { kind: "webhook_endpoint", endpoint: EndpointBody::for_everybody(endpoint), failing_since };
@@ -77,8 +112,8 @@ fn notice(
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
     let same = i64::try_from(SAME.as_millis()).expect("a minute is a small number");
     let at = Timestamp::from_millis(now.as_millis() / same * same);
-    let said = format!("{event_type}/{endpoint_id}");
-    let id = EventId::of_message(at, &said, &draft.event_type, EventShards::ONE);
+    let content = format!("{event_type}/{endpoint_id}");
+    let id = EventId::of_message(at, &content, &draft.event_type, EventShards::ONE);
     Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, claimed: false, id: Some(id), draft })
 }
 
@@ -110,8 +145,8 @@ mod tests {
             let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
             let now = Timestamp::from_millis(0);
             let new = NewEndpoint::read(&mut Fields::parse(&json).unwrap()).unwrap();
-            let notice =
-                disabled(&tenant, &new.register(&tenant, now, &Same::byte(7)), DisabledReason::Gone, now);
+            let endpoint = new.register(&tenant, now, &Same::byte(7));
+            let notice = notice(&tenant, endpoint, Said::Disabled, now);
             let (_, event) = notice.unwrap().into_event("m", now, EventShards::ONE).unwrap();
             let size = event.to_json().len();
             assert!(size <= MAX_EVENT_BYTES, "{character}: {size}");
@@ -125,7 +160,8 @@ mod tests {
         let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
         let now = Timestamp::from_millis(0);
         let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        let notice = failing(&tenant, &new.register(&tenant, now, &Same::byte(7)), now).unwrap().to_json();
+        let endpoint = new.register(&tenant, now, &Same::byte(7));
+        let notice = notice(&tenant, endpoint, Said::Failing, now).unwrap().to_json();
         assert!(notice.contains(r#""header_names":["X-Api-Key"]"#), "{notice}");
         assert!(!notice.contains("sesame") && !notice.contains("whsec_"), "{notice}");
     }

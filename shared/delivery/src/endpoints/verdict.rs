@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use posthorn_domain::{Attempt, AttemptError, Delivery, DisabledReason, Health, HealthState, Timestamp};
+use posthorn_domain::{
+    Attempt, AttemptError, Delivery, DisabledReason, Endpoint, FAILURES_IN_A_ROW, Failure, Health,
+    HealthState, Timestamp,
+};
 
 use crate::endpoints::watch::Recent;
 
 /// Failures in a row after which an endpoint counts as failing.
-const FAILURES_IN_A_ROW: u32 = 5;
+const FEW_FAILURES: u32 = 5;
 /// The attempt of one delivery whose failure makes its endpoint failing: by then it has failed for minutes.
 const TELLING_ATTEMPT: u32 = 3;
 /// The usual latency from which on an endpoint is slow, and gets no events from fan-out.
@@ -39,14 +42,16 @@ pub(crate) enum Verdict {
     Health(Health),
     /// Notify its owner that it has failed for a day.
     Warn(Health),
+    /// Hold its deliveries, because it is down, and notify its owner.
+    Hold(Failure),
     /// Disable it, and notify its owner.
     Disable(DisabledReason),
 }
 
 impl Recent {
-    /// Returns what follows for an endpoint of this health from what was seen, with this attempt.
-    pub(super) fn verdict(&self, health: &Health, found: &Finding, now: Timestamp) -> Option<Verdict> {
-        let attempt = &found.attempt;
+    /// Returns what follows for an endpoint from what was seen, with this attempt.
+    pub(super) fn verdict(&self, endpoint: &Endpoint, found: &Finding, now: Timestamp) -> Option<Verdict> {
+        let (attempt, health) = (&found.attempt, &endpoint.health);
         let becomes = |state| Some(Verdict::Health(Health::new(state, attempt.at)));
         let slow = self.samples >= SAMPLES && self.latency >= SLOW;
         if attempt.succeeded() {
@@ -70,10 +75,24 @@ impl Recent {
             };
         }
         if health.state != HealthState::Failing {
-            let telling = self.failures >= FAILURES_IN_A_ROW || found.failures + 1 >= TELLING_ATTEMPT;
+            let telling = self.run.failures >= FEW_FAILURES || found.failures + 1 >= TELLING_ATTEMPT;
             return if telling { becomes(HealthState::Failing) } else { None };
         }
-        still_failing(*health, attempt.at, now)
+        match still_failing(*health, attempt.at, now) {
+            Some(Verdict::Health(_)) | None if self.is_down(endpoint, attempt) => {
+                Some(Verdict::Hold(Failure::from(attempt)))
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// Returns whether an endpoint that has failed again is down. Any process's success counts against that: it makes the
+    /// endpoint healthy.
+    fn is_down(&self, endpoint: &Endpoint, attempt: &Attempt) -> bool {
+        let since = self.run.since.max(endpoint.health.since);
+        self.run.weight >= FAILURES_IN_A_ROW
+            && endpoint.held_since().is_none()
+            && Failure::from(attempt).has_lasted(since, attempt.at)
     }
 }
 

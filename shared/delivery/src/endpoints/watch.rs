@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use posthorn_domain::{AttemptError, Endpoint, EndpointId, Timestamp};
+use posthorn_domain::{Attempt, AttemptError, Endpoint, EndpointId, Timestamp};
 
 use crate::endpoints::verdict::{Finding, Verdict};
 use crate::sending::Answer;
@@ -36,8 +36,7 @@ pub(crate) struct Watch(Mutex<LruCache<EndpointId, Recent>>);
 /// One endpoint's recent history.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
-    /// Failures in a row.
-    pub(super) failures: u32,
+    pub(super) run: Run,
     pub(super) samples: u32,
     /// The moving average of answer times; each new one counts for a quarter.
     pub(super) latency: Duration,
@@ -48,6 +47,32 @@ pub(super) struct Recent {
     wait_until: Option<Timestamp>,
     /// The last verdict, and when it was returned.
     last: Option<(Verdict, Timestamp)>,
+}
+
+/// Failures in a row.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) failures: u32,
+    /// The sum of the failures' [weights](Attempt::weight).
+    pub(super) weight: u32,
+    /// When the first of them began.
+    pub(super) since: Timestamp,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self { failures: 0, weight: 0, since: Timestamp::from_millis(i64::MAX) }
+    }
+}
+
+impl Run {
+    fn and(self, failed: &Attempt) -> Self {
+        Self {
+            failures: self.failures.saturating_add(1),
+            weight: self.weight.saturating_add(failed.weight()),
+            since: self.since.min(failed.at),
+        }
+    }
 }
 
 /// The longest answer time, in this hour and in the one before.
@@ -132,7 +157,7 @@ impl Watch {
         let mut all = self.lock();
         let recent = all.get_or_insert_mut(endpoint.id, Recent::default);
         recent.take_note(answer, now);
-        let verdict = recent.verdict(&endpoint.health, found, now)?;
+        let verdict = recent.verdict(endpoint, found, now)?;
         let settling = |(last, at): &(Verdict, Timestamp)| last.is_like(verdict) && now.since(*at) < SETTLING;
         if recent.last.as_ref().is_some_and(settling) {
             return None;
@@ -145,7 +170,7 @@ impl Watch {
     /// Returns `None` if that health is more recent than the attempt.
     pub(crate) fn judge(&self, endpoint: &Endpoint, found: &Finding, now: Timestamp) -> Option<Verdict> {
         let is_later = endpoint.health.since > found.attempt.at;
-        self.lock().get(&endpoint.id).filter(|_| !is_later)?.verdict(&endpoint.health, found, now)
+        self.lock().get(&endpoint.id).filter(|_| !is_later)?.verdict(endpoint, found, now)
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Recent>> {
@@ -171,10 +196,10 @@ impl Recent {
         match attempt.error {
             Some(AttemptError::Slow) => {}
             _ if attempt.succeeded() => {
-                self.failures = 0;
+                self.run = Run::default();
                 self.detour_until = None;
             }
-            _ => self.failures = self.failures.saturating_add(1),
+            _ => self.run = self.run.and(attempt),
         }
         if attempt.error == Some(AttemptError::Slow) {
             self.detour_until = Some(now.plus(AVOIDANCE));
@@ -188,12 +213,13 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Attempt, Delivery, DisabledReason, FailedOn, Health, HealthState};
+    use posthorn_domain::{Delivery, DisabledReason, FailedOn, Failure, Health, HealthState, Hold};
 
     use super::*;
     use crate::sending::answers;
 
     const HOUR: i64 = 3_600_000;
+    const DOWN: Failure = Failure { code: Some(500), error: None };
 
     fn endpoint(state: HealthState, since: i64, warned: bool) -> Endpoint {
         let health = Health { warned, ..Health::new(state, Timestamp::from_millis(since)) };
@@ -370,6 +396,7 @@ mod tests {
                 observe(&Watch::default(), &failing, 0, &failed(hours * HOUR)).map(|found| match found {
                     Verdict::Warn(health) => format!("warn, {} days", health.failed_on.days),
                     Verdict::Disable(reason) => reason.as_str().to_owned(),
+                    Verdict::Hold(_) => "hold".to_owned(),
                     Verdict::Health(health) => {
                         format!("{} days since {}", health.failed_on.days, health.since.as_millis() / HOUR)
                     }
@@ -388,6 +415,33 @@ mod tests {
         check(24 * 30, 1, 24 * 30, true, Some("1 days since 720"));
         check(24 * 30, 3, 24 * 28, true, Some("2 days since 0"));
         check(24 * 31, 2, 24, true, Some("failing"));
+    }
+
+    #[test]
+    fn twenty_failures_in_a_row_over_a_minute_hold_an_endpoint_and_a_success_in_between_does_not() {
+        let failing = endpoint(HealthState::Failing, 0, true);
+        let held = Endpoint { hold: Hold::of_down(None, DOWN, Timestamp::from_millis(0)), ..failing.clone() };
+        // Returns after how many attempts, one each this many milliseconds, the endpoint is held.
+        let held_after = |endpoint: &Endpoint, every: i64, attempt: &dyn Fn(i64) -> Answer| {
+            let watch = Watch::default();
+            let is_held = |number: &i64| {
+                let answer = attempt(number * every);
+                matches!(observe(&watch, endpoint, 0, &answer), Some(Verdict::Hold(_)))
+            };
+            (1..1_000).find(is_held)
+        };
+        let fails = |at| failed(at);
+        let timed_out = |at| answer(at, 15_000, None, Some(AttemptError::Timeout));
+        assert_eq!(held_after(&failing, 4_000, &fails), Some(20));
+        assert_eq!(held_after(&failing, 100, &fails), Some(601), "a minute after the first");
+        assert_eq!(held_after(&failing, 20_000, &timed_out), Some(5), "a timeout counts for four");
+        assert_eq!(held_after(&held, 4_000, &fails), None, "it is held already");
+        let refused = |at| answer(at, 10, Some(400), None);
+        assert_eq!(held_after(&failing, 10_000, &refused), Some(361), "an hour after the first");
+        let flapping = |at| if at % 76_000 == 0 { ok(at, 10) } else { failed(at) };
+        assert_eq!(held_after(&failing, 4_000, &flapping), None);
+        let cut_short = |at| answer(at, 1_000, None, Some(AttemptError::Slow));
+        assert_eq!(held_after(&failing, 4_000, &cut_short), None);
     }
 
     #[test]

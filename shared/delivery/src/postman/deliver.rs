@@ -117,7 +117,7 @@ impl Postman {
         Ok(())
     }
 
-    /// Returns whether the endpoint is enabled, but a first attempt at it is not likely to end within a second.
+    /// Returns whether the endpoint gets attempts, but a first one is not likely to end within a second.
     async fn is_for_the_slow(
         &self,
         message: &QueueMessage,
@@ -125,7 +125,7 @@ impl Postman {
         id: EndpointId,
     ) -> Result<bool, StorageError> {
         let known = self.snapshots.get(tenant, message).await?.get(id);
-        Ok(known.is_some_and(|endpoint| !self.may_be_brief(&endpoint)))
+        Ok(known.is_some_and(|endpoint| endpoint.held_since().is_none() && !self.may_be_brief(&endpoint)))
     }
 
     /// Returns whether a first attempt at the endpoint is likely to end within a second.
@@ -243,8 +243,8 @@ impl Postman {
                 {
                     prompt.push((endpoint, delivery));
                 }
-                // Handled alone, a delivery is held if its endpoint is paused, and canceled if that is disabled, deleted, or
-                // no longer wants the event.
+                // Handled alone, a delivery is held if its endpoint's are, and canceled if that is disabled, deleted, or no
+                // longer wants the event.
                 _ => slow.push(delivery),
             }
         }
@@ -265,10 +265,12 @@ impl Postman {
         self.set_aside(key, before, &decision::canceled(delivery)).await
     }
 
-    /// Holds a delivery that has come due, because its endpoint is paused.
+    /// Holds a delivery that has come due, because its endpoint is paused or down.
     async fn hold(&self, key: &RecordKey, delivery: Delivery, since: Timestamp) -> Result<(), WorkError> {
         let before = Before::of(&delivery);
-        self.set_aside(key, before, &delivery.held(since)).await
+        self.set_aside(key, before, &delivery.held(since)).await?;
+        self.tally.add(Metric::DeliveriesHeld, 1);
+        Ok(())
     }
 
     /// Records a delivery that gets no attempt, unless another process has written it meanwhile.
@@ -282,7 +284,7 @@ impl Postman {
     }
 
     /// Returns the event, and the deliveries in the row of this key.
-    async fn recorded(&self, key: &RecordKey) -> Result<(SentEvent, Vec<Delivery>), WorkError> {
+    pub(super) async fn recorded(&self, key: &RecordKey) -> Result<(SentEvent, Vec<Delivery>), WorkError> {
         let unknown = || WorkError::Poison(format!("there is no record of the event {}", key.event_id));
         let record = self.log.get(&key.tenant, key.event_id).await?.ok_or_else(unknown)?;
         let event_type = DeliveredEvent::read(&record.body).and_then(|event| event.event_type());
@@ -300,14 +302,14 @@ impl Postman {
 }
 
 /// An event on record.
-struct SentEvent {
+pub(super) struct SentEvent {
     event_type: EventType,
     /// Whether it is a test event, for one endpoint only.
     is_test: bool,
     /// When its record expires.
-    expires_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
     /// The body of its deliveries.
-    body: Bytes,
+    pub(super) body: Bytes,
 }
 
 /// Returns when the event of a delivery was accepted; `None` if a recovery added the delivery later.

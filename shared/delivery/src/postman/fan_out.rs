@@ -225,7 +225,11 @@ impl Postman {
         record.chunks =
             chunks().map(|(number, endpoints)| Chunk { number, first: endpoints[0].id }).collect();
         match self.log.create(key, event_type, &record, now).await? {
-            Written::Now => self.tally.add(Metric::Events, 1),
+            Written::Now => {
+                let held = endpoints.iter().filter(|endpoint| endpoint.held_since().is_some()).count();
+                self.tally.add(Metric::Events, 1);
+                self.tally.add(Metric::DeliveriesHeld, held as u64);
+            }
             Written::Before => {
                 // The chunks on record count: those of a duplicate, or ours if the answer to an earlier try was lost.
                 let recorded = self.log.get(&key.tenant, key.event_id).await?;

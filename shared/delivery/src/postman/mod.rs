@@ -6,6 +6,7 @@ mod dispatch;
 mod fan_out;
 mod idempotency;
 mod outcome;
+mod probe;
 mod put_off;
 mod queueing;
 mod record;
@@ -14,13 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use posthorn_domain::{Attempt, Clock, Delivery, EndpointId, EventShards, Invalid, Random, RetrySchedule};
-use posthorn_storage::{DeliveryOutbox, DueRetries, EventLog, EventOutbox, IdempotencyKeys, StorageError};
+use posthorn_storage::{DeliveryOutbox, DueRetries, EventLog, IdempotencyKeys, StorageError};
 use strum::{Display, EnumString, VariantArray};
 use tokio::time::{Instant, sleep};
 
-use crate::endpoints::{Seen, Snapshots};
+use crate::endpoints::{Notices, Seen, Snapshots};
 pub(crate) use crate::postman::queueing::next_message;
 use crate::queue_message::{QueueMessage, WorkError};
+use crate::release::Release;
 use crate::sending::Sender;
 use crate::tally::Tally;
 use crate::waits::Waits;
@@ -47,8 +49,10 @@ pub struct Postman {
     pub outbox: DeliveryOutbox,
     /// The due table, for later attempts.
     pub due: DueRetries,
-    /// The events queue, for notices about endpoints.
-    pub notices: EventOutbox,
+    /// Publishes notices about endpoints.
+    pub notices: Notices,
+    /// Takes care of what endpoints hold.
+    pub release: Release,
     /// The claims of idempotency keys.
     pub idempotency: IdempotencyKeys,
     /// Makes the POSTs.

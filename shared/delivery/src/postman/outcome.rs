@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use posthorn_domain::{
-    Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, EventMessage, Tenant, Timestamp,
+    Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, Hold, ProbeMessage, Probes, RecoveryScope,
+    Tenant, Timestamp,
 };
 use posthorn_storage::{RecordKey, StorageError, Written};
 use tracing::{info, warn};
 
 use crate::decision;
-use crate::endpoints::{Finding, Verdict, notices};
+use crate::endpoints::{Finding, Said, Verdict};
 use crate::postman::{MAX_CONFLICTS, Postman};
 use crate::queue_message::WorkError;
 use crate::sending::Answer;
@@ -123,8 +124,8 @@ impl Postman {
         Err(StorageError::Conflict.into())
     }
 
-    /// A notice is published before the change is written. In the other order, if the function ended in between, it
-    /// would never be published.
+    /// Writes what an attempt means for its endpoint. Before that, it publishes the notice about it, and puts on its way
+    /// what has to follow: if the function ended in between, neither would ever be done.
     async fn act(
         &self,
         tenant: &Tenant,
@@ -139,26 +140,35 @@ impl Postman {
                 store.set_health(tenant, endpoint, health).await?
             }
             Verdict::Warn(health) => {
+                self.notices.publish(tenant, endpoint, Said::Failing, now).await?;
                 changed.health = health;
-                self.publish(notices::failing(tenant, endpoint, now)?).await?;
                 store.set_health(tenant, endpoint, health).await?
             }
+            Verdict::Hold(failure) => {
+                let Some(hold) = Hold::of_down(endpoint.hold, failure, now) else { return Ok(Written::Now) };
+                changed.hold = Some(hold);
+                let first = ProbeMessage { tenant: tenant.clone(), endpoint_id: endpoint.id, probe: 0 };
+                self.outbox.send_probe(&first, Probes::wait(0)).await?;
+                self.notices.publish(tenant, &changed, Said::Held, now).await?;
+                store.set_hold(tenant, endpoint, hold).await?
+            }
             Verdict::Disable(reason) => {
-                changed.status = EndpointStatus::Disabled;
-                self.publish(notices::disabled(tenant, endpoint, reason, now)?).await?;
-                store.disable(tenant, endpoint, reason).await?
+                changed = changed.with_status(EndpointStatus::Disabled, None, now);
+                changed.disabled_reason = Some(reason);
+                if endpoint.held_since().is_some() {
+                    self.release.begin(tenant, endpoint, RecoveryScope::Skipped).await?;
+                }
+                self.notices.publish(tenant, &changed, Said::Disabled, now).await?;
+                store.disable(tenant, endpoint, reason, now).await?
             }
         };
         if written == Written::Now {
             self.snapshots.renew(tenant, changed, now);
             self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
+            self.tally.add(Metric::EndpointsHeld, u64::from(matches!(verdict, Verdict::Hold(_))));
             info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
         }
         Ok(written)
-    }
-
-    async fn publish(&self, notice: EventMessage) -> Result<(), StorageError> {
-        self.notices.send(&[notice]).await.into_iter().collect()
     }
 }
 

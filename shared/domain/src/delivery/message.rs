@@ -15,6 +15,8 @@ pub enum WorkMessage {
     Delivery(DeliveryMessage),
     /// The next slice of a recovery.
     Recovery(RecoveryMessage),
+    /// The next probe of an endpoint that is down.
+    Probe(ProbeMessage),
 }
 
 /// A message about the deliveries of one event.
@@ -39,6 +41,17 @@ pub struct RecoveryMessage {
     pub recovery_id: RecoveryId,
     /// The number of slices done before this one. If more are done, the message does nothing.
     pub slice: u32,
+}
+
+/// A message that asks for the next probe of an endpoint that is down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeMessage {
+    /// The tenant that the endpoint belongs to.
+    pub tenant: Tenant,
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// The number of probes made before this one. If more were made, the message does nothing.
+    pub probe: u32,
 }
 
 /// What a delivery message asks for.
@@ -81,13 +94,15 @@ impl DeliveryWork {
 impl WorkMessage {
     /// Parses a message body. Its fields say which kind it is: an attempt has `event_id`, `endpoint_id` and one of
     /// `first`, `attempt` and `resend`; a chunk has `event_id` and `chunk` alone; a slice of a recovery has
-    /// `recovery_id` and `slice`.
+    /// `recovery_id` and `slice`; a probe has `endpoint_id` and `probe` alone.
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
         let mut fields = Fields::parse(without_byte_order_mark(body))?;
         let tenant = Tenant { account: fields.required("account")?, mode: fields.required("livemode")? };
         let message = if let Some(recovery_id) = fields.optional("recovery_id")? {
             let Count(slice) = fields.required("slice")?;
             Self::Recovery(RecoveryMessage { tenant, recovery_id, slice })
+        } else if let Some(Count(probe)) = fields.optional("probe")? {
+            Self::Probe(ProbeMessage { tenant, endpoint_id: fields.required("endpoint_id")?, probe })
         } else {
             let event_id = fields.required("event_id")?;
             let chunk = fields.optional("chunk")?.map(|Count(chunk)| chunk);
@@ -181,6 +196,27 @@ impl RecoveryMessage {
     }
 }
 
+impl ProbeMessage {
+    /// Returns the message's body.
+    pub fn to_json(&self) -> String {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            account: &'a AccountId,
+            livemode: Mode,
+            endpoint_id: EndpointId,
+            probe: u32,
+        }
+        let Self { tenant, endpoint_id, probe } = self;
+        let message = Message {
+            account: &tenant.account,
+            livemode: tenant.mode,
+            endpoint_id: *endpoint_id,
+            probe: *probe,
+        };
+        serde_json::to_string(&message).expect("JSON can express every message")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,11 +239,13 @@ mod tests {
             format!("{event},\"chunk\":3,{endpoint},\"first\":true"),
             format!("{event},{endpoint},\"resend\":7"),
             format!("{recovery},\"slice\":0"),
+            format!("{endpoint},\"probe\":0"),
         ] {
             let (message, body) = parse(&good);
             let read_back = match message.unwrap() {
                 WorkMessage::Delivery(message) => message.to_json(),
                 WorkMessage::Recovery(message) => message.to_json(),
+                WorkMessage::Probe(message) => message.to_json(),
             };
             assert_eq!(read_back, body);
         }
@@ -225,6 +263,8 @@ mod tests {
         check(&format!("{event},\"chunk\":3,\"first\":true"), "`endpoint_id` needs one of");
         check(&format!("{event},\"chunk\":3,\"colour\":1"), "`colour` is not a field");
         check(recovery, "`slice` is required");
+        check("\"probe\":1", "`endpoint_id` is required");
+        check(&format!("{endpoint},\"probe\":1,{event}"), "`event_id` is not a field");
         check(&format!("{recovery},\"slice\":1,{event}"), "`event_id` is not a field");
     }
 }

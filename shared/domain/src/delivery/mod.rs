@@ -7,7 +7,7 @@ mod message;
 mod schedule;
 
 pub use self::attempt_status::AttemptStatus;
-pub use self::message::{DeliveryMessage, DeliveryWork, RecoveryMessage, WorkMessage};
+pub use self::message::{DeliveryMessage, DeliveryWork, ProbeMessage, RecoveryMessage, WorkMessage};
 pub use self::schedule::RetrySchedule;
 
 use std::time::Duration;
@@ -170,6 +170,12 @@ impl Attempt {
     /// Returns whether the attempt failed: it was not acknowledged, and not just cut short.
     pub fn failed(&self) -> bool {
         !self.succeeded() && self.error != Some(AttemptError::Slow)
+    }
+
+    /// Returns for how many failures in a row it counts, if it failed. A timeout counts for four, because it takes a place
+    /// for as long as many others.
+    pub fn weight(&self) -> u32 {
+        if self.error == Some(AttemptError::Timeout) { 4 } else { 1 }
     }
 
     /// Returns how long it took, in whole milliseconds.

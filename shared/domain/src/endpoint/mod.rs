@@ -7,23 +7,27 @@ mod enabled_events;
 mod headers;
 mod health;
 mod hold;
+#[cfg(test)]
+mod hold_model;
 mod new;
 mod outline;
 mod rotation;
 mod secret;
 mod subscription_history;
+mod trouble;
 mod url;
 
 pub use self::edit::EndpointEdit;
 pub use self::enabled_events::{EnabledEvents, EventPattern};
 pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
-pub use self::hold::{Hold, HoldState, LAST_LOOK};
+pub use self::hold::{FAILURES_IN_A_ROW, Failure, Hold, HoldPhase, HoldState, LAST_LOOK, ProbeOrder, Probes};
 pub use self::new::NewEndpoint;
 pub use self::outline::EndpointOutline;
 pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};
 pub use self::secret::Secret;
 pub use self::subscription_history::SubscriptionHistory;
+pub use self::trouble::{Trouble, TroubleState};
 pub use self::url::WebhookUrl;
 
 use serde::{Deserialize, Serialize};

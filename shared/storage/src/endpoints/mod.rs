@@ -1,5 +1,6 @@
 //! Tenants' endpoints.
 
+mod attention;
 mod meta;
 mod row;
 mod seal;
@@ -18,7 +19,8 @@ use aws_sdk_dynamodb::types::{
 };
 use backon::{ExponentialBuilder, Retryable as _};
 use posthorn_domain::{
-    DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, RecoveryId, Tenant,
+    DisabledReason, Endpoint, EndpointId, EndpointOutline, EndpointStatus, Health, Hold, Probes, RecoveryId,
+    Tenant, Timestamp, Trouble, TroubleState,
 };
 use tokio::task::consume_budget;
 use tokio::time::sleep;
@@ -27,8 +29,9 @@ use crate::error::StorageError;
 use crate::error::{canceled_at, readable};
 use crate::secrets_key::SecretsKey;
 use crate::written::Written;
+pub use attention::InTrouble;
 pub use meta::{Latest, Version};
-use row::{EndpointRow, OutlineRow, sort_key};
+use row::{EndpointRow, HoldAttributes, OutlineRow, ProbesItem, sort_key};
 use seal::Seal;
 
 /// How many endpoints are read in one transaction. An endpoint has less than 160 KB; a transaction returns at most 4
@@ -41,8 +44,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LAST_WAIT: Duration = Duration::from_millis(1_600);
 
 /// The endpoints table. An owner's change, or disabling an endpoint, moves the tenant's [version](Version) in the same
-/// transaction. So a reader that knows the version can tell whether anything changed, and what. A change of health does
-/// not move it, so that no two endpoints' changes of health wait for each other.
+/// transaction, and so does the beginning or the end of a hold. So a reader that knows the version can tell whether
+/// anything changed, and what. A change of health does not move it, so that no two endpoints' changes of health wait for
+/// each other.
 #[derive(Debug, Clone)]
 pub struct EndpointStore {
     client: Client,
@@ -71,7 +75,8 @@ impl EndpointStore {
             let free = "attribute_not_exists(#count) OR #count < :limit";
             let moved = meta::move_version(endpoint.id, 1, Some(free))
                 .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
-            match self.write(tenant, put_item(put), moved).await? {
+            let attention = self.attention(tenant, endpoint.id, None, endpoint.trouble());
+            match self.write(tenant, put_item(put), moved, attention).await? {
                 Transaction::Refused(latest) if latest.count >= u64::from(limit) => {
                     Err(StorageError::LimitReached { limit })
                 }
@@ -112,7 +117,7 @@ impl EndpointStore {
     pub async fn outlines(&self, tenant: &Tenant) -> Result<Vec<EndpointOutline>, StorageError> {
         let rows = self
             .rows(tenant)
-            .projection_expression("sk, updated_at, #url, #status, held_since, drain")
+            .projection_expression("sk, updated_at, #url, #status, held_since, drain, probes")
             .expression_attribute_names("#url", "url")
             .expression_attribute_names("#status", "status");
         let mut pages = rows.into_paginator().items().send();
@@ -219,7 +224,7 @@ impl EndpointStore {
     ) -> Result<Option<Endpoint>, E> {
         let attempt = || async {
             let Some(found) = self.get(tenant, id).await? else { return Ok(Ok(None)) };
-            let revision = found.revision;
+            let (revision, before) = (found.revision, found.trouble());
             let mut endpoint = match edit(found) {
                 Ok(endpoint) => endpoint,
                 Err(refusal) => return Ok(Err(refusal)),
@@ -229,7 +234,8 @@ impl EndpointStore {
                 .await?
                 .condition_expression("version = :revision")
                 .expression_attribute_values(":revision", number(revision));
-            self.write(tenant, put_item(put), meta::move_version(id, 0, None)).await?.done()?;
+            let attention = self.attention(tenant, id, before, endpoint.trouble());
+            self.write(tenant, put_item(put), meta::move_version(id, 0, None), attention).await?.done()?;
             endpoint.revision += 1;
             Ok(Ok(Some(endpoint)))
         };
@@ -248,43 +254,36 @@ impl EndpointStore {
                 .build()
                 .expect("table and key are set");
             let delete = TransactWriteItem::builder().delete(delete).build();
-            self.write(tenant, delete, meta::move_version(id, -1, None)).await?.done()?;
+            let attention = self.attention(tenant, id, found.trouble(), None);
+            self.write(tenant, delete, meta::move_version(id, -1, None), attention).await?.done()?;
             Ok(Some(found))
         };
         retrying(attempt).await
     }
 
     /// Writes an endpoint's health, unless anybody has written the endpoint since `before` was read. Costs one write of
-    /// its row, and does not move the version.
+    /// its row, or a transaction if the endpoint begins or ceases to need attention, and does not move the version.
     pub async fn set_health(
         &self,
         tenant: &Tenant,
         before: &Endpoint,
         health: Health,
     ) -> Result<Written, StorageError> {
-        let attempt = || async {
-            let answer = self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(key(tenant, &sort_key(before.id))))
-                .update_expression(
-                    "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
-                     failed_last = :last ADD version :one",
-                )
-                .condition_expression("version = :revision")
-                .expression_attribute_values(":health", AttributeValue::S(health.state.as_str().to_owned()))
-                .expression_attribute_values(":since", AttributeValue::N(health.since.as_millis().to_string()))
-                .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
-                .expression_attribute_values(":days", AttributeValue::N(health.failed_on.days.to_string()))
-                .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()))
-                .expression_attribute_values(":one", number(1))
-                .expression_attribute_values(":revision", number(before.revision))
-                .send()
-                .await;
-            Written::read("UpdateItem", answer)
-        };
-        retrying(attempt).await
+        let update = Update::builder()
+            .update_expression(
+                "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
+                 failed_last = :last ADD version :one",
+            )
+            .condition_expression("version = :revision")
+            .expression_attribute_values(":health", AttributeValue::S(health.state.as_str().to_owned()))
+            .expression_attribute_values(":since", AttributeValue::N(health.since.as_millis().to_string()))
+            .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
+            .expression_attribute_values(":days", AttributeValue::N(health.failed_on.days.to_string()))
+            .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()))
+            .expression_attribute_values(":revision", number(before.revision));
+        let trouble = Endpoint { health, ..before.clone() }.trouble();
+        let attention = self.attention(tenant, before.id, before.trouble(), trouble);
+        self.note(tenant, before.id, update, attention).await
     }
 
     /// Disables an endpoint, unless anybody has written the endpoint since `before` was read.
@@ -293,18 +292,58 @@ impl EndpointStore {
         tenant: &Tenant,
         before: &Endpoint,
         reason: DisabledReason,
+        now: Timestamp,
     ) -> Result<Written, StorageError> {
         let disabled = AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned());
         let update = Update::builder()
             .update_expression(
-                "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain ADD version :one",
+                "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain, probes \
+                 ADD version :one",
             )
             .condition_expression("version = :revision")
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":disabled", disabled)
             .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
             .expression_attribute_values(":revision", number(before.revision));
-        self.update_row(tenant, before.id, update).await
+        let trouble = Trouble { state: TroubleState::Disabled, since: now };
+        let attention = self.attention(tenant, before.id, before.trouble(), Some(trouble));
+        self.update_row(tenant, before.id, update, attention).await
+    }
+
+    /// Writes an endpoint's hold, unless anybody has written the endpoint since `before` was read.
+    pub async fn set_hold(
+        &self,
+        tenant: &Tenant,
+        before: &Endpoint,
+        hold: Hold,
+    ) -> Result<Written, StorageError> {
+        let (expression, values) = HoldAttributes::of(Some(hold)).update();
+        let mut update = Update::builder()
+            .update_expression(expression)
+            .condition_expression("version = :revision")
+            .expression_attribute_values(":revision", number(before.revision));
+        for (name, value) in values {
+            update = update.expression_attribute_values(name, value);
+        }
+        let trouble = Endpoint { hold: Some(hold), ..before.clone() }.trouble();
+        let attention = self.attention(tenant, before.id, before.trouble(), trouble);
+        self.update_row(tenant, before.id, update, attention).await
+    }
+
+    /// Writes the probes of an endpoint that is down, unless their number is no longer `made`. Does not move the version.
+    pub async fn set_probes(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        made: u32,
+        probes: Probes,
+    ) -> Result<Written, StorageError> {
+        let update = Update::builder()
+            .update_expression("SET probes = :probes ADD version :one")
+            .condition_expression("probes.made = :made")
+            .expression_attribute_values(":probes", ProbesItem::of(probes).attribute())
+            .expression_attribute_values(":made", number(u64::from(made)));
+        self.note(tenant, id, update, None).await
     }
 
     /// Removes an endpoint's hold, unless another recovery than `drain` is draining it, or none.
@@ -315,33 +354,85 @@ impl EndpointStore {
         drain: RecoveryId,
     ) -> Result<Written, StorageError> {
         let update = Update::builder()
-            .update_expression("REMOVE held_since, drain ADD version :one")
+            .update_expression("REMOVE held_since, drain, probes ADD version :one")
             .condition_expression("drain = :drain")
             .expression_attribute_values(":drain", AttributeValue::S(drain.to_string()));
-        self.update_row(tenant, id, update).await
+        self.update_row(tenant, id, update, None).await
     }
 
-    /// Updates an endpoint's row, unless the update's condition fails. The update adds `:one` to the row's version.
+    /// Updates an endpoint's row and moves the version, unless the update's condition fails. The update adds `:one` to the
+    /// row's version.
     async fn update_row(
         &self,
         tenant: &Tenant,
         id: EndpointId,
         update: UpdateBuilder,
+        attention: Option<TransactWriteItem>,
     ) -> Result<Written, StorageError> {
-        let update = update
-            .table_name(&self.table)
-            .set_key(Some(key(tenant, &sort_key(id))))
-            .expression_attribute_values(":one", number(1))
-            .build()
-            .expect("table, key and expression are set");
-        let update = TransactWriteItem::builder().update(update).build();
+        let update = TransactWriteItem::builder().update(self.of_row(tenant, id, update)).build();
         let attempt = || async {
-            match self.write(tenant, update.clone(), meta::move_version(id, 0, None)).await? {
+            let moved = meta::move_version(id, 0, None);
+            match self.write(tenant, update.clone(), moved, attention.clone()).await? {
                 Transaction::RowMoved => Ok(Written::Before),
                 other => other.done().map(|()| Written::Now),
             }
         };
         retrying(attempt).await
+    }
+
+    /// Updates an endpoint's row alone, or in a transaction with the row about its attention, unless the update's condition
+    /// fails. The update adds `:one` to the row's version.
+    async fn note(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        update: UpdateBuilder,
+        attention: Option<TransactWriteItem>,
+    ) -> Result<Written, StorageError> {
+        let update = self.of_row(tenant, id, update);
+        let attempt = || async {
+            let Some(attention) = attention.clone() else { return self.update_alone(update.clone()).await };
+            let update = TransactWriteItem::builder().update(update.clone()).build();
+            match self.transact(vec![update, attention]).await?.first() {
+                None => Ok(Written::Now),
+                Some(_) => Ok(Written::Before),
+            }
+        };
+        retrying(attempt).await
+    }
+
+    async fn update_alone(&self, update: Update) -> Result<Written, StorageError> {
+        let answer = self
+            .client
+            .update_item()
+            .table_name(update.table_name)
+            .set_key(Some(update.key))
+            .update_expression(update.update_expression)
+            .set_condition_expression(update.condition_expression)
+            .set_expression_attribute_names(update.expression_attribute_names)
+            .set_expression_attribute_values(update.expression_attribute_values)
+            .send()
+            .await;
+        Written::read("UpdateItem", answer)
+    }
+
+    fn of_row(&self, tenant: &Tenant, id: EndpointId, update: UpdateBuilder) -> Update {
+        update
+            .table_name(&self.table)
+            .set_key(Some(key(tenant, &sort_key(id))))
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .expect("table, key and expression are set")
+    }
+
+    fn attention(
+        &self,
+        tenant: &Tenant,
+        id: EndpointId,
+        before: Option<Trouble>,
+        after: Option<Trouble>,
+    ) -> Option<TransactWriteItem> {
+        attention::change(&self.table, tenant, id, before, after)
     }
 
     /// Returns the version of the tenant's endpoints, and the last changes.
@@ -379,34 +470,42 @@ impl EndpointStore {
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 
+    /// Writes an endpoint and moves the version; `attention` is the row about its attention, if that changes.
     async fn write(
         &self,
         tenant: &Tenant,
         endpoint: TransactWriteItem,
         moved: UpdateBuilder,
+        attention: Option<TransactWriteItem>,
     ) -> Result<Transaction, StorageError> {
         let meta = moved.table_name(&self.table).set_key(Some(key(tenant, meta::SORT_KEY)));
         let meta = meta.build().expect("table, key and expression are set");
-        let sent = self
-            .client
-            .transact_write_items()
-            .transact_items(endpoint)
-            .transact_items(TransactWriteItem::builder().update(meta).build())
-            .send()
-            .await;
-        let Err(error) = sent else { return Ok(Transaction::Done) };
-        let [row, meta] =
-            [0, 1].map(|place| error.as_service_error().and_then(|cause| canceled_at(cause, place)));
-        match (row, meta) {
-            (Some("ConditionalCheckFailed"), _) => Ok(Transaction::RowMoved),
-            (_, Some("ConditionalCheckFailed")) => {
-                self.forget_changes(tenant).await.map(Transaction::Refused)
-            }
-            (Some("TransactionConflict"), _) | (_, Some("TransactionConflict")) => {
-                Err(StorageError::Conflict)
-            }
-            _ => Err(StorageError::from_call("TransactWriteItems")(error)),
+        let meta = TransactWriteItem::builder().update(meta).build();
+        let failed = self.transact([endpoint, meta].into_iter().chain(attention).collect()).await?;
+        match failed.first() {
+            None => Ok(Transaction::Done),
+            Some(0) => Ok(Transaction::RowMoved),
+            Some(_) => self.forget_changes(tenant).await.map(Transaction::Refused),
         }
+    }
+
+    /// Writes all of these or nothing. Returns the places of those whose condition failed; none if all are written.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Vec<usize>, StorageError> {
+        let places = 0..writes.len();
+        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let Err(error) = sent else { return Ok(Vec::new()) };
+        let is_because = |place: usize, reason: &str| {
+            error.as_service_error().and_then(|cause| canceled_at(cause, place)) == Some(reason)
+        };
+        let failed: Vec<_> =
+            places.clone().filter(|place| is_because(*place, "ConditionalCheckFailed")).collect();
+        if !failed.is_empty() {
+            return Ok(failed);
+        }
+        if places.into_iter().any(|place| is_because(place, "TransactionConflict")) {
+            return Err(StorageError::Conflict);
+        }
+        Err(StorageError::from_call("TransactWriteItems")(error))
     }
 
     /// Drops the older half of the changes if there is no room for another. Returns the row as it was before.

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, FailedOn, FromJson,
-    Health, Hold, Invalid, KeptMetadata, RecoveryId, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
+    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, EventId, FailedOn,
+    Failure, FromJson, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId, RetiredSecret,
+    SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,9 +61,95 @@ pub(super) struct EndpointRow {
     /// pass over an endpoint whose status it cannot read, instead of sending to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held_since: Option<i64>,
-    /// The recovery that sends what is held; missing while the endpoint is paused.
+    /// The recovery that sends what is held; missing while nobody sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drain: Option<RecoveryId>,
+    /// The probes, while the endpoint is held because it is down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probes: Option<ProbesItem>,
+}
+
+/// The attributes of a hold. A row without any has no hold.
+#[derive(Default)]
+pub(super) struct HoldAttributes {
+    held_since: Option<i64>,
+    drain: Option<RecoveryId>,
+    probes: Option<ProbesItem>,
+}
+
+impl HoldAttributes {
+    pub(super) fn of(hold: Option<Hold>) -> Self {
+        hold.map_or_else(Self::default, |hold| Self {
+            held_since: Some(hold.since.as_millis()),
+            drain: hold.drain(),
+            probes: hold.probes().map(ProbesItem::of),
+        })
+    }
+
+    fn read(&self) -> Result<Option<Hold>, Invalid> {
+        let Some(since) = self.held_since else { return Ok(None) };
+        let phase = match (self.drain, &self.probes) {
+            (Some(recovery), _) => HoldPhase::Draining(recovery),
+            (None, Some(probes)) => HoldPhase::Held(probes.read()?),
+            (None, None) => HoldPhase::Paused,
+        };
+        Ok(Some(Hold { since: Timestamp::from_millis(since), phase }))
+    }
+
+    /// Returns the update that gives a row these attributes and no others, and adds `:one` to its version. Its values
+    /// come with their names.
+    pub(super) fn update(self) -> (String, Vec<(&'static str, AttributeValue)>) {
+        let since = self.held_since.map(|since| AttributeValue::N(since.to_string()));
+        let drain = self.drain.map(|drain| AttributeValue::S(drain.to_string()));
+        let probes = self.probes.map(|probes| probes.attribute());
+        let (mut set, mut remove, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, placeholder, value) in
+            [("held_since", ":since", since), ("drain", ":drain", drain), ("probes", ":probes", probes)]
+        {
+            match value {
+                Some(value) => {
+                    set.push(format!("{name} = {placeholder}"));
+                    values.push((placeholder, value));
+                }
+                None => remove.push(name),
+            }
+        }
+        let clause =
+            |verb: &str, parts: String| if parts.is_empty() { parts } else { format!("{verb} {parts} ") };
+        let (set, remove) = (clause("SET", set.join(", ")), clause("REMOVE", remove.join(", ")));
+        (format!("{set}{remove}ADD version :one"), values)
+    }
+}
+
+/// The probes of an endpoint that is down.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ProbesItem {
+    made: u32,
+    due: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tried: Option<EventId>,
+    /// The answer's status code in the last failure, and below it, what else went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl ProbesItem {
+    pub(super) fn of(probes: Probes) -> Self {
+        let Probes { made, due, tried, failure: Failure { code, error } } = probes;
+        Self { made, due: due.as_millis(), tried, code, error: error.map(|error| error.as_str().to_owned()) }
+    }
+
+    pub(super) fn attribute(&self) -> AttributeValue {
+        serde_dynamo::to_attribute_value(self).expect("numbers and texts are attributes")
+    }
+
+    fn read(&self) -> Result<Probes, Invalid> {
+        let error = self.error.as_deref().map(str::parse).transpose()?;
+        let failure = Failure { code: self.code, error };
+        Ok(Probes { made: self.made, due: Timestamp::from_millis(self.due), tried: self.tried, failure })
+    }
 }
 
 /// The attributes of the row that lists sort and filter by.
@@ -76,12 +163,15 @@ pub(super) struct OutlineRow {
     held_since: Option<i64>,
     #[serde(default)]
     drain: Option<RecoveryId>,
+    #[serde(default)]
+    probes: Option<ProbesItem>,
 }
 
-/// Returns the status of an endpoint, which its row has as two attributes.
-fn status(row: &str, held_since: Option<i64>, drain: Option<RecoveryId>) -> Result<EndpointStatus, Invalid> {
+/// Returns the status of an endpoint, which its row has in several attributes.
+fn status(row: &str, hold: Option<Hold>) -> Result<EndpointStatus, Invalid> {
     let status = row.parse()?;
-    let is_paused = status == EndpointStatus::Enabled && held_since.is_some() && drain.is_none();
+    let is_paused =
+        status == EndpointStatus::Enabled && hold.is_some_and(|hold| hold.phase == HoldPhase::Paused);
     Ok(if is_paused { EndpointStatus::Paused } else { status })
 }
 
@@ -92,11 +182,12 @@ impl OutlineRow {
     ) -> Result<EndpointOutline, StorageError> {
         let row: Self = serde_dynamo::from_item(item)
             .map_err(|error| StorageError::corrupt(&format!("{tenant}/{PREFIX}…"), error))?;
+        let hold = HoldAttributes { held_since: row.held_since, drain: row.drain, probes: row.probes };
         let outline = || {
             Ok(EndpointOutline {
                 id: row.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
                 updated_at: Timestamp::from_millis(row.updated_at),
-                status: status(&row.status, row.held_since, row.drain)?,
+                status: status(&row.status, hold.read()?)?,
                 url: row.url.clone(),
             })
         };
@@ -119,6 +210,7 @@ impl EndpointRow {
         let headers = (!endpoint.headers.is_empty()).then(|| serde_json::to_string(&endpoint.headers));
         let headers =
             headers.transpose().map_err(|error| StorageError::corrupt(&sort_key(endpoint.id), error))?;
+        let HoldAttributes { held_since, drain, probes } = HoldAttributes::of(endpoint.hold);
         let row = Self {
             pk: tenant.to_string(),
             sk: sort_key(endpoint.id),
@@ -146,8 +238,9 @@ impl EndpointRow {
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
             reach_since: endpoint.history.since.as_millis(),
             reach_former: endpoint.history.former_patterns.iter().map(ToString::to_string).collect(),
-            held_since: endpoint.hold.map(|hold| hold.since.as_millis()),
-            drain: endpoint.hold.and_then(|hold| hold.drain),
+            held_since,
+            drain,
+            probes,
         };
         serde_dynamo::to_item(&row).map_err(|error| StorageError::corrupt(&row.sk, error))
     }
@@ -163,7 +256,9 @@ impl EndpointRow {
         row.endpoint(tenant).map_err(|reason| StorageError::corrupt(&key(&sk), reason))
     }
 
-    fn endpoint(&self, tenant: &Tenant) -> Result<Endpoint, Invalid> {
+    fn endpoint(mut self, tenant: &Tenant) -> Result<Endpoint, Invalid> {
+        let (held_since, drain, probes) = (self.held_since, self.drain, self.probes.take());
+        let hold = HoldAttributes { held_since, drain, probes }.read()?;
         Ok(Endpoint {
             id: self.sk.strip_prefix(PREFIX).unwrap_or_default().parse()?,
             mode: tenant.mode,
@@ -172,15 +267,13 @@ impl EndpointRow {
             description: self.description.parse()?,
             enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
             metadata: read_json::<KeptMetadata>(&self.metadata)?.into(),
-            status: status(&self.status, self.held_since, self.drain)?,
+            status: status(&self.status, hold)?,
             created_at: Timestamp::from_millis(self.created_at),
             created_via: self.created_via.parse()?,
             updated_at: Timestamp::from_millis(self.updated_at),
             disabled_reason: self.disabled_reason.as_deref().map(str::parse).transpose()?,
             health: self.health()?,
-            hold: self
-                .held_since
-                .map(|since| Hold { since: Timestamp::from_millis(since), drain: self.drain }),
+            hold,
             headers: self.headers.as_deref().map(read_json::<CustomHeaders>).transpose()?.unwrap_or_default(),
             secret: self.secret.parse()?,
             retired_secrets: self

@@ -21,7 +21,7 @@ use crate::error::StorageError;
 use crate::written::Written;
 pub use deliveries_of::{DeliveriesOf, Found};
 pub use scan::EventScan;
-pub use search::{RecoverySearch, Treatment};
+pub use search::{Held, RecoverySearch, Treatment};
 use types::Noted;
 
 /// The events table. If an event has too many deliveries for one row, they are in chunks, which are rows of their own.

@@ -1,13 +1,15 @@
 //! Finds the events that a recovery takes care of.
 
 use posthorn_domain::{
-    Delivery, DeliveryStatus, Endpoint, EventSpan, EventType, Recovery, RecoveryScope, Tenant, TimeOrder,
-    Timestamp,
+    Delivery, DeliveryStatus, Endpoint, EventId, EventSpan, EventType, Recovery, RecoveryScope, Tenant,
+    TimeOrder, Timestamp,
 };
 
-use super::{DeliveriesOf, EventLog, Found};
+use super::{DeliveriesOf, EventLog, Found, RecordKey};
 use crate::error::StorageError;
 
+/// About how many events are examined to find one that is held.
+const FEW: usize = 4;
 /// About how many events one search examines.
 const EXPECTED: usize = 500;
 
@@ -18,6 +20,10 @@ pub enum Treatment {
     Send,
     /// Cancels the delivery: its endpoint no longer wants the event's type, or no longer gets what is held.
     Cancel,
+    /// Leaves it unchanged, and looks at it again later: it waits for an attempt.
+    Await,
+    /// Queues its attempt, whose message must have been lost, and looks at it again later.
+    Queue,
     /// Leaves it unchanged.
     Leave,
 }
@@ -29,9 +35,7 @@ pub struct RecoverySearch<'a> {
     later: Option<DeliveriesOf>,
     /// The endpoint; `None` if it was deleted.
     endpoint: Option<&'a Endpoint>,
-    scope: RecoveryScope,
-    /// When the recovery began.
-    began: Timestamp,
+    recovery: Recovery,
     /// Whether an earlier run of the same slice may have recorded deliveries without queueing them.
     pub is_repeated: bool,
 }
@@ -60,9 +64,57 @@ impl EventLog {
                 (self.failures_of(tenant, id, earlier, order, EXPECTED), Some(in_log().await?))
             }
         };
-        let (scope, began) = (recovery.scope, recovery.created_at);
-        Ok(RecoverySearch { deliveries, later, endpoint, scope, began, is_repeated: false })
+        Ok(RecoverySearch { deliveries, later, endpoint, recovery: recovery.clone(), is_repeated: false })
     }
+}
+
+/// A delivery that is held.
+#[derive(Debug)]
+pub struct Held {
+    /// The row that has it.
+    pub key: RecordKey,
+    /// The delivery.
+    pub delivery: Delivery,
+}
+
+impl EventLog {
+    /// Returns the first delivery that the endpoint holds and still wants, in this order of time, of the events after
+    /// `after`; and the last event that was examined for it, `None` if there are no more. Examines at most `most`.
+    pub async fn held(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        order: TimeOrder,
+        after: Option<EventId>,
+        most: usize,
+    ) -> Result<(Option<Held>, Option<EventId>), StorageError> {
+        let Some(since) = endpoint.held_since() else { return Ok((None, None)) };
+        let rest = after.map_or(EventSpan::ALL, |after| EventSpan::ALL.after(after));
+        let earlier = self.failures_of(tenant, endpoint.id, rest.until(since), order, FEW);
+        let later = self.deliveries_of(tenant, endpoint, rest.since(since), order, FEW).await?;
+        let sources = match order {
+            TimeOrder::OldestFirst => [earlier, later],
+            TimeOrder::NewestFirst => [later, earlier],
+        };
+        let mut examined = 0;
+        for mut source in sources {
+            while let Some(found) = source.next().await? {
+                let last = Some(found.event_id());
+                examined += 1;
+                let held = held_and_wanted(found, endpoint);
+                if held.is_some() || examined >= most {
+                    return Ok((held, last));
+                }
+            }
+        }
+        Ok((None, None))
+    }
+}
+
+fn held_and_wanted(found: Found, endpoint: &Endpoint) -> Option<Held> {
+    let delivery = found.delivery.filter(|delivery| delivery.status == DeliveryStatus::Held)?;
+    let is_wanted = |event_type: &EventType| delivery.insisted || endpoint.enabled_events.matches(event_type);
+    found.open_type.as_ref().is_some_and(is_wanted).then_some(Held { key: found.key, delivery })
 }
 
 impl RecoverySearch<'_> {
@@ -79,16 +131,21 @@ impl RecoverySearch<'_> {
     }
 
     fn treatment(&self, found: &Found, now: Timestamp) -> Treatment {
+        let scope = self.recovery.scope;
         let takes = |delivery: &Delivery| {
-            self.scope.takes(delivery, now) || (self.is_repeated && self.scope.takes_untried(delivery))
+            scope.takes(delivery, now) || (self.is_repeated && scope.takes_untried(delivery))
         };
-        if self.scope.ends_hold() {
-            // What is held since later belongs to another hold.
-            let is_of_this_hold =
-                |delivery: &&Delivery| delivery.held_since.is_none_or(|since| since <= self.began);
-            return match found.delivery.as_ref().filter(is_of_this_hold) {
+        if scope.ends_hold() {
+            return match found.delivery.as_ref().filter(|delivery| self.recovery.is_of_its_hold(delivery)) {
+                Some(delivery) if self.recovery.misses(delivery) => {
+                    if Recovery::is_overdue(delivery, now) {
+                        Treatment::Queue
+                    } else {
+                        Treatment::Await
+                    }
+                }
                 Some(delivery) if !takes(delivery) => Treatment::Leave,
-                Some(_) if self.scope == RecoveryScope::Skipped => Treatment::Cancel,
+                Some(_) if scope == RecoveryScope::Skipped => Treatment::Cancel,
                 Some(_) => Treatment::Send,
                 None => Treatment::Leave,
             };
@@ -96,12 +153,12 @@ impl RecoverySearch<'_> {
         let Some(endpoint) = self.endpoint else { return Treatment::Leave };
         match (&found.delivery, &found.open_type) {
             (Some(delivery), _) if !takes(delivery) => Treatment::Leave,
-            (Some(delivery), Some(event_type)) if !self.scope.sends(event_type, endpoint) => {
+            (Some(delivery), Some(event_type)) if !scope.sends(event_type, endpoint) => {
                 let is_over = delivery.status == DeliveryStatus::Canceled;
                 if is_over { Treatment::Leave } else { Treatment::Cancel }
             }
             (Some(_), _) => Treatment::Send,
-            (None, Some(event_type)) if self.scope.takes_event(event_type, endpoint) => Treatment::Send,
+            (None, Some(event_type)) if scope.takes_event(event_type, endpoint) => Treatment::Send,
             (None, _) => Treatment::Leave,
         }
     }

@@ -3,37 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use posthorn_api::Problem;
 use posthorn_domain::{
-    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope, RecoveryStatus, Tenant,
+    Clock, Endpoint, Hold, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryScope, RecoveryStatus,
+    Tenant,
 };
-use posthorn_runtime::{Runtime, SettingsError};
-use posthorn_storage::{DeliveryOutbox, Recoveries};
+use posthorn_storage::{DeliveryOutbox, Recoveries, StorageError};
 
 /// How long the recovery waits, so that the endpoint's own change is most likely written before.
 const HEAD_START: Duration = Duration::from_secs(2);
 
 /// Begins recoveries of what is held.
-pub(crate) struct Release {
-    recoveries: Recoveries,
-    outbox: DeliveryOutbox,
-    clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
+pub struct Release {
+    /// The progress of recoveries.
+    pub recoveries: Recoveries,
+    /// The deliveries queue, for the recovery's first message.
+    pub outbox: DeliveryOutbox,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The source of ids.
+    pub random: Arc<dyn Random>,
 }
 
 impl Release {
-    pub(crate) fn of(runtime: &Runtime) -> Result<Self, SettingsError> {
-        Ok(Self {
-            recoveries: runtime.recoveries()?,
-            outbox: runtime.deliveries_queue()?,
-            clock: runtime.clock(),
-            random: runtime.random(),
-        })
-    }
-
     /// Returns whether the recovery that drains the endpoint is in progress.
-    pub(crate) async fn is_draining(&self, tenant: &Tenant, endpoint: &Endpoint) -> Result<bool, Problem> {
-        let Some(drain) = endpoint.hold.and_then(|hold| hold.drain) else { return Ok(false) };
+    pub async fn is_draining(&self, tenant: &Tenant, endpoint: &Endpoint) -> Result<bool, StorageError> {
+        let Some(drain) = endpoint.hold.and_then(Hold::drain) else { return Ok(false) };
         let recovery = self.recoveries.get(tenant, drain).await?;
         Ok(recovery.is_some_and(|recovery| recovery.status == RecoveryStatus::Running))
     }
@@ -41,12 +35,12 @@ impl Release {
     /// Begins a recovery of what the endpoint holds, before the end of the hold is written: whatever happens in between,
     /// nothing stays held for good. Returns the id of a recovery that sends what is held; `None` if that is canceled, or
     /// the endpoint has no hold.
-    pub(crate) async fn begin(
+    pub async fn begin(
         &self,
         tenant: &Tenant,
         endpoint: &Endpoint,
         scope: RecoveryScope,
-    ) -> Result<Option<RecoveryId>, Problem> {
+    ) -> Result<Option<RecoveryId>, StorageError> {
         let now = self.clock.now();
         let id = RecoveryId::new(now, self.random.as_ref());
         let Some(recovery) = Recovery::of_held(id, endpoint, scope, now) else { return Ok(None) };

@@ -1,0 +1,3 @@
+//! Endpoints that need attention.
+
+pub(crate) mod list;

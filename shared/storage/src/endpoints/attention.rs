@@ -1,0 +1,141 @@
+//! The endpoints of all tenants that need attention, so that nobody has to look through all endpoints for them:
+//! `pk = attention#{shard}`, `sk = {tenant}#{endpoint id}`. A row is written and deleted in the transaction that changes
+//! its endpoint's state.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
+use futures::future::try_join_all;
+use posthorn_domain::{EndpointId, Tenant, Timestamp, Trouble, TroubleState};
+use serde::Deserialize;
+
+use super::EndpointStore;
+use crate::error::{StorageError, readable};
+
+/// The number of partitions that the rows are spread over, so that an outage that concerns thousands of endpoints at once
+/// does not have to wait for one partition's 1,000 writes a second.
+const SHARDS: u8 = 16;
+
+/// An endpoint that needs attention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InTrouble {
+    /// The endpoint.
+    pub endpoint_id: EndpointId,
+    /// What is wrong with it.
+    pub trouble: Trouble,
+}
+
+#[derive(Deserialize)]
+struct AttentionRow {
+    sk: String,
+    state: TroubleState,
+    since: i64,
+}
+
+/// Returns the write that a change of an endpoint's state needs; `None` if there is no change. What stays wrong stays so
+/// since the same time.
+pub(super) fn change(
+    table: &str,
+    tenant: &Tenant,
+    id: EndpointId,
+    before: Option<Trouble>,
+    after: Option<Trouble>,
+) -> Option<TransactWriteItem> {
+    let state = |trouble: Option<Trouble>| trouble.map(|trouble| trouble.state);
+    if state(before) == state(after) {
+        return None;
+    }
+    let key = HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(pk(shard(id)))),
+        ("sk".to_owned(), AttributeValue::S(sk(tenant, id))),
+    ]);
+    let write = TransactWriteItem::builder();
+    let Some(Trouble { state, since }) = after else {
+        let delete = Delete::builder().table_name(table).set_key(Some(key)).build();
+        return Some(write.delete(delete.expect("table and key are set")).build());
+    };
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(key))
+        .item("state", AttributeValue::S(state.to_string()))
+        .item("since", AttributeValue::N(since.as_millis().to_string()));
+    Some(write.put(put.build().expect("table and item are set")).build())
+}
+
+fn shard(id: EndpointId) -> u8 {
+    id.to_bytes()[15] % SHARDS
+}
+
+fn pk(shard: u8) -> String {
+    format!("attention#{shard}")
+}
+
+fn sk(tenant: &Tenant, id: EndpointId) -> String {
+    format!("{tenant}#{id}")
+}
+
+impl EndpointStore {
+    /// Returns the tenant's endpoints that need attention, the latest registered first, at most `most`: those before the
+    /// endpoint `before`, and of this state, if they are given.
+    pub async fn in_trouble(
+        &self,
+        tenant: &Tenant,
+        state: Option<TroubleState>,
+        before: Option<EndpointId>,
+        most: usize,
+    ) -> Result<Vec<InTrouble>, StorageError> {
+        let shards = (0..SHARDS).map(|shard| self.in_trouble_of_shard(shard, tenant, state, before, most));
+        let mut found: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
+        found.sort_unstable_by_key(|found| Reverse(found.endpoint_id));
+        found.truncate(most);
+        Ok(found)
+    }
+
+    async fn in_trouble_of_shard(
+        &self,
+        shard: u8,
+        tenant: &Tenant,
+        state: Option<TroubleState>,
+        before: Option<EndpointId>,
+        most: usize,
+    ) -> Result<Vec<InTrouble>, StorageError> {
+        let prefix = format!("{tenant}#");
+        let last = before.map_or_else(|| format!("{prefix}~"), |id| sk(tenant, id));
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", AttributeValue::S(pk(shard)))
+            .expression_attribute_values(":first", AttributeValue::S(prefix.clone()))
+            .expression_attribute_values(":last", AttributeValue::S(last))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while found.len() < most
+            && let Some(item) = pages.next().await
+        {
+            let item = item.map_err(StorageError::from_call("Query"))?;
+            let Some(row) = readable(read(item, &prefix))? else { continue };
+            let is_asked = state.is_none_or(|state| state == row.trouble.state);
+            if is_asked && Some(row.endpoint_id) != before {
+                found.push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn read(item: HashMap<String, AttributeValue>, prefix: &str) -> Result<InTrouble, StorageError> {
+    let row: AttentionRow = serde_dynamo::from_item(item)
+        .map_err(|error| StorageError::corrupt(&format!("attention/{prefix}…"), error))?;
+    let id = row.sk.strip_prefix(prefix).unwrap_or_default();
+    let endpoint_id =
+        id.parse().map_err(|reason| StorageError::corrupt(&format!("attention/{}", row.sk), reason))?;
+    let trouble = Trouble { state: row.state, since: Timestamp::from_millis(row.since) };
+    Ok(InTrouble { endpoint_id, trouble })
+}
