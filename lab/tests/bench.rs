@@ -34,8 +34,8 @@ fn cost() -> Cost {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_of_a_kilobyte_is_one_write_and_a_tenth_of_three_requests_in_full_batches() {
     let bill = cost().run().await.unwrap();
-    // Beside the records, the events of the first five batches, which begin at once, may each note their type.
-    assert!((1e6..=1.5e6).contains(&bill.write_units()), "{bill:?}");
+    // Beside the records, the events of the first five batches, which begin at once, may each note their type, and a sweep notes its place.
+    assert!((1e6..=1.6e6).contains(&bill.write_units()), "{bill:?}");
     assert!((0.3e6..=0.32e6).contains(&bill.sqs_requests()), "{bill:?}");
     // A batch reads once whether its account's endpoints have changed, and in a backlog some batches share that.
     assert!(bill.read_units() <= 0.1e6, "{bill:?}");

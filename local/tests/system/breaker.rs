@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
-use posthorn_domain::{DeliveryStatus, Endpoint, EventId, HoldState, Partition, ProbeMessage};
+use posthorn_domain::{DeliveryStatus, Endpoint, EventId, Hold, HoldState, Partition, ProbeMessage};
 use posthorn_local::Receiver;
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn requests(receiver: &mut Receiver) -> usize {
 }
 
 async fn state(machine: &TimeMachine, endpoint: &Endpoint) -> Option<HoldState> {
-    machine.endpoint(endpoint).await.hold.map(|hold| hold.state())
+    machine.endpoint(endpoint).await.hold.map(Hold::state)
 }
 
 /// Returns an endpoint that is held, its receiver with what that answers, and the events that have failed.

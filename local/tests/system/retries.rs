@@ -1,7 +1,8 @@
 //! Retries over days, which pass in moments.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -143,7 +144,12 @@ async fn five_days_of_nothing_but_failures_disable_an_endpoint_and_its_owner_hea
     assert_eq!(disabled.status, EndpointStatus::Disabled);
     assert_eq!(disabled.disabled_reason, Some(DisabledReason::Failing));
     let heard: Vec<_> = heard.iter().map(|(kind, hour)| (kind.as_str(), *hour)).collect();
-    let [("webhook_endpoint.failing", 24..=25), ("webhook_endpoint.disabled", 120..=121)] = heard[..] else {
+    let [
+        ("webhook_endpoint.held", _),
+        ("webhook_endpoint.failing", 24..=25),
+        ("webhook_endpoint.disabled", 120..=121),
+    ] = heard[..]
+    else {
         panic!("{heard:?}");
     };
 
@@ -248,7 +254,7 @@ async fn gone_disables_at_once_and_what_was_waiting_is_canceled_or_goes_on_after
 #[tokio::test(flavor = "multi_thread")]
 async fn retry_after_postpones_an_attempt_and_spares_the_endpoint_others() {
     let machine = TimeMachine::start(&[]).await;
-    let url = limiting_server("120").await;
+    let url = limiting_server("120", usize::MAX).await;
     machine.register(&url, &["*"]).await;
     let first = machine.publish("order.paid").await;
     machine.work().await;
@@ -264,10 +270,11 @@ async fn retry_after_postpones_an_attempt_and_spares_the_endpoint_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_always_asks_to_wait_is_tried_all_the_same_after_three_hours() {
+async fn an_endpoint_that_keeps_asking_to_wait_is_tried_all_the_same_after_three_hours() {
     const EVENTS: usize = 100;
     let machine = TimeMachine::start(&[]).await;
-    machine.register(&limiting_server("900").await, &["*"]).await;
+    // It takes one event in ten, so it is not held.
+    machine.register(&limiting_server("900", 10).await, &["*"]).await;
     let mut events = Vec::new();
     for _ in 0..EVENTS {
         events.push(machine.publish("order.paid").await);
@@ -287,9 +294,14 @@ async fn an_endpoint_that_always_asks_to_wait_is_tried_all_the_same_after_three_
     assert!(told["ChainsStopped"].as_u64().unwrap() > EVENTS as u64 / 3, "{told:?}");
 }
 
-/// A server that is always asked too often, and asks to be left alone for so many seconds.
-pub(crate) async fn limiting_server(seconds: &'static str) -> String {
-    let answer = move || async move { (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds)]) };
+/// A server that is asked too often, and asks to be left alone for so many seconds, each time but for one in `takes`.
+pub(crate) async fn limiting_server(seconds: &'static str, takes: usize) -> String {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = move || {
+        let is_taken = asked.fetch_add(1, Ordering::SeqCst) % takes == takes - 1;
+        let status = if is_taken { StatusCode::OK } else { StatusCode::TOO_MANY_REQUESTS };
+        async move { (status, [("retry-after", seconds)]) }
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });

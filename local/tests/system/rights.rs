@@ -220,7 +220,7 @@ async fn each_function_has_the_rights_that_it_uses_and_no_other() {
     })
     .await;
     use_every_route(&machine, &receiver.url).await;
-    use_every_worker(&mut machine, &receiver.url).await;
+    Box::pin(use_every_worker(&mut machine, &receiver.url)).await;
 
     // Done once a day, or once in ninety, by the function that happens to be first.
     let seldom = [

@@ -54,7 +54,8 @@ async fn a_late_hiccup_after_a_month_of_silence_disables_nobody() {
         machine.pass(HOUR).await;
     }
     assert_eq!(machine.endpoint(&endpoint).await.status, EndpointStatus::Disabled);
-    assert_eq!(notices(&machine).await, ["webhook_endpoint.failing", "webhook_endpoint.disabled"]);
+    let told = ["webhook_endpoint.failing", "webhook_endpoint.held", "webhook_endpoint.disabled"];
+    assert_eq!(notices(&machine).await, told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

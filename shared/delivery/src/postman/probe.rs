@@ -9,7 +9,7 @@ use posthorn_domain::{
     Endpoint, EndpointId, EventId, Failure, Hold, HoldPhase, LAST_LOOK, ProbeMessage, ProbeOrder, Probes,
     RecoveryScope, Tenant, TimeOrder,
 };
-use posthorn_storage::{Held, StorageError, Written};
+use posthorn_storage::{DeliveryOutbox, Held, StorageError, Written};
 use tracing::{info, warn};
 
 use crate::endpoints::Said;
@@ -28,6 +28,13 @@ struct Chosen {
     tried: Option<EventId>,
     /// Whether all events were examined, and none is held.
     is_nothing_held: bool,
+}
+
+/// A probe that failed.
+struct Failed {
+    failure: Failure,
+    /// How long the endpoint asks to wait.
+    retry_after: Duration,
 }
 
 impl Postman {
@@ -60,14 +67,17 @@ impl Postman {
         if !self.put_on_record(tenant, *endpoint_id, probes.made, next).await? {
             return Ok(());
         }
-        let failure = match chosen.held {
+        let failed = match chosen.held {
             Some(held) => self.try_held(message, &endpoint, held).await?,
-            None => Some(probes.failure),
+            None => Some(Failed { failure: probes.failure, retry_after: Duration::ZERO }),
         };
-        let Some(failure) = failure else { return self.release(tenant, *endpoint_id, next.made).await };
-        self.queue_probe(tenant, *endpoint_id, next).await?;
-        if failure != next.failure {
-            let told = Probes { failure, ..next };
+        let Some(Failed { failure, retry_after }) = failed else {
+            return self.release(tenant, *endpoint_id, next.made).await;
+        };
+        let asked = self.clock.now().plus(retry_after.min(DeliveryOutbox::MAX_DELAY));
+        let told = Probes { failure, due: next.due.max(asked), ..next };
+        self.queue_probe(tenant, *endpoint_id, told).await?;
+        if told != next {
             // Only for those who read it: without it, the endpoint shows an earlier failure.
             let _: Written = self.snapshots.store().set_probes(tenant, *endpoint_id, next.made, told).await?;
         }
@@ -108,31 +118,35 @@ impl Postman {
         Ok(recorded.and_then(|endpoint| probes_of(&endpoint)) == Some(next))
     }
 
-    /// Attempts a delivery that is held. Only a success is recorded as an attempt of it. Returns why it failed; `None` if
-    /// it succeeded.
+    /// Attempts a delivery that is held. Only a success is recorded as an attempt of it. Returns the failure; `None` if it
+    /// succeeded.
     async fn try_held(
         &self,
         message: &QueueMessage,
         endpoint: &Endpoint,
         held: Held,
-    ) -> Result<Option<Failure>, WorkError> {
+    ) -> Result<Option<Failed>, WorkError> {
         let Held { key, delivery } = held;
         let sent = match self.recorded(&key).await {
             Ok((sent, _)) => sent,
             Err(WorkError::Poison(reason)) => {
                 warn!(event_id = %key.event_id, reason, "event passed over by a probe");
-                return Ok(endpoint.hold.and_then(Hold::probes).map(|probes| probes.failure));
+                let failure = endpoint.hold.and_then(Hold::probes).map(|probes| probes.failure);
+                return Ok(failure.map(|failure| Failed { failure, retry_after: Duration::ZERO }));
             }
             Err(error) => return Err(error),
         };
         let answer = self.sender.post(endpoint, key.event_id, &sent.body).await?;
-        let failure = (!answer.attempt.succeeded()).then(|| Failure::from(&answer.attempt));
+        let failed = (!answer.attempt.succeeded()).then(|| Failed {
+            failure: Failure::from(&answer.attempt),
+            retry_after: answer.retry_after.unwrap_or_default(),
+        });
         let outcome = self.conclude(&key, endpoint.clone().into(), delivery, answer, None, sent.expires_at);
-        if failure.is_none() {
+        if failed.is_none() {
             self.settle(self.last_write(message), &key, [&outcome.delivery]).await?;
         }
         self.enforce(&key.tenant, &[outcome], &[]).await;
-        Ok(failure)
+        Ok(failed)
     }
 
     /// Ends the hold of an endpoint that works again, unless another process has changed it since this many probes.
