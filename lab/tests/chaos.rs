@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use posthorn_lab::chaos::{
-    Bench, Crashes, Descriptors, Isolation, NewAccount, OwnWrites, Pause, Refusals, Storm, Throttling,
+    Bench, Crashes, Descriptors, Down, Isolation, NewAccount, OwnWrites, Pause, Refusals, Storm, Throttling,
+    Trouble,
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -69,8 +70,15 @@ async fn a_burst_in_an_account_that_may_run_four_functions_makes_no_dead_letter(
 }
 
 /// Two healthy endpoints, and four that take ten seconds to answer.
-const ISOLATION: Isolation =
-    Isolation { events: 300, rate: None, healthy: 2, hanging: 4, types: 1, midway: false, rounds: 1 };
+const ISOLATION: Isolation = Isolation {
+    events: 300,
+    rate: None,
+    healthy: 2,
+    troubled: 4,
+    types: 1,
+    trouble: Trouble::Hang,
+    rounds: 1,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hanging_endpoints_do_not_make_their_neighbours_wait_for_them() {
@@ -82,7 +90,7 @@ async fn hanging_endpoints_do_not_make_their_neighbours_wait_for_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_begin_to_hang_do_not_make_their_neighbours_wait_for_them() {
     let (bench, _turn) = bench().await;
-    let isolation = Isolation { rate: Some(100), midway: true, ..ISOLATION };
+    let isolation = Isolation { rate: Some(100), trouble: Trouble::BeginToHang, ..ISOLATION };
     let comparison = isolation.run(&bench).await.unwrap();
     assert!(comparison.beside.p50 < Duration::from_secs(8), "{comparison}");
 }
@@ -106,4 +114,19 @@ async fn a_pause_leaks_nothing_and_everything_arrives_afterwards() {
     let (bench, _turn) = bench().await;
     let paused = Pause { events: 600, rate: 200 }.run(&bench).await.unwrap();
     assert!(paused.is_good(), "{paused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_was_down_gets_everything_once() {
+    let (bench, _turn) = bench().await;
+    let was_down = Down { events: 1_600, rate: 40 }.run(&bench).await.unwrap();
+    assert!(was_down.is_good() && was_down.refused < 1_600, "{was_down}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_flap_do_not_make_their_neighbours_wait_for_them() {
+    let (bench, _turn) = bench().await;
+    let isolation = Isolation { rate: Some(30), trouble: Trouble::Flap, ..ISOLATION };
+    let comparison = isolation.run(&bench).await.unwrap();
+    assert!(comparison.beside.p50 < Duration::from_secs(3) && comparison.held == 0, "{comparison}");
 }

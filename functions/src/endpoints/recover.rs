@@ -6,8 +6,8 @@ use std::time::Duration;
 use posthorn_api::bodies::{RecoveryBody, RecoveryCountBody};
 use posthorn_api::{Access, Problem, Request, Response, accepted, ok, require_enabled};
 use posthorn_domain::{
-    Clock, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest, RecoveryScope, Scope,
-    Tenant,
+    Clock, DeliveryStatus, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest,
+    RecoveryScope, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
@@ -88,8 +88,10 @@ async fn count(
         match search.next(recovery.created_at).await? {
             None => return Ok(RecoveryCountBody::new(count, true)),
             Some((found, treatment)) => {
-                let is_counted = treatment == Treatment::Send && asked.asks_for(found.event_id().at());
-                count += u64::from(is_counted);
+                let is_held = found.delivery.is_some_and(|delivery| delivery.status == DeliveryStatus::Held);
+                let is_wanted = is_held || asked.scope != RecoveryScope::Held;
+                let is_asked_for = asked.asks_for(found.key.event_id.at());
+                count += u64::from(treatment == Treatment::Send && is_wanted && is_asked_for);
             }
         }
     }

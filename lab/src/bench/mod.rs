@@ -5,7 +5,7 @@ mod cost;
 mod end_to_end;
 mod fan_out;
 mod matching;
-mod meter;
+pub(crate) mod meter;
 mod processes;
 mod reads;
 mod report;

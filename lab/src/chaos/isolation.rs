@@ -1,4 +1,4 @@
-//! Compares deliveries to healthy endpoints with and without hanging endpoints beside them.
+//! Compares deliveries to healthy endpoints with and without troubled endpoints beside them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +10,17 @@ use axum::Router;
 use http::StatusCode;
 use posthorn_local::tasks::{Tasks, listen};
 use posthorn_local::{Functions, Receiver};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Addresses, Bench};
 use crate::load::{self, Latencies, Load};
 
 /// How long a hanging endpoint takes to answer.
 const HANGS: Duration = Duration::from_secs(10);
+/// How long a flapping endpoint works, and then does not.
+const FLAPS: Duration = Duration::from_secs(3);
 
-/// Hanging endpoints beside healthy ones. All are registered right before the first event, so Posthorn knows nothing
+/// Troubled endpoints beside healthy ones. All are registered right before the first event, so Posthorn knows nothing
 /// about their health.
 #[derive(Debug, Clone, Copy)]
 pub struct Isolation {
@@ -28,71 +30,98 @@ pub struct Isolation {
     pub rate: Option<u32>,
     /// Endpoints that answer at once, for each event type.
     pub healthy: u32,
-    /// Endpoints that take ten seconds to answer, for each event type.
-    pub hanging: u32,
+    /// Endpoints with trouble, for each event type.
+    pub troubled: u32,
     /// Number of event types, used in rotation.
     pub types: u32,
-    /// If true, the hanging endpoints begin to hang when a third of the events is published. Otherwise they always
-    /// hang.
-    pub midway: bool,
-    /// Number of rounds, each without and then with the hanging endpoints. On each side the median round counts, so
+    /// Their trouble.
+    pub trouble: Trouble,
+    /// Number of rounds, each without and then with the troubled endpoints. On each side the median round counts, so
     /// that a slow moment of the machine affects one round only, not the comparison.
     pub rounds: u32,
 }
 
-/// The results of the same run without and with hanging endpoints.
+/// What is wrong with endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// They take ten seconds to answer.
+    Hang,
+    /// They begin to hang when a third of the events is published.
+    BeginToHang,
+    /// They refuse everything every other three seconds.
+    Flap,
+}
+
+/// The results of the same run without and with troubled endpoints.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison {
     /// The healthy endpoints alone.
     pub alone: Latencies,
-    /// The healthy endpoints beside the hanging ones.
+    /// The healthy endpoints beside the troubled ones.
     pub beside: Latencies,
-    /// Number of requests to the hanging endpoints until the healthy ones had everything, in the last round.
+    /// Number of requests to the troubled endpoints until the healthy ones had everything, in the last round.
     pub wasted: usize,
+    /// Number of times that one of them was held, in the last round.
+    pub held: usize,
+}
+
+/// One run: the times of deliveries to the healthy endpoints, and what the troubled ones got meanwhile.
+struct Round {
+    latencies: Latencies,
+    requests: usize,
+    holds: usize,
 }
 
 impl Isolation {
-    /// Runs each round without, then with the hanging endpoints.
+    /// Runs each round without, then with the troubled endpoints.
     pub async fn run(&self, bench: &Bench) -> Result<Comparison> {
-        let (mut alone, mut beside, mut wasted) = (Vec::new(), Vec::new(), 0);
+        let (mut alone, mut beside) = (Vec::new(), Vec::new());
+        let (mut wasted, mut held) = (0, 0);
         for _ in 0..self.rounds {
-            alone.push(Self { hanging: 0, ..*self }.measure(bench).await?.0);
-            let (latencies, requests) = self.measure(bench).await?;
+            alone.push(Self { troubled: 0, ..*self }.measure(bench).await?.latencies);
+            let Round { latencies, requests, holds } = self.measure(bench).await?;
             beside.push(latencies);
-            wasted = requests;
+            (wasted, held) = (requests, holds);
         }
-        Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside), wasted })
+        Ok(Comparison { alone: Latencies::typical(alone), beside: Latencies::typical(beside), wasted, held })
     }
 
-    /// Measures the time of deliveries to healthy endpoints, and the number of requests that the hanging ones got
+    /// Measures the time of deliveries to healthy endpoints, and the number of requests that the troubled ones got
     /// meanwhile.
-    async fn measure(&self, bench: &Bench) -> Result<(Latencies, usize)> {
+    async fn measure(&self, bench: &Bench) -> Result<Round> {
         let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await?;
-        let tar_pit = TarPit::start(!self.midway).await?;
+        let mut ear = Receiver::start(0, |_, _| StatusCode::OK).await?;
+        let tar_pit = TarPit::start(self.trouble).await?;
         let stores = bench.stores(None).await?;
         let functions = Functions::start(&bench.functions(&Addresses::of(&stores))).await?;
+        load::register(&functions.http, [ear.url.clone()], "webhook_endpoint.held").await?;
         for number in 0..self.types {
             let healthy = (0..self.healthy).map(|n| format!("{}/{number}-{n}", receiver.url));
-            let hanging = (0..self.hanging).map(|n| format!("{}/{number}-{n}", tar_pit.url));
-            load::register(&functions.http, healthy.chain(hanging), &format!("chaos.{number}")).await?;
+            let troubled = (0..self.troubled).map(|n| format!("{}/{number}-{n}", tar_pit.url));
+            load::register(&functions.http, healthy.chain(troubled), &format!("chaos.{number}")).await?;
         }
         let hang = |number| {
-            if number == self.events / 3 {
+            if self.trouble == Trouble::BeginToHang && number == self.events / 3 {
                 tar_pit.hang();
             }
         };
         let load = Load { first: 0, events: self.events, types: self.types, rate: self.rate };
         let endpoints = usize::try_from(self.healthy)?;
         let latencies = load::latencies(&functions.http, &mut receiver, load, endpoints, hang).await?;
-        let wasted = tar_pit.requests.load(Ordering::Relaxed);
+        let requests = tar_pit.requests.load(Ordering::Relaxed);
+        let mut holds = 0;
+        while !ear.is_idle() {
+            ear.next().await;
+            holds += 1;
+        }
         // Deliveries still in progress must not disturb the next round.
         functions.stop().await?;
         stores.stop().await?;
-        Ok((latencies, wasted))
+        Ok(Round { latencies, requests, holds })
     }
 }
 
-/// A server that, once it is told to hang, takes ten seconds to answer.
+/// A server with this trouble. One that begins to hang does so when it is told.
 struct TarPit {
     url: String,
     hangs: Arc<AtomicBool>,
@@ -101,18 +130,21 @@ struct TarPit {
 }
 
 impl TarPit {
-    async fn start(hangs: bool) -> Result<Self> {
+    async fn start(trouble: Trouble) -> Result<Self> {
         let (listener, url) = listen(0, "--port").await?;
-        let (hangs, requests) = (Arc::new(AtomicBool::new(hangs)), Arc::new(AtomicUsize::new(0)));
-        let shown = (Arc::clone(&hangs), Arc::clone(&requests));
+        let hangs = Arc::new(AtomicBool::new(trouble == Trouble::Hang));
+        let requests = Arc::new(AtomicUsize::new(0));
+        let (shown, began) = ((Arc::clone(&hangs), Arc::clone(&requests)), Instant::now());
         let answer = move || {
             let hangs = shown.0.load(Ordering::Relaxed);
             shown.1.fetch_add(1, Ordering::Relaxed);
+            let turn = began.elapsed().as_secs() / FLAPS.as_secs();
+            let refuses = trouble == Trouble::Flap && turn.is_multiple_of(2);
             async move {
                 if hangs {
                     sleep(HANGS).await;
                 }
-                StatusCode::OK
+                if refuses { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK }
             }
         };
         let mut tasks = Tasks::default();
@@ -127,22 +159,26 @@ impl TarPit {
 
 impl fmt::Display for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, healthy, hanging, types, rounds, .. } = self;
-        let begin = if self.midway { "begin to hang midway" } else { "hang" };
+        let Self { events, healthy, troubled, types, rounds, .. } = self;
+        let begin = match self.trouble {
+            Trouble::Hang => "hang",
+            Trouble::BeginToHang => "begin to hang midway",
+            Trouble::Flap => "flap",
+        };
         match self.rate {
             Some(rate) => write!(f, "{events} events, {rate} a second, ")?,
             None => write!(f, "{events} events as fast as they are taken, ")?,
         }
-        let (healthy, hanging) = (healthy * types, hanging * types);
+        let (healthy, troubled) = (healthy * types, troubled * types);
         write!(
             f,
-            "of {types} types, to {healthy} healthy endpoints and {hanging} that {begin}, rounds: {rounds}"
+            "of {types} types, to {healthy} healthy endpoints and {troubled} that {begin}, rounds: {rounds}"
         )
     }
 }
 
 impl Comparison {
-    /// The healthy endpoints' p99 beside hanging ones, divided by their p99 alone.
+    /// The healthy endpoints' p99 beside troubled ones, divided by their p99 alone.
     pub fn ratio(&self) -> f64 {
         self.beside.p99.as_secs_f64() / self.alone.p99.as_secs_f64()
     }
@@ -160,8 +196,8 @@ impl fmt::Display for Comparison {
         let (p50, p99) = (ratio(self.beside.p50, self.alone.p50), ratio(self.beside.p99, self.alone.p99));
         writeln!(
             f,
-            "  ratio   p50 {p50:>7.2}      p99 {p99:>7.2}      {} requests to those that hang",
-            self.wasted
+            "  ratio   p50 {p50:>7.2}      p99 {p99:>7.2}      {} requests to the troubled ones, {} of which are held",
+            self.wasted, self.held
         )
     }
 }

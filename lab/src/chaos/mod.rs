@@ -1,7 +1,9 @@
 //! `cargo run --release -p posthorn-lab -- chaos`: breaks the system on purpose, and counts lost, duplicate and late deliveries.
 
+mod arrivals;
 mod crashes;
 mod descriptors;
+mod down;
 mod events;
 mod isolation;
 mod new_account;
@@ -23,7 +25,8 @@ use tokio::process::{Child, Command};
 
 pub use crashes::Crashes;
 pub use descriptors::Descriptors;
-pub use isolation::Isolation;
+pub use down::Down;
+pub use isolation::{Isolation, Trouble};
 pub use new_account::NewAccount;
 pub use own_writes::OwnWrites;
 pub use pause::Pause;
@@ -100,8 +103,12 @@ pub enum Experiment {
     Isolation,
     /// 300 endpoints hang beside 50 healthy ones
     Outage,
+    /// Twenty endpoints fail every other three seconds beside fifty healthy ones
+    Flapping,
     /// An endpoint is paused for ten minutes
     Pause,
+    /// An endpoint is down for an hour
+    Down,
     /// The AWS account may run only ten functions at the same time, or fewer than the queues' limits add up to
     NewAccount,
     /// There are more endpoints than files that the functions' process may open
@@ -142,7 +149,9 @@ pub async fn run(bench: &Bench, experiments: &[Experiment]) -> Result<bool> {
             Experiment::OwnWrites => own_writes(bench).await?,
             Experiment::Isolation => isolation(bench).await?,
             Experiment::Outage => outage(bench).await?,
+            Experiment::Flapping => flapping(bench).await?,
             Experiment::Pause => pause(bench).await?,
+            Experiment::Down => down(bench).await?,
             Experiment::NewAccount => new_account(bench).await?,
             Experiment::Descriptors => descriptors(bench).await?,
         };
@@ -202,13 +211,20 @@ async fn own_writes(bench: &Bench) -> Result<bool> {
 }
 
 async fn isolation(bench: &Bench) -> Result<bool> {
-    let burst =
-        Isolation { events: 2_000, rate: None, healthy: 8, hanging: 2, types: 1, midway: false, rounds: 5 };
+    let burst = Isolation {
+        events: 2_000,
+        rate: None,
+        healthy: 8,
+        troubled: 2,
+        types: 1,
+        trouble: Trouble::Hang,
+        rounds: 5,
+    };
     let steady = Isolation { rate: Some(100), ..burst };
     let mut is_good = true;
     for isolation in [burst, steady] {
         is_good &= compare(bench, isolation, 1.5).await?;
-        is_good &= compare(bench, Isolation { midway: true, ..isolation }, 1.5).await?;
+        is_good &= compare(bench, Isolation { trouble: Trouble::BeginToHang, ..isolation }, 1.5).await?;
     }
     Ok(is_good)
 }
@@ -219,12 +235,32 @@ async fn outage(bench: &Bench) -> Result<bool> {
         events: 50_000,
         rate: Some(400),
         healthy: 1,
-        hanging: 6,
+        troubled: 6,
         types: 50,
-        midway: false,
+        trouble: Trouble::Hang,
         rounds: 5,
     };
     compare(bench, outage, 1.2).await
+}
+
+async fn flapping(bench: &Bench) -> Result<bool> {
+    let flapping = Isolation {
+        events: 12_000,
+        rate: Some(100),
+        healthy: 5,
+        troubled: 2,
+        types: 10,
+        trouble: Trouble::Flap,
+        rounds: 3,
+    };
+    compare(bench, flapping, 1.5).await
+}
+
+async fn down(bench: &Bench) -> Result<bool> {
+    println!("One of two endpoints is down for an hour, while 100 events a second are published:");
+    let was_down = Down { events: 360_000, rate: 100 }.run(bench).await?;
+    println!("{was_down}\n");
+    Ok(was_down.is_good())
 }
 
 async fn pause(bench: &Bench) -> Result<bool> {
@@ -234,7 +270,7 @@ async fn pause(bench: &Bench) -> Result<bool> {
     Ok(paused.is_good())
 }
 
-/// Runs an experiment without and with hanging endpoints. Returns whether the healthy ones' p99 is at most `most` times
+/// Runs an experiment without and with troubled endpoints. Returns whether the healthy ones' p99 is at most `most` times
 /// as long with them.
 async fn compare(bench: &Bench, isolation: Isolation, most: f64) -> Result<bool> {
     println!("{isolation}:");

@@ -1,21 +1,17 @@
 //! Pauses an endpoint while events are published, and resumes it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use http::StatusCode;
 use posthorn_local::{Functions, Receiver};
-use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
+use super::arrivals::{Arrivals, second_endpoint};
 use super::events;
 use super::{Addresses, Bench};
-use crate::load::{self, number, waiting};
-
-/// The most time without an arrival while what was held is sent.
-const SILENCE: Duration = Duration::from_mins(1);
+use crate::load;
 
 /// An endpoint that is paused while events are published, beside one that is not.
 #[derive(Debug, Clone, Copy)]
@@ -54,9 +50,9 @@ impl Pause {
         events::publish(&stores.sqs, load::WARM_UP, Duration::ZERO).await?;
         let mut arrivals = Arrivals::default();
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
-        let before = arrivals.at_paused.len();
+        let before = arrivals.late.len();
 
-        let endpoint = paused_endpoint(&functions.http).await?;
+        let endpoint = second_endpoint(&functions.http).await?;
         switch(&functions.http, &endpoint, "pause").await?;
         let (published, ()) = tokio::join!(
             events::publish_from(&stores.sqs, load::WARM_UP, self.events, span),
@@ -64,106 +60,26 @@ impl Pause {
         );
         published?;
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
-        let leaked = arrivals.at_paused.len() - before;
+        let leaked = arrivals.late.len() - before;
 
         switch(&functions.http, &endpoint, "resume").await?;
         let resumed = Instant::now();
         let published = load::WARM_UP + self.events;
-        arrivals.until(&mut receiver, usize::try_from(published)?).await?;
-        let drained_in = arrivals.last.map_or(Duration::ZERO, |last| last.saturating_duration_since(resumed));
+        arrivals.wait(&mut receiver, usize::try_from(published)?).await?;
+        let drained_in = arrivals.span.map_or(Duration::ZERO, |(_, last)| last.duration_since(resumed));
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
         functions.stop().await?;
         stores.stop().await?;
-        Ok(arrivals.judge(published, leaked, drained_in))
+        let (missing, doubled) = arrivals.missing_and_doubled(published);
+        let displaced = arrivals.displaced();
+        Ok(Paused { published, leaked, missing, doubled, displaced, drained_in })
     }
-}
-
-/// The id of the endpoint to pause: the second one.
-async fn paused_endpoint(http: &str) -> Result<String> {
-    let list = reqwest::get(format!("{http}/api/webhook-endpoints?order=url")).await?.error_for_status()?;
-    let list: Value = serde_json::from_slice(&list.bytes().await?)?;
-    let id = list["list"][1]["id"].as_str().context("the endpoints are not listed")?;
-    Ok(id.to_owned())
 }
 
 async fn switch(http: &str, endpoint: &str, to: &str) -> Result<()> {
     let request = reqwest::Client::new().post(format!("{http}/api/webhook-endpoints/{endpoint}/{to}"));
     request.send().await?.error_for_status().with_context(|| format!("cannot {to} the endpoint"))?;
     Ok(())
-}
-
-/// What has arrived.
-#[derive(Default)]
-struct Arrivals {
-    /// The events at the endpoint that is paused, in the order of their first arrival.
-    at_paused: Vec<u32>,
-    /// How often each event arrived, by path.
-    times: HashMap<(String, u32), usize>,
-    last: Option<Instant>,
-}
-
-impl Arrivals {
-    fn take(&mut self, path: &str, number: u32, at: Instant) {
-        let times = self.times.entry((path.to_owned(), number)).or_default();
-        *times += 1;
-        if path == "/1" && *times == 1 {
-            self.at_paused.push(number);
-            self.last = Some(at);
-        }
-    }
-
-    /// Takes one arrival within this time. Returns whether there was one.
-    async fn next(&mut self, receiver: &mut Receiver, within: Duration) -> Result<bool> {
-        let Ok(arrival) = timeout(within, receiver.next()).await else { return Ok(false) };
-        self.take(&arrival.path, number(&arrival)?, arrival.at);
-        Ok(true)
-    }
-
-    async fn during(&mut self, receiver: &mut Receiver, span: Duration) {
-        let end = Instant::now() + span;
-        while Instant::now() < end {
-            // An arrival without a number is no event of ours.
-            let _ = self.next(receiver, Duration::from_millis(100)).await;
-        }
-    }
-
-    /// Waits until nothing arrives any more and the queues have no messages.
-    async fn until_quiet(&mut self, receiver: &mut Receiver, sqs: &str) -> Result<()> {
-        let began = Instant::now();
-        while began.elapsed() < 3 * SILENCE {
-            if !self.next(receiver, Duration::from_millis(500)).await? && waiting(sqs).await? == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until this many events have arrived at the endpoint that was paused, or nothing arrives for a while.
-    async fn until(&mut self, receiver: &mut Receiver, events: usize) -> Result<()> {
-        while self.at_paused.len() < events && self.next(receiver, SILENCE).await? {}
-        Ok(())
-    }
-
-    fn judge(&self, published: u32, leaked: usize, drained_in: Duration) -> Paused {
-        let expected = 2 * usize::try_from(published).unwrap_or(usize::MAX);
-        let mut newest = 0;
-        let mut overtaken = 0;
-        for (place, number) in self.at_paused.iter().enumerate() {
-            if *number < newest {
-                overtaken = overtaken
-                    .max(self.at_paused[..place].iter().rev().take_while(|other| *other > number).count());
-            }
-            newest = newest.max(*number);
-        }
-        Paused {
-            published,
-            leaked,
-            missing: expected.saturating_sub(self.times.len()),
-            doubled: self.times.values().map(|times| times - 1).sum(),
-            displaced: overtaken,
-            drained_in,
-        }
-    }
 }
 
 impl Paused {

@@ -230,6 +230,18 @@ impl Recovery {
         Self { until, ..self }
     }
 
+    /// Returns whether it takes care of this delivery. After a hold, that is also one that has failed and waits for a retry of
+    /// its own, perhaps for hours: it is older than what is held. Only the first look takes it, so that it does not come
+    /// again and again.
+    pub fn takes(&self, delivery: &Delivery, now: Timestamp) -> bool {
+        let waits_for_retry = || {
+            let has_room = delivery.attempts.len() < Self::MAX_ATTEMPTS;
+            delivery.status == DeliveryStatus::Pending && delivery.has_failed() && has_room
+        };
+        let is_first_look = self.scope == RecoveryScope::Held && !self.last_look;
+        self.scope.takes(delivery, now) || (is_first_look && waits_for_retry())
+    }
+
     /// Returns whether a delivery that is held is part of the hold that this recovery takes care of, not of a later one.
     pub fn is_of_its_hold(&self, delivery: &Delivery) -> bool {
         delivery.held_since.is_none_or(|since| since <= self.created_at)

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use posthorn_domain::{
-    Attempt, AttemptError, Delivery, DisabledReason, Endpoint, FAILURES_IN_A_ROW, Failure, Health,
-    HealthState, Timestamp,
+    Attempt, AttemptError, Delivery, DisabledReason, Endpoint, Failure, Health, HealthState, Timestamp,
 };
 
 use crate::endpoints::watch::Recent;
@@ -90,9 +89,8 @@ impl Recent {
     /// endpoint healthy.
     fn is_down(&self, endpoint: &Endpoint, attempt: &Attempt) -> bool {
         let since = self.run.since.max(endpoint.health.since);
-        self.run.weight >= FAILURES_IN_A_ROW
-            && endpoint.held_since().is_none()
-            && Failure::from(attempt).has_lasted(since, attempt.at)
+        let is_down = Failure::from(attempt).shows_that_it_is_down(self.run.weight, since, attempt.at);
+        is_down && endpoint.held_since().is_none()
     }
 }
 

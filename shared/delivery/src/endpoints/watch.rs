@@ -428,12 +428,13 @@ mod tests {
                 let answer = attempt(number * every);
                 matches!(observe(&watch, endpoint, 0, &answer), Some(Verdict::Hold(_)))
             };
-            (1..1_000).find(is_held)
+            (1..2_000).find(is_held)
         };
         let fails = |at| failed(at);
         let timed_out = |at| answer(at, 15_000, None, Some(AttemptError::Timeout));
         assert_eq!(held_after(&failing, 4_000, &fails), Some(20));
-        assert_eq!(held_after(&failing, 100, &fails), Some(601), "a minute after the first");
+        assert_eq!(held_after(&failing, 1_000, &fails), Some(61), "a minute after the first");
+        assert_eq!(held_after(&failing, 10, &fails), Some(1_001), "if there are many, ten seconds after it");
         assert_eq!(held_after(&failing, 20_000, &timed_out), Some(5), "a timeout counts for four");
         assert_eq!(held_after(&held, 4_000, &fails), None, "it is held already");
         let refused = |at| answer(at, 10, Some(400), None);

@@ -5,7 +5,7 @@
 //!
 //! | from | by | to |
 //! |---|---|---|
-//! | no hold, `draining` | it has failed [often and long enough](FAILURES_IN_A_ROW) | `held`, with a probe half a minute later |
+//! | no hold, `draining` | it has failed [often and long enough](Failure::shows_that_it_is_down) | `held`, with a probe half a minute later |
 //! | `held`, `probing` | a probe fails, or there is nothing to send | `probing`, with the next probe after twice the wait, five minutes at most |
 //! | `held`, `probing` | a probe succeeds, or there has been nothing to send for a while, or its owner resumes it | `draining`, by a recovery that sends what is held, oldest first |
 //! | no hold, `held`, `probing`, `draining` | its owner pauses it | `paused`, since the same time |
@@ -33,9 +33,14 @@ use crate::time::Timestamp;
 
 /// The number of failures in a row, with nothing else in between, after which an endpoint is held. A failure by
 /// timeout counts [as several](Attempt::weight), because it takes a place for so long.
-pub const FAILURES_IN_A_ROW: u32 = 20;
+const FAILURES_IN_A_ROW: u32 = 20;
 /// How long these failures have to have lasted.
 const LONG_ENOUGH: Duration = Duration::from_mins(1);
+/// The number of failures in a row that need to have lasted for ten seconds only. At a hundred events a second, a minute
+/// would cost thousands of requests; and a probe comes sooner than their second retry.
+const MANY_FAILURES: u32 = 200;
+/// How long these have to have lasted.
+const LONG_ENOUGH_IF_MANY: Duration = Duration::from_secs(10);
 /// The same if the endpoint refuses the events: it works, and may take other events.
 const LONG_ENOUGH_TO_REFUSE: Duration = Duration::from_hours(1);
 /// The wait before the first probe. Each further wait is twice as long.
@@ -186,12 +191,19 @@ impl Probes {
 }
 
 impl Failure {
-    /// Returns whether failures in a row, the last of them this one, have lasted long enough for a hold.
-    pub fn has_lasted(self, since: Timestamp, now: Timestamp) -> bool {
+    /// Returns whether an endpoint is down after failures in a row of this [weight](Attempt::weight), the last of them this
+    /// one: 20 over a minute or longer, or 200 over ten seconds. If it refuses events, they have to have lasted an hour.
+    pub fn shows_that_it_is_down(self, weight: u32, since: Timestamp, now: Timestamp) -> bool {
         // Not the codes of a server that is overloaded, or has not understood the request for a reason of its own.
         let refuses =
             self.code.is_some_and(|code| (400..500).contains(&code) && !matches!(code, 408 | 425 | 429));
-        now.since(since) >= if refuses { LONG_ENOUGH_TO_REFUSE } else { LONG_ENOUGH }
+        let long_enough = match weight {
+            ..FAILURES_IN_A_ROW => return false,
+            _ if refuses => LONG_ENOUGH_TO_REFUSE,
+            FAILURES_IN_A_ROW..MANY_FAILURES => LONG_ENOUGH,
+            MANY_FAILURES.. => LONG_ENOUGH_IF_MANY,
+        };
+        now.since(since) >= long_enough
     }
 }
 
@@ -308,14 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn failures_have_to_last_a_minute_or_an_hour_if_the_endpoint_refuses_the_events() {
-        let lasted =
-            |code: Option<u16>, seconds| Failure { code, error: None }.has_lasted(at(0), at(seconds));
+    fn twenty_failures_have_to_last_a_minute_200_ten_seconds_and_refusals_an_hour() {
+        let is_down = |code: Option<u16>, weight, seconds| {
+            Failure { code, error: None }.shows_that_it_is_down(weight, at(0), at(seconds))
+        };
         for code in [None, Some(301), Some(408), Some(425), Some(429), Some(500), Some(503)] {
-            assert!(!lasted(code, 59) && lasted(code, 60), "{code:?}");
+            assert!(!is_down(code, 20, 59) && is_down(code, 20, 60), "{code:?}");
+            assert!(!is_down(code, 199, 59) && !is_down(code, 200, 9) && is_down(code, 200, 10), "{code:?}");
+            assert!(!is_down(code, 19, 10_000), "{code:?}");
         }
         for code in [400, 401, 404, 422] {
-            assert!(!lasted(Some(code), 3_599) && lasted(Some(code), 3_600), "{code}");
+            let is_down = |weight, seconds| is_down(Some(code), weight, seconds);
+            assert!(!is_down(2_000, 3_599) && is_down(20, 3_600) && !is_down(19, 3_600), "{code}");
         }
     }
 }

@@ -447,7 +447,7 @@ fn search(
             continue;
         }
         let scope = recovery.scope;
-        let is_taken = scope.takes(delivery, world.now) || (is_repeated && scope.takes_untried(delivery));
+        let is_taken = recovery.takes(delivery, world.now) || (is_repeated && scope.takes_untried(delivery));
         if recovery.misses(delivery) {
             overdue.extend(Recovery::is_overdue(delivery, world.now).then_some(event));
             recovery.is_restless = true;

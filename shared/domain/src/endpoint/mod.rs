@@ -21,7 +21,7 @@ pub use self::edit::EndpointEdit;
 pub use self::enabled_events::{EnabledEvents, EventPattern};
 pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
-pub use self::hold::{FAILURES_IN_A_ROW, Failure, Hold, HoldPhase, HoldState, LAST_LOOK, ProbeOrder, Probes};
+pub use self::hold::{Failure, Hold, HoldPhase, HoldState, LAST_LOOK, ProbeOrder, Probes};
 pub use self::new::NewEndpoint;
 pub use self::outline::EndpointOutline;
 pub use self::rotation::{RetiredSecret, RotationRefused, SecretRotation};

@@ -133,7 +133,7 @@ impl RecoverySearch<'_> {
     fn treatment(&self, found: &Found, now: Timestamp) -> Treatment {
         let scope = self.recovery.scope;
         let takes = |delivery: &Delivery| {
-            scope.takes(delivery, now) || (self.is_repeated && scope.takes_untried(delivery))
+            self.recovery.takes(delivery, now) || (self.is_repeated && scope.takes_untried(delivery))
         };
         if scope.ends_hold() {
             return match found.delivery.as_ref().filter(|delivery| self.recovery.is_of_its_hold(delivery)) {
