@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use posthorn_domain::{Attempt, AttemptError, Endpoint, EndpointId, Timestamp};
+use posthorn_domain::{Attempt, AttemptError, Endpoint, EndpointId, HealthState, Timestamp};
 
 use crate::endpoints::verdict::{Finding, Verdict};
 use crate::sending::Answer;
@@ -42,8 +42,8 @@ pub(super) struct Recent {
     pub(super) latency: Duration,
     longest: Option<Longest>,
     avoid_until: Option<Timestamp>,
-    /// Until when first attempts are made elsewhere, because one was cut short here.
-    detour_until: Option<Timestamp>,
+    /// When a first attempt was cut short here, if nothing was acknowledged since.
+    cut_short_at: Option<Timestamp>,
     wait_until: Option<Timestamp>,
     /// The last verdict, and when it was returned.
     last: Option<(Verdict, Timestamp)>,
@@ -130,11 +130,14 @@ impl Watch {
         })
     }
 
-    /// Returns whether this process has recently cut a first attempt at the endpoint short, and the endpoint has
-    /// acknowledged nothing since. The process itself may have been slow, so the next ones go to the first attempts
-    /// queue, not to the deliveries queue.
-    pub(crate) fn was_cut_short(&self, id: EndpointId, now: Timestamp) -> bool {
-        self.lock().peek(&id).and_then(|recent| recent.detour_until).is_some_and(|until| until > now)
+    /// Returns whether this process has cut a first attempt at the endpoint short in the last 30 seconds, or at any time if
+    /// the endpoint is still unproven, and the endpoint has acknowledged nothing since. The process itself may have been
+    /// slow, so the next ones go to the first attempts queue, not to the deliveries queue. An unproven endpoint has to
+    /// prove itself there: if hundreds of new ones hang, each takes a place in fan-out for a second once.
+    pub(crate) fn was_cut_short(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
+        let is_unproven = endpoint.health.state == HealthState::Unproven;
+        let cut_short_at = self.lock().peek(&endpoint.id).and_then(|recent| recent.cut_short_at);
+        cut_short_at.is_some_and(|at| is_unproven || at.plus(AVOIDANCE) > now)
     }
 
     fn is_avoided(&self, id: EndpointId, now: Timestamp) -> bool {
@@ -197,12 +200,12 @@ impl Recent {
             Some(AttemptError::Slow) => {}
             _ if attempt.succeeded() => {
                 self.run = Run::default();
-                self.detour_until = None;
+                self.cut_short_at = None;
             }
             _ => self.run = self.run.and(attempt),
         }
         if attempt.error == Some(AttemptError::Slow) {
-            self.detour_until = Some(now.plus(AVOIDANCE));
+            self.cut_short_at = Some(now);
         } else if timed_out || matches!(attempt.code, Some(429 | 502 | 503 | 504)) {
             let asked = answer.retry_after.map(|asked| asked.min(LONGEST_AVOIDANCE));
             self.avoid_until = Some(now.plus(asked.unwrap_or_default().max(AVOIDANCE)));
@@ -213,7 +216,7 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Delivery, DisabledReason, FailedOn, Failure, Health, HealthState, Hold};
+    use posthorn_domain::{Delivery, DisabledReason, FailedOn, Failure, Health, Hold};
 
     use super::*;
     use crate::sending::answers;
@@ -366,8 +369,11 @@ mod tests {
     fn an_endpoint_that_was_cut_short_is_left_to_another_function_for_a_while() {
         let (watch, healthy) = (Watch::default(), endpoint(HealthState::Healthy, 0, false));
         observe(&watch, &healthy, 0, &answer(0, 1_000, None, Some(AttemptError::Slow)));
-        let was_cut_short = |at| watch.was_cut_short(healthy.id, Timestamp::from_millis(at));
+        let was_cut_short = |at| watch.was_cut_short(&healthy, Timestamp::from_millis(at));
         assert_eq!([0, 29_999, 30_000].map(was_cut_short), [true, true, false]);
+        let unproven = endpoint(HealthState::Unproven, 0, false);
+        let unproven = Endpoint { id: healthy.id, ..unproven };
+        assert!(watch.was_cut_short(&unproven, Timestamp::from_millis(HOUR)), "it has proved nothing since");
         observe(&watch, &healthy, 0, &ok(10, 900));
         assert!(!was_cut_short(10), "it was not the endpoint that hung");
     }

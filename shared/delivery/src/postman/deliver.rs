@@ -131,7 +131,7 @@ impl Postman {
     /// Returns whether a first attempt at the endpoint is likely to end within a second.
     fn may_be_brief(&self, endpoint: &Endpoint) -> bool {
         let now = self.clock.now();
-        self.seen.watch.is_worth_a_second(endpoint, now) && !self.seen.watch.was_cut_short(endpoint.id, now)
+        self.seen.watch.is_worth_a_second(endpoint, now) && !self.seen.watch.was_cut_short(endpoint, now)
     }
 
     /// Returns the endpoint of a due delivery, if it is still to get the event: it is enabled, and subscribes to the

@@ -129,7 +129,7 @@ impl Postman {
             .map(due)
             .partition(|(endpoint, _)| self.seen.watch.is_worth_a_second(endpoint, now));
         let (detour, prompt): (Vec<_>, Vec<_>) = prompt.into_iter().partition(|(endpoint, _)| {
-            message.is_redelivered() || self.seen.watch.was_cut_short(endpoint.id, now)
+            message.is_redelivered() || self.seen.watch.was_cut_short(endpoint, now)
         });
         let [slow, detour] = [slow, detour]
             .map(|deliveries| deliveries.into_iter().map(|(_, delivery)| delivery).collect::<Vec<_>>());
@@ -138,6 +138,7 @@ impl Postman {
         let body = Bytes::from(record.body.clone());
         let Dispatched { outcomes, mut postponed } =
             self.dispatch(key, prompt, &body, message.sent_at, None).await;
+        let doubted = [endpoints_of(&slow), endpoints_of(&detour)].concat();
         postponed.extend(detour);
         let attempted = outcomes.iter().map(|outcome| &outcome.delivery);
         record.deliveries = attempted.clone().chain(&postponed).chain(&slow).cloned().collect();
@@ -154,7 +155,7 @@ impl Postman {
             }
             Written::Before => self.join_record(until, key, &outcomes).await?,
         }
-        self.enforce(&key.tenant, &outcomes, &endpoints_of(&slow)).await;
+        self.enforce(&key.tenant, &outcomes, &doubted).await;
         Ok(())
     }
 
