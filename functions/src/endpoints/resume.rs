@@ -5,7 +5,9 @@ use std::sync::Arc;
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
 use posthorn_delivery::{Notices, Release, Said};
-use posthorn_domain::{Clock, Endpoint, EndpointStatus, Fields, Flag, InvalidField, RecoveryScope, Scope};
+use posthorn_domain::{
+    Clock, Endpoint, EndpointStatus, Fields, Flag, Hold, InvalidField, RecoveryScope, Scope,
+};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -46,10 +48,10 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let scope = if skip { RecoveryScope::Skipped } else { RecoveryScope::Held };
     let drain = app.release.begin(tenant, &endpoint, scope).await?;
     let now = app.clock.now();
-    let before = endpoint.hold;
+    let before = endpoint.hold.map(Hold::drain);
     let resumed = |endpoint: Endpoint| {
         // If the hold has changed, another request was first.
-        if endpoint.hold != before {
+        if endpoint.hold.map(Hold::drain) != before {
             return Ok(endpoint);
         }
         let resumed = endpoint.with_status(EndpointStatus::Enabled, drain, now);

@@ -313,3 +313,24 @@ async fn endpoints_that_need_attention_are_listed_page_by_page_for_their_own_acc
     let (status, problem) = machine.list("list-attention", &[("state", "ill")]).await;
     assert_eq!((status, text(&problem, "param")), (400, "state"), "{problem}");
 }
+
+/// Deliver sees only the retries of events that fail, and fan-out everything that succeeds.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_not_held_because_of_the_retries_of_a_few_events_while_it_takes_all_others() {
+    let fails = |_: &str, event: &str| {
+        if is_poison(event) { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK }
+    };
+    let receiver = Receiver::start(0, fails).await.unwrap();
+    let machine = TimeMachine::start(&[]).await;
+    let endpoint = machine.register(&receiver.url, &["order.*"]).await;
+    publish(&machine, "order.paid", 3).await;
+    for _ in 0..15 {
+        machine.publish("order.poison").await;
+    }
+    for _ in 0..12 {
+        publish(&machine, "order.paid", 8).await;
+        assert_eq!(state(&machine, &endpoint).await, None);
+    }
+    let metrics = machine.told("deliver").unwrap();
+    assert!(metrics.contains(r#""RetriesPutOff":15"#), "each has failed three times: {metrics}");
+}

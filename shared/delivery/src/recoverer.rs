@@ -169,7 +169,7 @@ impl Recoverer {
         let (mut recovered, mut unwanted, mut overdue) = (Vec::new(), Vec::new(), Vec::new());
         let (mut looked_at, mut is_through) = (0, false);
         let has_time = || message.deadline.since(self.clock.now()) >= RESERVE;
-        while (recovered.len() as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
+        while ((recovered.len() + overdue.len()) as u64) < most && looked_at < MAX_LOOKED_AT && has_time() {
             let Some((found, treatment)) = search.next(self.clock.now()).await? else {
                 is_through = true;
                 break;
@@ -183,13 +183,15 @@ impl Recoverer {
                 Treatment::Await | Treatment::Leave => {}
             }
             let is_at_rest = matches!(treatment, Treatment::Cancel | Treatment::Leave);
-            recovery.is_restless |= recovery.last_look && !is_at_rest;
+            recovery.is_restless |= recovery.looks > 0 && !is_at_rest;
         }
         recovery.events_examined += looked_at;
         recovery.reached = recovery.position.map(EventId::at);
         self.cancel(unwanted).await?;
-        let again: Vec<_> = overdue.into_iter().map(|message| (message, Duration::ZERO)).collect();
+        let waits = (0_u32..).map(|place| Duration::from_secs(u64::from(place)) / rate.get());
+        let again: Vec<_> = overdue.into_iter().zip(waits).collect();
         self.outbox.send(&again).await?;
+        let queued = again.len() as u64;
         let insisted = recovery.scope == RecoveryScope::All;
         let made = self.make_again(recovery.endpoint_id, recovered, insisted, rate).await?;
         recovery.deliveries_recovered += made;
@@ -206,20 +208,20 @@ impl Recoverer {
         if is_running && recovery.is_spent() {
             recovery.status = RecoveryStatus::Stopped;
         }
-        let took = Duration::from_secs(made) / rate.get();
+        let took = Duration::from_secs(made + queued) / rate.get();
         Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
     }
 
     /// Returns the number of deliveries a second of the next slice. What was held goes out at the rate of other
-    /// recoveries at first, and twice as fast in each further slice, while the endpoint answers quickly.
+    /// recoveries at first, and twice as fast after each full slice, while the endpoint answers quickly.
     fn rate(&self, recovery: &Recovery, endpoint: Option<&Endpoint>) -> NonZeroU32 {
         let is_well = endpoint.is_some_and(|endpoint| endpoint.health.state.is_well());
         if recovery.scope != RecoveryScope::Held || !is_well {
             return self.rate;
         }
-        let doubled =
-            self.rate.saturating_mul(NonZeroU32::MIN.saturating_add(1).saturating_pow(recovery.slices - 1));
-        doubled.min(FASTEST_DRAIN.max(self.rate))
+        let grown_by = recovery.deliveries_recovered / u64::from(SLICE_SECONDS);
+        let grown = self.rate.saturating_add(u32::try_from(grown_by).unwrap_or(u32::MAX));
+        grown.min(FASTEST_DRAIN.max(self.rate))
     }
 
     /// Ends an endpoint's hold, if this recovery was draining it.

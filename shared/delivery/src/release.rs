@@ -12,6 +12,9 @@ use posthorn_storage::{DeliveryOutbox, Recoveries, StorageError};
 /// How long the recovery waits, so that the endpoint's own change is most likely written before.
 const HEAD_START: Duration = Duration::from_secs(2);
 
+/// The most time between two slices of a recovery.
+const SILENCE: Duration = Duration::from_mins(30);
+
 /// Begins recoveries of what is held.
 pub struct Release {
     /// The progress of recoveries.
@@ -25,11 +28,16 @@ pub struct Release {
 }
 
 impl Release {
-    /// Returns whether the recovery that drains the endpoint is in progress.
+    /// Returns whether the recovery that drains the endpoint is in progress. One that has written nothing for half an hour
+    /// has lost its message to the dead-letter queue.
     pub async fn is_draining(&self, tenant: &Tenant, endpoint: &Endpoint) -> Result<bool, StorageError> {
         let Some(drain) = endpoint.hold.and_then(Hold::drain) else { return Ok(false) };
         let recovery = self.recoveries.get(tenant, drain).await?;
-        Ok(recovery.is_some_and(|recovery| recovery.status == RecoveryStatus::Running))
+        let is_alive = |recovery: Recovery| {
+            let is_recent = self.clock.now().since(recovery.updated_at) < SILENCE;
+            recovery.status == RecoveryStatus::Running && is_recent
+        };
+        Ok(recovery.is_some_and(is_alive))
     }
 
     /// Begins a recovery of what the endpoint holds, before the end of the hold is written: whatever happens in between,

@@ -18,8 +18,10 @@ use crate::time::Timestamp;
 
 /// How much later than the end of a hold, by our clock, an event may seem to be accepted that was held.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
-/// How long after it is due a delivery without attempts is queued again at the last look.
-const OVERDUE: Duration = Duration::from_mins(1);
+/// The time between two looks after the first two.
+const NEXT_LOOK: Duration = Duration::from_mins(15);
+/// The most looks: after five hours, longer than any first attempt is put off.
+const MAX_LOOKS: u32 = 20;
 /// How long after it is due a delivery without attempts counts as on its way, not as lost.
 const ON_ITS_WAY: Duration = Duration::from_mins(15);
 
@@ -87,9 +89,9 @@ pub struct Recovery {
     pub slices: u32,
     /// The number of the last slices in a row that made no progress.
     pub stalled: u32,
-    /// Whether it has examined all events once, and examines them again: for what was held by late invocations, and for
+    /// How often it has examined all events. It examines them again for what was held by late invocations, and for
     /// deliveries whose message was lost with a process.
-    pub last_look: bool,
+    pub looks: u32,
     /// Whether it has found such a delivery in this look. Then it looks once more.
     pub is_restless: bool,
 }
@@ -175,7 +177,7 @@ impl RecoveryRequest {
             position: None,
             slices: 0,
             stalled: 0,
-            last_look: false,
+            looks: 0,
             is_restless: false,
         }
     }
@@ -236,9 +238,10 @@ impl Recovery {
     pub fn takes(&self, delivery: &Delivery, now: Timestamp) -> bool {
         let waits_for_retry = || {
             let has_room = delivery.attempts.len() < Self::MAX_ATTEMPTS;
-            delivery.status == DeliveryStatus::Pending && delivery.has_failed() && has_room
+            let is_later = delivery.next_attempt_at.is_some_and(|due| due > now);
+            delivery.status == DeliveryStatus::Pending && delivery.has_failed() && is_later && has_room
         };
-        let is_first_look = self.scope == RecoveryScope::Held && !self.last_look;
+        let is_first_look = self.scope == RecoveryScope::Held && self.looks == 0;
         self.scope.takes(delivery, now) || (is_first_look && waits_for_retry())
     }
 
@@ -251,28 +254,29 @@ impl Recovery {
     /// overdue, a message that comes twice costs less than one that never comes.
     pub fn misses(&self, delivery: &Delivery) -> bool {
         let is_untried = delivery.status == DeliveryStatus::Pending && !delivery.has_begun();
-        self.last_look && self.scope.ends_hold() && is_untried
+        self.looks > 0 && self.scope.ends_hold() && is_untried
     }
 
     /// Returns whether such a delivery is overdue.
     pub fn is_overdue(delivery: &Delivery, now: Timestamp) -> bool {
-        delivery.next_attempt_at.is_some_and(|due| now.since(due) > OVERDUE)
+        delivery.next_attempt_at.is_some_and(|due| now.since(due) > ON_ITS_WAY)
     }
 
     /// Returns how long its last look has to wait; zero if it may begin. Its message may come too early, if an earlier one was
     /// received twice.
     pub fn until_last_look(&self, now: Timestamp) -> Duration {
-        if self.last_look { self.until.plus(LAST_LOOK).since(now) } else { Duration::ZERO }
+        if self.looks > 0 { self.until.plus(LAST_LOOK).since(now) } else { Duration::ZERO }
     }
 
     /// Returns the recovery after it has examined all events, and how long it waits before it examines them again; `None`
     /// if it is complete.
     pub fn after_look(self, now: Timestamp) -> (Self, Option<Duration>) {
-        if !self.scope.ends_hold() || (self.last_look && !self.is_restless) {
+        let is_at_rest = self.looks > 0 && !self.is_restless;
+        if !self.scope.ends_hold() || is_at_rest || self.looks >= MAX_LOOKS {
             return (Self { status: RecoveryStatus::Completed, ..self }, None);
         }
-        let next = if self.last_look { now.plus(LAST_LOOK) } else { self.until.plus(LAST_LOOK) };
-        (Self { last_look: true, is_restless: false, position: None, ..self }, Some(next.since(now)))
+        let wait = if self.looks == 0 { self.until.plus(LAST_LOOK).since(now) } else { NEXT_LOOK };
+        (Self { looks: self.looks + 1, is_restless: false, position: None, ..self }, Some(wait))
     }
 
     /// Returns whether it has reached a limit on slices. It then stops, however much is left.

@@ -89,7 +89,7 @@ impl Recoveries {
             position: recovery.position,
             slices: recovery.slices,
             stalled: recovery.stalled,
-            last_look: recovery.last_look,
+            looks: recovery.looks,
             is_restless: recovery.is_restless,
             expires_at: recovery.updated_at.plus(self.retention).as_seconds(),
         };
@@ -118,8 +118,8 @@ struct RecoveryRow {
     slices: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     stalled: u32,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    last_look: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    looks: u32,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_restless: bool,
     expires_at: i64,
@@ -145,7 +145,7 @@ impl RecoveryRow {
             position: row.position,
             slices: row.slices,
             stalled: row.stalled,
-            last_look: row.last_look,
+            looks: row.looks,
             is_restless: row.is_restless,
         })
     }

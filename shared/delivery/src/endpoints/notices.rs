@@ -53,6 +53,10 @@ pub enum Said {
 }
 
 impl Said {
+    fn may_recur(self) -> bool {
+        !matches!(self, Self::Failing | Self::Disabled)
+    }
+
     fn event_type(self) -> &'static str {
         match self {
             Self::Failing => "webhook_endpoint.failing",
@@ -103,6 +107,8 @@ fn notice(
     now: Timestamp,
 ) -> Result<EventMessage, InvalidField> {
     let (event_type, endpoint_id) = (said.event_type(), endpoint.id);
+    // What may happen twice in a minute is told twice.
+    let revision = if said.may_recur() { endpoint.revision } else { 0 };
     let failing_since = (said == Said::Failing).then_some(endpoint.health.since);
     endpoint.metadata = endpoint.metadata.plain();
     let object =
@@ -112,7 +118,7 @@ fn notice(
     let draft = EventDraft::read(&mut Fields::parse(&notice)?)?;
     let same = i64::try_from(SAME.as_millis()).expect("a minute is a small number");
     let at = Timestamp::from_millis(now.as_millis() / same * same);
-    let content = format!("{event_type}/{endpoint_id}");
+    let content = format!("{event_type}/{endpoint_id}/{revision}");
     let id = EventId::of_message(at, &content, &draft.event_type, EventShards::ONE);
     Ok(EventMessage { tenant: tenant.clone(), endpoint_id: None, claimed: false, id: Some(id), draft })
 }

@@ -41,8 +41,8 @@ pub(crate) enum Verdict {
     Health(Health),
     /// Notify its owner that it has failed for a day.
     Warn(Health),
-    /// Hold its deliveries, because it is down, and notify its owner.
-    Hold(Failure),
+    /// Hold its deliveries, because it is down, and notify its owner; unless it has acknowledged something since.
+    Hold(Failure, Timestamp),
     /// Disable it, and notify its owner.
     Disable(DisabledReason),
 }
@@ -77,20 +77,20 @@ impl Recent {
             let telling = self.run.failures >= FEW_FAILURES || found.failures + 1 >= TELLING_ATTEMPT;
             return if telling { becomes(HealthState::Failing) } else { None };
         }
-        match still_failing(*health, attempt.at, now) {
-            Some(Verdict::Health(_)) | None if self.is_down(endpoint, attempt) => {
-                Some(Verdict::Hold(Failure::from(attempt)))
+        let noted = still_failing(*health, attempt.at, now);
+        match noted {
+            Some(Verdict::Health(_)) | None if endpoint.held_since().is_none() => {
+                self.hold(endpoint, attempt).or(noted)
             }
-            verdict => verdict,
+            _ => noted,
         }
     }
 
-    /// Returns whether an endpoint that has failed again is down. Any process's success counts against that: it makes the
-    /// endpoint healthy.
-    fn is_down(&self, endpoint: &Endpoint, attempt: &Attempt) -> bool {
-        let since = self.run.since.max(endpoint.health.since);
-        let is_down = Failure::from(attempt).shows_that_it_is_down(self.run.weight, since, attempt.at);
-        is_down && endpoint.held_since().is_none()
+    /// Returns what follows for an endpoint that has failed again, and may be down.
+    fn hold(&self, endpoint: &Endpoint, attempt: &Attempt) -> Option<Verdict> {
+        let (failure, since) = (Failure::from(attempt), self.run.since.max(endpoint.health.since));
+        let is_down = failure.shows_that_it_is_down(self.run.weight, since, attempt.at);
+        is_down.then_some(Verdict::Hold(failure, since))
     }
 }
 

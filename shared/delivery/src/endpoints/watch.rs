@@ -144,6 +144,13 @@ impl Watch {
         self.lock().get(&id).and_then(|recent| recent.avoid_until).is_some_and(|until| until > now)
     }
 
+    /// Notes that the endpoint has acknowledged something to another process.
+    pub(crate) fn acknowledged(&self, id: EndpointId) {
+        if let Some(recent) = self.lock().peek_mut(&id) {
+            recent.run = Run::default();
+        }
+    }
+
     /// Returns until when the endpoint has asked to wait, at most 15 minutes ahead; `None` if it has not.
     pub(crate) fn asked_to_wait_until(&self, id: EndpointId, now: Timestamp) -> Option<Timestamp> {
         self.lock().get(&id).and_then(|recent| recent.wait_until).filter(|until| *until > now)
@@ -159,6 +166,10 @@ impl Watch {
     ) -> Option<Verdict> {
         let mut all = self.lock();
         let recent = all.get_or_insert_mut(endpoint.id, Recent::default);
+        // Another process has seen it recover.
+        if endpoint.health.state.is_well() && endpoint.health.since > recent.run.since {
+            recent.run = Run::default();
+        }
         recent.take_note(answer, now);
         let verdict = recent.verdict(endpoint, found, now)?;
         let settling = |(last, at): &(Verdict, Timestamp)| last.is_like(verdict) && now.since(*at) < SETTLING;
@@ -402,7 +413,7 @@ mod tests {
                 observe(&Watch::default(), &failing, 0, &failed(hours * HOUR)).map(|found| match found {
                     Verdict::Warn(health) => format!("warn, {} days", health.failed_on.days),
                     Verdict::Disable(reason) => reason.as_str().to_owned(),
-                    Verdict::Hold(_) => "hold".to_owned(),
+                    Verdict::Hold(..) => "hold".to_owned(),
                     Verdict::Health(health) => {
                         format!("{} days since {}", health.failed_on.days, health.since.as_millis() / HOUR)
                     }
@@ -432,7 +443,7 @@ mod tests {
             let watch = Watch::default();
             let is_held = |number: &i64| {
                 let answer = attempt(number * every);
-                matches!(observe(&watch, endpoint, 0, &answer), Some(Verdict::Hold(_)))
+                matches!(observe(&watch, endpoint, 0, &answer), Some(Verdict::Hold(..)))
             };
             (1..2_000).find(is_held)
         };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use posthorn_domain::{
-    Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, Hold, ProbeMessage, Probes, RecoveryScope,
-    Tenant, Timestamp,
+    Attempt, Delivery, Endpoint, EndpointId, EndpointStatus, EventSpan, Health, HealthState, Hold,
+    ProbeMessage, Probes, RecoveryScope, Tenant, TimeOrder, Timestamp,
 };
 use posthorn_storage::{RecordKey, StorageError, Written};
 use tracing::{info, warn};
@@ -17,6 +17,11 @@ use crate::postman::{MAX_CONFLICTS, Postman};
 use crate::queue_message::WorkError;
 use crate::sending::Answer;
 use crate::tally::Metric;
+
+/// The most events that are examined for one that an endpoint has acknowledged before it is held.
+const MAX_RECENT: usize = 500;
+/// How much older than its acknowledgement such an event may be.
+const OLDER: Duration = Duration::from_mins(1);
 
 /// A delivery after an attempt, and what the attempt tells about its endpoint.
 pub(crate) struct Outcome {
@@ -144,7 +149,12 @@ impl Postman {
                 changed.health = health;
                 store.set_health(tenant, endpoint, health).await?
             }
-            Verdict::Hold(failure) => {
+            Verdict::Hold(_, since) if self.has_acknowledged(tenant, endpoint, since).await? => {
+                self.seen.watch.acknowledged(endpoint.id);
+                changed.health = Health::new(HealthState::Healthy, now);
+                store.set_health(tenant, endpoint, changed.health).await?
+            }
+            Verdict::Hold(failure, _) => {
                 let Some(hold) = Hold::of_down(endpoint.hold, failure, now) else { return Ok(Written::Now) };
                 changed.hold = Some(hold);
                 let first = ProbeMessage { tenant: tenant.clone(), endpoint_id: endpoint.id, probe: 0 };
@@ -155,20 +165,45 @@ impl Postman {
             Verdict::Disable(reason) => {
                 changed = changed.with_status(EndpointStatus::Disabled, None, now);
                 changed.disabled_reason = Some(reason);
-                if endpoint.held_since().is_some() {
+                if endpoint.hold.is_some() {
                     self.release.begin(tenant, endpoint, RecoveryScope::Skipped).await?;
                 }
                 self.notices.publish(tenant, &changed, Said::Disabled, now).await?;
                 store.disable(tenant, endpoint, reason, now).await?
             }
         };
+        let hold_begins = endpoint.hold != changed.hold && changed.held_since().is_some();
         if written == Written::Now {
             self.snapshots.renew(tenant, changed, now);
             self.tally.add(Metric::EndpointsDisabled, u64::from(matches!(verdict, Verdict::Disable(_))));
-            self.tally.add(Metric::EndpointsHeld, u64::from(matches!(verdict, Verdict::Hold(_))));
+            self.tally.add(Metric::EndpointsHeld, u64::from(hold_begins));
             info!(account = tenant.account.as_str(), endpoint_id = %endpoint.id, ?verdict, "endpoint's health changed");
         }
         Ok(written)
+    }
+}
+
+impl Postman {
+    /// Returns whether the endpoint has acknowledged a recent event since this time, as far as the last events are on
+    /// record. One process may have seen only failures: of events that the endpoint refuses, while others send it
+    /// everything else.
+    async fn has_acknowledged(
+        &self,
+        tenant: &Tenant,
+        endpoint: &Endpoint,
+        since: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let span = EventSpan::ALL.since(since.minus(OLDER));
+        let mut recent =
+            self.log.deliveries_of(tenant, endpoint, span, TimeOrder::NewestFirst, MAX_RECENT / 10).await?;
+        for _ in 0..MAX_RECENT {
+            let Some(found) = recent.next().await? else { break };
+            let attempts = found.delivery.map(|delivery| delivery.attempts).unwrap_or_default();
+            if attempts.iter().any(|attempt| attempt.succeeded() && attempt.at >= since) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

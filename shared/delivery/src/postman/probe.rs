@@ -17,6 +17,8 @@ use crate::postman::{MAX_CONFLICTS, Postman};
 use crate::queue_message::{QueueMessage, WorkError};
 use crate::tally::Metric;
 
+/// How late a probe may be, until its message counts as lost.
+const OVERDUE: Duration = Duration::from_mins(10);
 /// The most events that are examined to find one for a probe. The next probe goes on from there.
 const MAX_EXAMINED: usize = 2_000;
 
@@ -49,8 +51,10 @@ impl Postman {
             return if may_be_early { Err(StorageError::Conflict.into()) } else { Ok(()) };
         };
         if probes.made != *probe {
-            // It is made. If the message was received before, that receipt may have ended before it queued the next.
-            if message.is_redelivered() && probes.made > *probe {
+            // It is made. If the message was received before, that receipt may have ended before it queued the next. The
+            // same if the next is long overdue: then this is a dead letter that was moved back.
+            let is_overdue = self.clock.now().since(probes.due) > OVERDUE;
+            if (message.is_redelivered() || is_overdue) && probes.made > *probe {
                 self.queue_probe(tenant, *endpoint_id, probes).await?;
             }
             return Ok(());
@@ -95,8 +99,13 @@ impl Postman {
             ProbeOrder::Oldest => (TimeOrder::OldestFirst, probes.tried),
             ProbeOrder::Newest => (TimeOrder::NewestFirst, None),
         };
-        let (held, examined) = self.log.held(tenant, endpoint, order, after, MAX_EXAMINED).await?;
-        let is_nothing_held = after.is_none() && held.is_none() && examined.is_none();
+        let mut found = self.log.held(tenant, endpoint, order, after, MAX_EXAMINED).await?;
+        if after.is_some() && matches!(found, (None, None)) {
+            // The next one after the last is the first.
+            found = self.log.held(tenant, endpoint, order, None, MAX_EXAMINED).await?;
+        }
+        let (held, examined) = found;
+        let is_nothing_held = held.is_none() && examined.is_none();
         let tried = if order == TimeOrder::OldestFirst { examined } else { probes.tried };
         Ok(Chosen { held, tried, is_nothing_held })
     }
@@ -151,15 +160,17 @@ impl Postman {
 
     /// Ends the hold of an endpoint that works again, unless another process has changed it since this many probes.
     async fn release(&self, tenant: &Tenant, id: EndpointId, made: u32) -> Result<(), WorkError> {
+        let mut begun = None;
         for _ in 0..MAX_CONFLICTS {
             let Some(endpoint) = self.snapshots.fresh(tenant, id).await? else { return Ok(()) };
             let Some(hold) = endpoint.hold.filter(|hold| hold.probes().is_some_and(|now| now.made == made))
             else {
                 return Ok(());
             };
-            let Some(drain) = self.release.begin(tenant, &endpoint, RecoveryScope::Held).await? else {
-                return Ok(());
-            };
+            if begun.is_none() {
+                begun = self.release.begin(tenant, &endpoint, RecoveryScope::Held).await?;
+            }
+            let Some(drain) = begun else { return Ok(()) };
             let now = self.clock.now();
             let hold = hold.with(HoldPhase::Draining(drain));
             let released = Endpoint { hold: Some(hold), revision: endpoint.revision + 1, ..endpoint.clone() };
@@ -176,7 +187,8 @@ impl Postman {
 
     async fn queue_probe(&self, tenant: &Tenant, id: EndpointId, probes: Probes) -> Result<(), StorageError> {
         let message = ProbeMessage { tenant: tenant.clone(), endpoint_id: id, probe: probes.made };
-        let wait: Duration = probes.due.since(self.clock.now());
+        // Endpoints that went down together are not probed together.
+        let wait = probes.due.since(self.clock.now()).mul_f64(1.0 - self.random.unit() / 5.0);
         self.outbox.send_probe(&message, wait).await
     }
 }

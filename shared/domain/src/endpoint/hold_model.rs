@@ -452,7 +452,7 @@ fn search(
             overdue.extend(Recovery::is_overdue(delivery, world.now).then_some(event));
             recovery.is_restless = true;
         } else if is_taken && recovery.is_of_its_hold(delivery) {
-            recovery.is_restless |= recovery.last_look && scope == RecoveryScope::Held;
+            recovery.is_restless |= recovery.looks > 0 && scope == RecoveryScope::Held;
             if found.len() == SLICE {
                 return (found, overdue, false);
             }

@@ -91,7 +91,8 @@ impl EventLog {
         let Some(since) = endpoint.held_since() else { return Ok((None, None)) };
         let rest = after.map_or(EventSpan::ALL, |after| EventSpan::ALL.after(after));
         let earlier = self.failures_of(tenant, endpoint.id, rest.until(since), order, FEW);
-        let later = self.deliveries_of(tenant, endpoint, rest.since(since), order, FEW).await?;
+        let wanted = |event_type: &EventType| endpoint.enabled_events.matches(event_type);
+        let later = self.deliveries_to(tenant, endpoint.id, wanted, rest.since(since), order, FEW).await?;
         let sources = match order {
             TimeOrder::OldestFirst => [earlier, later],
             TimeOrder::NewestFirst => [later, earlier],
