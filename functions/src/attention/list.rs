@@ -38,9 +38,13 @@ async fn list_attention(app: Arc<App>, request: Request) -> Result<Response, Pro
     for (number, found) in found.into_iter().enumerate() {
         let id = found.endpoint_id;
         match endpoints.remove(&id) {
-            Some(endpoint) => page.offer(id, || AttentionBody::new(found.trouble, endpoint).sized()),
-            // There is another page, or the endpoint was deleted a moment ago.
+            Some(endpoint) if endpoint.trouble().is_some() => {
+                page.offer(id, || AttentionBody::new(found.trouble, endpoint).sized());
+            }
+            // It was deleted, or is well, since a moment ago.
+            Some(_) => {}
             None if number < limit => {}
+            // There is another page.
             None => page.end(),
         }
         page.pass(id);

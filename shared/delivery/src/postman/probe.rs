@@ -150,9 +150,18 @@ impl Postman {
             failure: Failure::from(&answer.attempt),
             retry_after: answer.retry_after.unwrap_or_default(),
         });
-        let outcome = self.conclude(&key, endpoint.clone().into(), delivery, answer, None, sent.expires_at);
+        // Its row was just written, to put the probe on record.
+        let endpoint = Endpoint { revision: endpoint.revision + 1, ..endpoint.clone() };
+        let outcome = self.conclude(&key, endpoint.into(), delivery, answer, None, sent.expires_at);
         if failed.is_none() {
-            self.settle(self.last_write(message), &key, [&outcome.delivery]).await?;
+            let settled = self.settle(self.last_write(message), &key, [&outcome.delivery]).await;
+            if let Err(refusal @ (StorageError::Refused { .. } | StorageError::Corrupt { .. })) = settled {
+                // The endpoint works, whatever is wrong with this record.
+                let error = &refusal as &dyn std::error::Error;
+                warn!(event_id = %key.event_id, error, "the success of a probe cannot be recorded");
+            } else {
+                settled?;
+            }
         }
         self.enforce(&key.tenant, &[outcome], &[]).await;
         Ok(failed)

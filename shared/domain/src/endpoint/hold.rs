@@ -41,7 +41,7 @@ const LONG_ENOUGH: Duration = Duration::from_mins(1);
 const MANY_FAILURES: u32 = 200;
 /// How long these have to have lasted.
 const LONG_ENOUGH_IF_MANY: Duration = Duration::from_secs(10);
-/// The same if the endpoint refuses the events: it works, and may take other events.
+/// How long failures have to have lasted if the endpoint refuses the events: it works, and may take other events.
 const LONG_ENOUGH_TO_REFUSE: Duration = Duration::from_hours(1);
 /// The wait before the first probe. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(30);

@@ -24,7 +24,7 @@ const MOST_CHANGES: usize = 200;
 const KEPT_CHANGES: usize = 100;
 
 /// A number that increases with each written change of an owner to one of a tenant's endpoints, and when one is
-/// disabled. It is 0 before the first change.
+/// disabled, held or released. It is 0 before the first change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Version {
     moved: u64,
