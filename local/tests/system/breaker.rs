@@ -325,7 +325,10 @@ async fn an_endpoint_is_not_held_because_of_the_retries_of_a_few_events_while_it
     let endpoint = machine.register(&receiver.url, &["order.*"]).await;
     publish(&machine, "order.paid", 3).await;
     for _ in 0..15 {
-        machine.publish("order.poison").await;
+        for event_type in ["order.poison", "order.paid"] {
+            machine.publish(event_type).await;
+            machine.work().await;
+        }
     }
     for _ in 0..12 {
         publish(&machine, "order.paid", 8).await;
