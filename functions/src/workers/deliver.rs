@@ -25,7 +25,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> 
         tally: runtime.tally(),
     };
     let inbox = runtime.inbox(&["FIRST_ATTEMPTS_QUEUE_URL", "DELIVERIES_QUEUE_URL"])?;
-    Ok(sqs_function(App { postman: postman(runtime)?, recoverer }, deliver, inbox, runtime.clock()))
+    Ok(sqs_function(App { postman: postman(runtime, true)?, recoverer }, deliver, inbox, runtime.clock()))
 }
 
 async fn deliver(app: Arc<App>, message: Arc<QueueMessage>) -> Result<(), WorkError> {

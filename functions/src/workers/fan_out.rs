@@ -15,7 +15,8 @@ struct App {
 }
 
 pub(crate) fn function(runtime: &Runtime) -> Result<SqsFunction, SettingsError> {
-    let app = App { postman: postman(runtime)?, panic_on: runtime.setting_if_set("POSTHORN_PANIC_ON")? };
+    let app =
+        App { postman: postman(runtime, false)?, panic_on: runtime.setting_if_set("POSTHORN_PANIC_ON")? };
     Ok(sqs_function(app, fan_out, runtime.inbox(&["EVENTS_QUEUE_URL"])?, runtime.clock()))
 }
 

@@ -7,8 +7,8 @@ pub(crate) mod sweep_due;
 use posthorn_delivery::{Postman, Seen};
 use posthorn_runtime::{Runtime, SettingsError};
 
-/// Builds the `Postman`, which fan-out and deliver share.
-fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
+/// Builds the `Postman`, which fan-out and deliver share. Only `deliver` `holds` endpoints.
+fn postman(runtime: &Runtime, holds: bool) -> Result<Postman, SettingsError> {
     Ok(Postman {
         snapshots: runtime.snapshots()?,
         log: runtime.event_log()?,
@@ -17,6 +17,7 @@ fn postman(runtime: &Runtime) -> Result<Postman, SettingsError> {
         due: runtime.due_retries()?,
         notices: runtime.notices()?,
         release: runtime.release()?,
+        holds,
         idempotency: runtime.idempotency_keys()?,
         sender: runtime.sender()?,
         schedule: runtime.retry_schedule()?,

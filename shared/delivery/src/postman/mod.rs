@@ -53,6 +53,9 @@ pub struct Postman {
     pub notices: Notices,
     /// Takes care of what endpoints hold.
     pub release: Release,
+    /// Whether it holds endpoints that are down. That is left to `deliver`, which makes all attempts at failing endpoints and
+    /// may read the log.
+    pub holds: bool,
     /// The claims of idempotency keys.
     pub idempotency: IdempotencyKeys,
     /// Makes the POSTs.

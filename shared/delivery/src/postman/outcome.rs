@@ -149,6 +149,7 @@ impl Postman {
                 changed.health = health;
                 store.set_health(tenant, endpoint, health).await?
             }
+            Verdict::Hold(..) if !self.holds => return Ok(Written::Now),
             Verdict::Hold(_, since) if self.has_acknowledged(tenant, endpoint, since).await? => {
                 self.seen.watch.acknowledged(endpoint.id);
                 changed.health = Health::new(HealthState::Healthy, now);
