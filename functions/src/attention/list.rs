@@ -9,7 +9,7 @@ use posthorn_api::{
 };
 use posthorn_domain::{Endpoint, EndpointId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
-use posthorn_storage::EndpointStore;
+use posthorn_storage::{EndpointStore, InTrouble};
 
 struct App {
     access: Access,
@@ -35,19 +35,17 @@ async fn list_attention(app: Arc<App>, request: Request) -> Result<Response, Pro
     }
     let mut page: LogPageBuilder<EndpointId, AttentionBody> =
         LogPageBuilder::new(listing.window, MAX_LOOKED_AT);
-    for (number, found) in found.into_iter().enumerate() {
-        let id = found.endpoint_id;
-        match endpoints.remove(&id) {
-            Some(endpoint) if endpoint.trouble().is_some() => {
-                page.offer(id, || AttentionBody::new(found.trouble, endpoint).sized());
-            }
-            // It was deleted, or is well, since a moment ago.
-            Some(_) => {}
-            None if number < limit => {}
-            // There is another page.
-            None => page.end(),
+    let has_more = found.len() > limit;
+    for InTrouble { endpoint_id, trouble } in found.into_iter().take(limit) {
+        // One that is missing was deleted, and one that is well recovered, a moment ago.
+        let endpoint = endpoints.remove(&endpoint_id).filter(|endpoint| endpoint.trouble().is_some());
+        if let Some(endpoint) = endpoint {
+            page.offer(endpoint_id, || AttentionBody::new(trouble, endpoint).sized());
         }
-        page.pass(id);
+        page.pass(endpoint_id);
+    }
+    if has_more {
+        page.end();
     }
     Ok(ok(&page.finish()?))
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use posthorn_api::bodies::{RecoveryBody, RecoveryCountBody};
 use posthorn_api::{Access, Problem, Request, Response, accepted, ok, require_enabled};
+use posthorn_delivery::Release;
 use posthorn_domain::{
-    Clock, DeliveryStatus, Endpoint, Random, Recovery, RecoveryId, RecoveryMessage, RecoveryRequest,
-    RecoveryScope, Scope, Tenant,
+    Clock, DeliveryStatus, Endpoint, Random, Recovery, RecoveryId, RecoveryRequest, RecoveryScope, Scope,
+    Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
-use posthorn_storage::{DeliveryOutbox, EndpointStore, EventLog, Recoveries, Treatment};
+use posthorn_storage::{EndpointStore, EventLog, Treatment};
 
 /// How long a dry run may count. API Gateway waits for 30 seconds.
 const COUNTING_TIME: Duration = Duration::from_secs(20);
@@ -19,8 +20,7 @@ struct App {
     access: Access,
     endpoints: EndpointStore,
     log: EventLog,
-    recoveries: Recoveries,
-    outbox: DeliveryOutbox,
+    release: Release,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
 }
@@ -30,8 +30,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
         access: runtime.access()?,
         endpoints: runtime.endpoints()?,
         log: runtime.event_log()?,
-        recoveries: runtime.recoveries()?,
-        outbox: runtime.deliveries_queue()?,
+        release: runtime.release()?,
         clock: runtime.clock(),
         random: runtime.random(),
     };
@@ -69,9 +68,7 @@ async fn begin(app: &App, tenant: &Tenant, endpoint: &Endpoint, recovery: &Recov
         };
         app.endpoints.update(tenant, endpoint.id, extend_back).await?;
     }
-    app.recoveries.create(tenant, recovery).await?;
-    let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: 0 };
-    Ok(app.outbox.send_recovery(&message, Duration::ZERO).await?)
+    Ok(app.release.start(tenant, recovery, Duration::ZERO).await?)
 }
 
 async fn count(

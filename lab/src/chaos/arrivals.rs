@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use http::StatusCode;
 use posthorn_local::Receiver;
-use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::load::{number, waiting};
+use super::events;
+use crate::load::{self, number, waiting};
 
 /// The most time without an arrival while what was held is sent.
 const SILENCE: Duration = Duration::from_mins(6);
@@ -59,6 +59,19 @@ impl Arrivals {
         }
     }
 
+    /// Publishes events at this rate, and takes what arrives meanwhile.
+    pub(super) async fn while_publishing(
+        &mut self,
+        receiver: &mut Receiver,
+        sqs: &str,
+        events: u32,
+        rate: u32,
+    ) -> Result<()> {
+        let span = Duration::from_secs(events.into()) / rate;
+        let publish = events::publish_from(sqs, load::WARM_UP, events, span);
+        tokio::join!(publish, self.during(receiver, span)).0
+    }
+
     /// Waits until nothing arrives any more and the queues have no messages.
     pub(super) async fn until_quiet(&mut self, receiver: &mut Receiver, sqs: &str) -> Result<()> {
         let began = Instant::now();
@@ -96,12 +109,4 @@ impl Arrivals {
         }
         displaced
     }
-}
-
-/// The id of the second endpoint.
-pub(super) async fn second_endpoint(http: &str) -> Result<String> {
-    let list = reqwest::get(format!("{http}/api/webhook-endpoints?order=url")).await?.error_for_status()?;
-    let list: Value = serde_json::from_slice(&list.bytes().await?)?;
-    let id = list["list"][1]["id"].as_str().context("the endpoints are not listed")?;
-    Ok(id.to_owned())
 }

@@ -72,12 +72,7 @@ impl Down {
         is_down.store(true, Ordering::Relaxed);
         tables.gate.take();
         queues.gate.take();
-        let span = Duration::from_secs(self.events.into()) / self.rate;
-        let (published, ()) = tokio::join!(
-            events::publish_from(&stores.sqs, load::WARM_UP, self.events, span),
-            arrivals.during(&mut receiver, span)
-        );
-        published?;
+        arrivals.while_publishing(&mut receiver, &stores.sqs, self.events, self.rate).await?;
         let written = |operation: &str| operation.starts_with("Put") || operation.starts_with("Update");
         let writes: f64 = tables
             .gate

@@ -196,7 +196,7 @@ impl fmt::Display for Comparison {
         let (p50, p99) = (ratio(self.beside.p50, self.alone.p50), ratio(self.beside.p99, self.alone.p99));
         writeln!(
             f,
-            "  ratio   p50 {p50:>7.2}      p99 {p99:>7.2}      {} requests to the troubled ones, {} of which are held",
+            "  ratio   p50 {p50:>7.2}      p99 {p99:>7.2}      {} requests to the troubled ones, held {} times",
             self.wasted, self.held
         )
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use http::StatusCode;
 use posthorn_local::{Functions, Receiver};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use super::arrivals::{Arrivals, second_endpoint};
+use super::arrivals::Arrivals;
 use super::events;
 use super::{Addresses, Bench};
 use crate::load;
@@ -46,7 +47,6 @@ impl Pause {
         let stores = bench.stores(None).await?;
         let functions = Functions::start(&bench.functions(&Addresses::of(&stores))).await?;
         load::register_numbered(&functions.http, &receiver.url, 2).await?;
-        let span = Duration::from_secs(self.events.into()) / self.rate;
         events::publish(&stores.sqs, load::WARM_UP, Duration::ZERO).await?;
         let mut arrivals = Arrivals::default();
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
@@ -54,11 +54,7 @@ impl Pause {
 
         let endpoint = second_endpoint(&functions.http).await?;
         switch(&functions.http, &endpoint, "pause").await?;
-        let (published, ()) = tokio::join!(
-            events::publish_from(&stores.sqs, load::WARM_UP, self.events, span),
-            arrivals.during(&mut receiver, span)
-        );
-        published?;
+        arrivals.while_publishing(&mut receiver, &stores.sqs, self.events, self.rate).await?;
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
         let leaked = arrivals.late.len() - before;
 
@@ -74,6 +70,14 @@ impl Pause {
         let displaced = arrivals.displaced();
         Ok(Paused { published, leaked, missing, doubled, displaced, drained_in })
     }
+}
+
+/// The id of the second endpoint.
+async fn second_endpoint(http: &str) -> Result<String> {
+    let list = reqwest::get(format!("{http}/api/webhook-endpoints?order=url")).await?.error_for_status()?;
+    let list: Value = serde_json::from_slice(&list.bytes().await?)?;
+    let id = list["list"][1]["id"].as_str().context("the endpoints are not listed")?;
+    Ok(id.to_owned())
 }
 
 async fn switch(http: &str, endpoint: &str, to: &str) -> Result<()> {

@@ -97,7 +97,7 @@ impl Recoverer {
             }
             return Ok(());
         }
-        let early = recovery.until_last_look(self.clock.now());
+        let early = recovery.until_second_look(self.clock.now());
         if !early.is_zero() {
             return Ok(self.go_on(tenant, &recovery, early).await?);
         }

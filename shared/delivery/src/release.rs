@@ -15,7 +15,7 @@ const HEAD_START: Duration = Duration::from_secs(2);
 /// The most time between two slices of a recovery.
 const SILENCE: Duration = Duration::from_mins(30);
 
-/// Begins recoveries of what is held.
+/// Begins recoveries.
 pub struct Release {
     /// The progress of recoveries.
     pub recoveries: Recoveries,
@@ -52,9 +52,19 @@ impl Release {
         let now = self.clock.now();
         let id = RecoveryId::new(now, self.random.as_ref());
         let Some(recovery) = Recovery::of_held(id, endpoint, scope, now) else { return Ok(None) };
-        self.recoveries.create(tenant, &recovery).await?;
-        let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: id, slice: 0 };
-        self.outbox.send_recovery(&message, HEAD_START).await?;
+        self.start(tenant, &recovery, HEAD_START).await?;
         Ok((scope == RecoveryScope::Held).then_some(id))
+    }
+
+    /// Records a recovery, and queues its first slice.
+    pub async fn start(
+        &self,
+        tenant: &Tenant,
+        recovery: &Recovery,
+        wait: Duration,
+    ) -> Result<(), StorageError> {
+        self.recoveries.create(tenant, recovery).await?;
+        let message = RecoveryMessage { tenant: tenant.clone(), recovery_id: recovery.id, slice: 0 };
+        self.outbox.send_recovery(&message, wait).await
     }
 }

@@ -262,9 +262,9 @@ impl Recovery {
         delivery.next_attempt_at.is_some_and(|due| now.since(due) > ON_ITS_WAY)
     }
 
-    /// Returns how long its last look has to wait; zero if it may begin. Its message may come too early, if an earlier one was
-    /// received twice.
-    pub fn until_last_look(&self, now: Timestamp) -> Duration {
+    /// Returns how long its second look has to wait; zero if it may begin. Its message may come too early, if an earlier one
+    /// was received twice.
+    pub fn until_second_look(&self, now: Timestamp) -> Duration {
         if self.looks > 0 { self.until.plus(LAST_LOOK).since(now) } else { Duration::ZERO }
     }
 
@@ -275,8 +275,10 @@ impl Recovery {
         if !self.scope.ends_hold() || is_at_rest || self.looks >= MAX_LOOKS {
             return (Self { status: RecoveryStatus::Completed, ..self }, None);
         }
-        let wait = if self.looks == 0 { self.until.plus(LAST_LOOK).since(now) } else { NEXT_LOOK };
-        (Self { looks: self.looks + 1, is_restless: false, position: None, ..self }, Some(wait))
+        let is_first = self.looks == 0;
+        let next = Self { looks: self.looks + 1, is_restless: false, position: None, ..self };
+        let wait = if is_first { next.until_second_look(now) } else { NEXT_LOOK };
+        (next, Some(wait))
     }
 
     /// Returns whether it has reached a limit on slices. It then stops, however much is left.

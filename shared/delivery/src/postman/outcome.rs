@@ -182,9 +182,7 @@ impl Postman {
         }
         Ok(written)
     }
-}
 
-impl Postman {
     /// Returns whether the endpoint has acknowledged a recent event since this time, as far as the last events are on
     /// record. One process may have seen only failures: of events that the endpoint refuses, while others send it
     /// everything else.

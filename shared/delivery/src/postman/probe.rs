@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use posthorn_domain::{
-    Endpoint, EndpointId, EventId, Failure, Hold, HoldPhase, LAST_LOOK, ProbeMessage, ProbeOrder, Probes,
+    Endpoint, EndpointId, EventId, Failure, HoldPhase, LAST_LOOK, ProbeMessage, ProbeOrder, Probes,
     RecoveryScope, Tenant, TimeOrder,
 };
 use posthorn_storage::{DeliveryOutbox, Held, StorageError, Written};
@@ -30,13 +30,6 @@ struct Chosen {
     tried: Option<EventId>,
     /// Whether all events were examined, and none is held.
     is_nothing_held: bool,
-}
-
-/// A probe that failed.
-struct Failed {
-    failure: Failure,
-    /// How long the endpoint asks to wait.
-    retry_after: Duration,
 }
 
 impl Postman {
@@ -65,21 +58,17 @@ impl Postman {
         let next = if chosen.is_nothing_held {
             probes.after_nothing_to_send(now)
         } else {
-            Some(probes.after_failure(probes.failure, chosen.tried, now))
+            Some(probes.after_one_more(chosen.tried, now))
         };
         let Some(next) = next else { return self.release(tenant, *endpoint_id, probes.made).await };
         if !self.put_on_record(tenant, *endpoint_id, probes.made, next).await? {
             return Ok(());
         }
-        let failed = match chosen.held {
-            Some(held) => self.try_held(message, &endpoint, held).await?,
-            None => Some(Failed { failure: probes.failure, retry_after: Duration::ZERO }),
+        let told = match chosen.held {
+            Some(held) => self.try_held(message, &endpoint, held, next).await?,
+            None => Some(next),
         };
-        let Some(Failed { failure, retry_after }) = failed else {
-            return self.release(tenant, *endpoint_id, next.made).await;
-        };
-        let asked = self.clock.now().plus(retry_after.min(DeliveryOutbox::MAX_DELAY));
-        let told = Probes { failure, due: next.due.max(asked), ..next };
+        let Some(told) = told else { return self.release(tenant, *endpoint_id, next.made).await };
         self.queue_probe(tenant, *endpoint_id, told).await?;
         if told != next {
             // Only for those who read it: without it, the endpoint shows an earlier failure.
@@ -127,28 +116,29 @@ impl Postman {
         Ok(recorded.and_then(|endpoint| probes_of(&endpoint)) == Some(next))
     }
 
-    /// Attempts a delivery that is held. Only a success is recorded as an attempt of it. Returns the failure; `None` if it
-    /// succeeded.
+    /// Attempts a delivery that is held. Only a success is recorded as an attempt of it. Returns the probes as the failure
+    /// leaves `next`; `None` if it succeeded.
     async fn try_held(
         &self,
         message: &QueueMessage,
         endpoint: &Endpoint,
         held: Held,
-    ) -> Result<Option<Failed>, WorkError> {
+        next: Probes,
+    ) -> Result<Option<Probes>, WorkError> {
         let Held { key, delivery } = held;
         let sent = match self.recorded(&key).await {
             Ok((sent, _)) => sent,
             Err(WorkError::Poison(reason)) => {
                 warn!(event_id = %key.event_id, reason, "event passed over by a probe");
-                let failure = endpoint.hold.and_then(Hold::probes).map(|probes| probes.failure);
-                return Ok(failure.map(|failure| Failed { failure, retry_after: Duration::ZERO }));
+                return Ok(Some(next));
             }
             Err(error) => return Err(error),
         };
         let answer = self.sender.post(endpoint, key.event_id, &sent.body).await?;
-        let failed = (!answer.attempt.succeeded()).then(|| Failed {
-            failure: Failure::from(&answer.attempt),
-            retry_after: answer.retry_after.unwrap_or_default(),
+        let failed = (!answer.attempt.succeeded()).then(|| {
+            let asked = answer.retry_after.unwrap_or_default().min(DeliveryOutbox::MAX_DELAY);
+            let due = next.due.max(self.clock.now().plus(asked));
+            Probes { failure: Failure::from(&answer.attempt), due, ..next }
         });
         // Its row was just written, to put the probe on record.
         let endpoint = Endpoint { revision: endpoint.revision + 1, ..endpoint.clone() };

@@ -179,20 +179,11 @@ impl RecoveryMessage {
     /// Returns the message's body.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
-        struct Message<'a> {
-            account: &'a AccountId,
-            livemode: Mode,
+        struct Slice {
             recovery_id: RecoveryId,
             slice: u32,
         }
-        let Self { tenant, recovery_id, slice } = self;
-        let message = Message {
-            account: &tenant.account,
-            livemode: tenant.mode,
-            recovery_id: *recovery_id,
-            slice: *slice,
-        };
-        serde_json::to_string(&message).expect("JSON can express every message")
+        body(&self.tenant, &Slice { recovery_id: self.recovery_id, slice: self.slice })
     }
 }
 
@@ -200,21 +191,25 @@ impl ProbeMessage {
     /// Returns the message's body.
     pub fn to_json(&self) -> String {
         #[derive(Serialize)]
-        struct Message<'a> {
-            account: &'a AccountId,
-            livemode: Mode,
+        struct Probe {
             endpoint_id: EndpointId,
             probe: u32,
         }
-        let Self { tenant, endpoint_id, probe } = self;
-        let message = Message {
-            account: &tenant.account,
-            livemode: tenant.mode,
-            endpoint_id: *endpoint_id,
-            probe: *probe,
-        };
-        serde_json::to_string(&message).expect("JSON can express every message")
+        body(&self.tenant, &Probe { endpoint_id: self.endpoint_id, probe: self.probe })
     }
+}
+
+/// Returns a body with the tenant and these fields.
+fn body(tenant: &Tenant, fields: &impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Message<'a, Rest> {
+        account: &'a AccountId,
+        livemode: Mode,
+        #[serde(flatten)]
+        rest: &'a Rest,
+    }
+    let message = Message { account: &tenant.account, livemode: tenant.mode, rest: fields };
+    serde_json::to_string(&message).expect("JSON can express every message")
 }
 
 #[cfg(test)]

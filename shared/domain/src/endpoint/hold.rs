@@ -176,17 +176,17 @@ impl Probes {
         if self.made.is_multiple_of(2) { ProbeOrder::Oldest } else { ProbeOrder::Newest }
     }
 
-    /// Returns the probes after one that failed at `now`.
+    /// Returns the probes after one more at `now`, as long as none succeeds.
     #[must_use]
-    pub fn after_failure(self, failure: Failure, tried: Option<EventId>, now: Timestamp) -> Self {
+    pub fn after_one_more(self, tried: Option<EventId>, now: Timestamp) -> Self {
         let made = self.made.saturating_add(1);
-        Self { made, due: now.plus(Self::wait(made)), tried, failure }
+        Self { made, due: now.plus(Self::wait(made)), tried, ..self }
     }
 
     /// Returns the probes after one at `now` for which nothing was held. `None` if that has been so for a while: then the
     /// hold ends, because the next event tells as much as a probe.
     pub fn after_nothing_to_send(self, now: Timestamp) -> Option<Self> {
-        (self.made < PROBES_TO_LONGEST_WAIT).then(|| self.after_failure(self.failure, None, now))
+        (self.made < PROBES_TO_LONGEST_WAIT).then(|| self.after_one_more(None, now))
     }
 }
 
@@ -221,7 +221,7 @@ impl Endpoint {
     }
 
     /// Returns the endpoint with another status, and a hold that agrees with it. `drain` is the recovery that takes care
-    /// of what is held, if its owner lets that go.
+    /// of what is held, if the hold ends.
     #[must_use]
     pub fn with_status(mut self, status: EndpointStatus, drain: Option<RecoveryId>, now: Timestamp) -> Self {
         let paused = Hold { since: now, phase: HoldPhase::Paused };
@@ -301,7 +301,7 @@ mod tests {
         let mut made = Vec::new();
         for _ in 0..7 {
             made.push((probes.due.as_millis() / 1_000, probes.order()));
-            probes = probes.after_failure(DOWN, None, probes.due);
+            probes = probes.after_one_more(None, probes.due);
         }
         let expected =
             [(30, Oldest), (90, Newest), (210, Oldest), (450, Newest), (750, Oldest), (1_050, Newest)];

@@ -300,7 +300,7 @@ async fn probe(world: Shared, message: Message, number: u32) -> bool {
     let next = if is_nothing_held {
         probes.after_nothing_to_send(now)
     } else {
-        Some(probes.after_failure(probes.failure, tried, now))
+        Some(probes.after_one_more(tried, now))
     };
     let Some(next) = next else { return release(&world, probes.made).await };
     let is_claimed = {
@@ -369,7 +369,7 @@ async fn recover(world: Shared, message: Message, id: RecoveryId, slice: u32) ->
         }
         return true;
     }
-    let early = recovery.until_last_look(world.borrow().now);
+    let early = recovery.until_second_look(world.borrow().now);
     if !early.is_zero() {
         world.borrow_mut().send(Work::Recover(id, slice), early);
         return true;

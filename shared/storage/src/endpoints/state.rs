@@ -22,18 +22,14 @@ impl EndpointStore {
         before: &Endpoint,
         health: Health,
     ) -> Result<Written, StorageError> {
-        let update = Update::builder()
-            .update_expression(
-                "SET health = :health, health_since = :since, health_warned = :warned, failed_days = :days, \
-                 failed_last = :last ADD version :one",
-            )
-            .condition_expression("version = :revision")
+        let expression = "SET health = :health, health_since = :since, health_warned = :warned, \
+                          failed_days = :days, failed_last = :last ADD version :one";
+        let update = unless_written_since(before, expression)
             .expression_attribute_values(":health", AttributeValue::S(health.state.as_str().to_owned()))
             .expression_attribute_values(":since", AttributeValue::N(health.since.as_millis().to_string()))
             .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
             .expression_attribute_values(":days", AttributeValue::N(health.failed_on.days.to_string()))
-            .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()))
-            .expression_attribute_values(":revision", number(before.revision));
+            .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()));
         let trouble = Endpoint { health, ..before.clone() }.trouble();
         let attention = self.attention(tenant, before.id, before.trouble(), trouble);
         self.note(tenant, before.id, update, attention).await
@@ -48,16 +44,12 @@ impl EndpointStore {
         now: Timestamp,
     ) -> Result<Written, StorageError> {
         let disabled = AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned());
-        let update = Update::builder()
-            .update_expression(
-                "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain, probes \
-                 ADD version :one",
-            )
-            .condition_expression("version = :revision")
+        let expression = "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain, probes \
+                          ADD version :one";
+        let update = unless_written_since(before, expression)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":disabled", disabled)
-            .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()))
-            .expression_attribute_values(":revision", number(before.revision));
+            .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()));
         let trouble = Trouble { state: TroubleState::Disabled, since: now };
         let attention = self.attention(tenant, before.id, before.trouble(), Some(trouble));
         self.update_row(tenant, before.id, update, attention).await
@@ -71,10 +63,7 @@ impl EndpointStore {
         hold: Hold,
     ) -> Result<Written, StorageError> {
         let (expression, values) = HoldAttributes::of(Some(hold)).update();
-        let mut update = Update::builder()
-            .update_expression(expression)
-            .condition_expression("version = :revision")
-            .expression_attribute_values(":revision", number(before.revision));
+        let mut update = unless_written_since(before, &expression);
         for (name, value) in values {
             update = update.expression_attribute_values(name, value);
         }
@@ -106,8 +95,9 @@ impl EndpointStore {
         id: EndpointId,
         drain: RecoveryId,
     ) -> Result<Written, StorageError> {
+        let (expression, _) = HoldAttributes::of(None).update();
         let update = Update::builder()
-            .update_expression("REMOVE held_since, drain, probes ADD version :one")
+            .update_expression(expression)
             .condition_expression("drain = :drain")
             .expression_attribute_values(":drain", AttributeValue::S(drain.to_string()));
         self.update_row(tenant, id, update, None).await
@@ -177,4 +167,12 @@ impl EndpointStore {
             .build()
             .expect("table, key and expression are set")
     }
+}
+
+/// Begins an update of the endpoint's row, unless anybody has written the endpoint since it was read.
+fn unless_written_since(before: &Endpoint, expression: &str) -> UpdateBuilder {
+    Update::builder()
+        .update_expression(expression)
+        .condition_expression("version = :revision")
+        .expression_attribute_values(":revision", number(before.revision))
 }
