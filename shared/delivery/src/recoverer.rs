@@ -104,7 +104,7 @@ impl Recoverer {
         if message.deadline.since(self.clock.now()) < RESERVE {
             return Err(WorkError::OutOfTime);
         }
-        let (recovery, took) = self.slice(tenant, recovery, message).await?;
+        let (recovery, wait) = self.slice(tenant, recovery, message).await?;
         if recovery.scope == RecoveryScope::Held && recovery.status == RecoveryStatus::Completed {
             // Before the end of the recovery is on record: if this fails, the slice is done again.
             self.end_hold(tenant, &recovery).await?;
@@ -117,7 +117,7 @@ impl Recoverer {
             self.count_if_spent(&recovery);
         }
         if is_ours {
-            self.go_on(tenant, &recovery, took).await?;
+            self.go_on(tenant, &recovery, wait).await?;
         }
         Ok(())
     }
@@ -208,8 +208,10 @@ impl Recoverer {
         if is_running && recovery.is_spent() {
             recovery.status = RecoveryStatus::Stopped;
         }
-        let took = Duration::from_secs(made + queued) / rate.get();
-        Ok((recovery, if is_stalled { STALLED_WAIT } else { took }))
+        // The time for which this slice's deliveries leave, from its beginning on.
+        let span = Duration::from_secs(made + queued) / rate.get();
+        let left = span.saturating_sub(self.clock.now().since(now));
+        Ok((recovery, if is_stalled { STALLED_WAIT } else { left }))
     }
 
     /// Returns the number of deliveries a second of the next slice. What was held goes out at the rate of other
