@@ -45,24 +45,32 @@ impl Contents {
     /// the function would refuse it again.
     pub(crate) fn read(self, letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
         match self {
-            Self::Events => event(letter, shards),
+            Self::Events => events(letter, shards),
             Self::Deliveries => delivery(letter),
         }
     }
 }
 
-/// Reads an event. An event without an id gets its id from its first message, so the id is written into the body before
+/// Reads events. An event without an id gets its id from its first message, so the id is written into the body before
 /// a new message carries it.
-fn event(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
+fn events(letter: &DeadLetter, shards: EventShards) -> Result<Understood, String> {
     let text = |error: InvalidField| error.to_string();
-    let message = EventMessage::parse(&letter.body).map_err(text)?;
-    let message = message.identified(&letter.id, letter.sent_at, shards).map_err(text)?;
-    let body = message.to_json();
-    let (tenant, event) = message.into_event(&letter.id, letter.sent_at, shards).map_err(text)?;
-    if event.to_json().len() > MAX_EVENT_BYTES {
-        return Err(format!("the event is larger than {MAX_EVENT_BYTES} bytes"));
+    let messages = EventMessage::parse_all(&letter.body).map_err(text)?.into_iter();
+    let messages = messages.map(|message| message.identified(&letter.id, letter.sent_at, shards));
+    let mut messages = messages.collect::<Result<Vec<_>, _>>().map_err(text)?;
+    // Only a message with one event may be without an id.
+    let body = if let [message] = &messages[..] { message.to_json() } else { letter.body.clone() };
+    let others = messages.len() - 1;
+    for message in &messages {
+        let (_, event) = message.clone().into_event(&letter.id, letter.sent_at, shards).map_err(text)?;
+        if event.to_json().len() > MAX_EVENT_BYTES {
+            return Err(format!("the event is larger than {MAX_EVENT_BYTES} bytes"));
+        }
     }
-    Ok(Understood { body, about: format!("{} {} of {}", event.id, event.draft.event_type, tenant.account) })
+    let EventMessage { tenant, draft, id, .. } = messages.swap_remove(0);
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
+    Ok(Understood { body, about: format!("{id} {}{others} of {}", draft.event_type, tenant.account) })
 }
 
 /// Reads a delivery, a recovery or a probe. Its body needs no change: it names its event.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use posthorn_lab::Latencies;
-use posthorn_lab::bench::{Cost, EndToEnd, FanOut, Snapshot, Sweep, cold_starts, matching, page_costs};
+use posthorn_lab::bench::{
+    Cost, EndToEnd, FanOut, Protocol, Sent, Snapshot, Sweep, cold_starts, matching, page_costs,
+};
 use posthorn_local::{Binaries, StoresOptions};
 use posthorn_local_aws::template::Template;
 
@@ -25,7 +27,7 @@ fn cost() -> Cost {
         binaries: None,
         event_bytes: 1024,
         endpoints: 1,
-        full_batches: true,
+        sent: Sent::InBatches,
         failures: false,
         events: 100,
     }
@@ -43,10 +45,18 @@ async fn a_delivery_of_a_kilobyte_is_one_write_and_a_tenth_of_three_requests_in_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_that_come_singly_are_three_requests_and_a_read_each() {
-    let bill = Cost { full_batches: false, events: 40, ..cost() }.run().await.unwrap();
+    let bill = Cost { sent: Sent::Singly, events: 40, ..cost() }.run().await.unwrap();
     assert!((3e6..=3.2e6).contains(&bill.sqs_requests()), "{bill:?}");
     // Beside the versions, the endpoints are read once, and a sweep may begin.
     assert!((1e6..=1.2e6).contains(&bill.read_units()), "{bill:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_published_in_requests_of_a_hundred_share_messages_of_64_kb() {
+    let bill = Cost { sent: Sent::InRequests, events: 200, ..cost() }.run().await.unwrap();
+    // Two messages of 50 events for each request of a hundred: sent in one call of two requests, received and deleted.
+    assert!(bill.sqs_requests() <= 0.08e6, "{bill:?}");
+    assert!((1e6..=1.3e6).contains(&bill.write_units()), "{bill:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,8 +67,9 @@ async fn deliveries_of_an_event_to_several_endpoints_share_a_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fan_out_is_measured_beside_a_bare_loop_however_many_endpoints_there_are() {
-    for endpoints in [1, 60] {
-        let fan_out = FanOut { template: template(), endpoints, deliveries: 10 * endpoints, rounds: 1 };
+    for (protocol, endpoints) in [(Protocol::Plain, 1), (Protocol::Tls, 3), (Protocol::Http2, 60)] {
+        let (template, deliveries) = (template(), 10 * endpoints);
+        let fan_out = FanOut { template, protocol, endpoints, deliveries, rounds: 1 };
         let cpu = fan_out.run().await.unwrap();
         assert!(cpu.bare > 0.0 && cpu.own() > 0.0, "{cpu:?}");
     }

@@ -8,6 +8,7 @@ mod matching;
 pub(crate) mod meter;
 mod processes;
 mod reads;
+mod receivers;
 mod report;
 pub(crate) mod rig;
 mod snapshot;
@@ -21,11 +22,12 @@ use posthorn_domain::EventShards;
 use posthorn_local::{Binaries, StoresOptions};
 
 pub use cold_start::{ColdStart, cold_starts};
-pub use cost::{Bill, Cost};
+pub use cost::{Bill, Cost, Sent};
 pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
 pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
+pub use receivers::Protocol;
 pub use snapshot::{Snapshot, SnapshotCost};
 pub use sweep::{Sweep, SweepCost};
 
@@ -44,6 +46,15 @@ pub enum Benchmark {
     EndToEnd,
     /// Processor time of a delivery, compared with a loop that only sends POST requests
     FanOut {
+        /// How the endpoints are spoken to
+        #[arg(
+            long,
+            value_name = "PROTOCOL",
+            value_delimiter = ',',
+            default_values_t = [Protocol::Plain, Protocol::Tls, Protocol::Http2],
+            value_enum
+        )]
+        protocols: Vec<Protocol>,
         /// Number of endpoints that want each event
         #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1, 10, 100])]
         endpoints: Vec<usize>,
@@ -92,20 +103,13 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
         }
         Benchmark::Cost => {
             let mut bills = Vec::new();
-            for (event_bytes, endpoints, full_batches, failures, events) in cost::SHAPES {
+            for (event_bytes, endpoints, sent, failures, events) in cost::SHAPES {
                 let (program, template) = (std::env::current_exe()?, template.to_owned());
                 let binaries = Some(Binaries::beside_this_program()?);
-                let shape = Cost {
-                    program,
-                    template,
-                    binaries,
-                    event_bytes,
-                    endpoints,
-                    full_batches,
-                    failures,
-                    events,
-                };
-                bills.push(shape.run().await?);
+                let shape =
+                    Cost { program, template, binaries, event_bytes, endpoints, sent, failures, events };
+                let publishing = shape.publishing().await?;
+                bills.push((shape.run().await?, publishing));
             }
             cost::report(&bills)
         }
@@ -118,11 +122,14 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
             }
             end_to_end::report(&journeys)
         }
-        Benchmark::FanOut { endpoints, deliveries, rounds } => {
+        Benchmark::FanOut { protocols, endpoints, deliveries, rounds } => {
             let mut found = Vec::new();
-            for &endpoints in endpoints {
-                let (template, deliveries, rounds) = (template.to_owned(), *deliveries, *rounds);
-                found.push(FanOut { template, endpoints, deliveries, rounds }.run().await?);
+            for &protocol in protocols {
+                for &endpoints in endpoints {
+                    let (template, deliveries, rounds) = (template.to_owned(), *deliveries, *rounds);
+                    let shape = FanOut { template, protocol, endpoints, deliveries, rounds };
+                    found.push(shape.run().await?);
+                }
             }
             fan_out::report(&found)
         }

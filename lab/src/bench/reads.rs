@@ -166,7 +166,7 @@ async fn write(
     let status = if failed { DeliveryStatus::Failed } else { DeliveryStatus::Succeeded };
     let delivery =
         Delivery { status, next_attempt_at: None, attempts: vec![attempt], ..Delivery::due(endpoint_id, at) };
-    let body = draft.accept(Mode::Live, id).to_json();
+    let body = draft.accept(Mode::Live, id).to_json().into();
     let record =
         EventRecord { body, chunks: Vec::new(), deliveries: vec![delivery], only: None, expires_at: None };
     let key = RecordKey { tenant, event_id: id, chunk: None };

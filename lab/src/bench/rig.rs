@@ -76,10 +76,22 @@ pub(crate) async fn stores(template: &Path) -> Result<Stores> {
 
 /// The runtime that a function would have on these tables and queues.
 pub(crate) fn runtime(template: &Path, stores: &Stores, function: &str) -> Result<Runtime> {
+    runtime_with(template, stores, function, None)
+}
+
+/// The same with further environment variables.
+pub(crate) fn runtime_with(
+    template: &Path,
+    stores: &Stores,
+    function: &str,
+    environment: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Runtime> {
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
     let options = FunctionsOptions {
         template: template.to_owned(),
         dynamodb: stores.dynamodb.clone(),
         sqs: stores.sqs.clone(),
+        environment: environment.collect(),
         ..FunctionsOptions::default()
     };
     runtime_of(function, &options)

@@ -73,7 +73,9 @@ impl Down {
         tables.gate.take();
         queues.gate.take();
         arrivals.while_publishing(&mut receiver, &stores.sqs, self.events, self.rate).await?;
-        let written = |operation: &str| operation.starts_with("Put") || operation.starts_with("Update");
+        let written = |operation: &str| {
+            ["Put", "Update", "BatchExecute"].iter().any(|kind| operation.starts_with(kind))
+        };
         let writes: f64 = tables
             .gate
             .take()

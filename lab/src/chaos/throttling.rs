@@ -78,7 +78,14 @@ impl Gate for Throttled {
 }
 
 fn writes_events(call: &Call) -> bool {
-    let writes = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "BatchWriteItem"];
-    let table = b"\"EventsTable\"";
+    let writes = [
+        "PutItem",
+        "UpdateItem",
+        "DeleteItem",
+        "TransactWriteItems",
+        "BatchWriteItem",
+        "BatchExecuteStatement",
+    ];
+    let table = b"EventsTable";
     writes.contains(&call.operation().1) && call.body.windows(table.len()).any(|window| window == table)
 }

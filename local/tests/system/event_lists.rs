@@ -30,7 +30,7 @@ async fn record(machine: &TimeMachine, event_type: &str, millis: i64, object: u8
         r#"{{"type": "{event_type}", "data": {{"object": {{"object": "thing", "id": "{object}"}}}}}}"#
     );
     let draft = EventDraft::read(&mut Fields::parse(&json).unwrap()).unwrap();
-    let body = draft.accept(Mode::Live, id).to_json();
+    let body = draft.accept(Mode::Live, id).to_json().into();
     let record =
         EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
     let key = RecordKey { tenant: local_tenant(), event_id: id, chunk: None };

@@ -214,7 +214,7 @@ async fn what_a_late_invocation_holds_is_found_by_the_last_look() {
         "object_id":null,"request":{},"pending_webhooks":0,"metadata":{},"created_at":"2026-11-24T10:00:00.000Z",
         "updated_at":"2026-11-24T10:00:00.000Z"}"#;
     let record =
-        EventRecord { body: body.to_owned(), chunks: Vec::new(), deliveries, only: None, expires_at: None };
+        EventRecord { body: body.into(), chunks: Vec::new(), deliveries, only: None, expires_at: None };
     let key = RecordKey { tenant: local_tenant(), event_id, chunk: None };
     let written = machine.log.create(&key, &event_type, &record, machine.now()).await.unwrap();
     assert_eq!(written, Written::Now);

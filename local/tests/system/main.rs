@@ -17,6 +17,7 @@ mod curl;
 mod deliveries;
 mod due;
 mod endpoints_api;
+mod event_batches;
 mod event_lists;
 mod event_shards;
 mod events_api;

@@ -73,6 +73,13 @@ fn rights_of_dynamodb(operation: &str, call: &Json) -> Vec<Right> {
         let parts = items.iter().flat_map(|item| item.as_object().unwrap());
         return parts.map(|(kind, part)| right(&format!("{kind}Item"), part)).collect();
     }
+    if let Some(statements) = call["Statements"].as_array() {
+        let insert = |statement: &Json| {
+            let table = text(statement, "Statement").strip_prefix("INSERT INTO \"").unwrap();
+            ("dynamodb:PartiQLInsert".to_owned(), table.split_once('"').unwrap().0.to_owned())
+        };
+        return statements.iter().map(insert).collect();
+    }
     if let Some(tables) = call["RequestItems"].as_object() {
         return tables.keys().map(|table| (format!("dynamodb:{operation}"), table.clone())).collect();
     }
@@ -350,6 +357,10 @@ async fn use_every_worker(machine: &mut TimeMachine, receiver: &str) {
     }
     machine.pass(Duration::from_secs(5)).await;
     machine.publish("order.paid").await;
+    // Nobody subscribes to it.
+    let event = json!({ "type": "ping", "data": {} });
+    let (status, _) = machine.call("publish-event", &[], Some(json!({ "events": vec![event; 100] }))).await;
+    assert_eq!(status, 202);
     put_off_as_0_1_0(machine).await;
     machine.pass(2 * HOUR).await;
     // An event with many deliveries keeps them in rows of their own, which are read one by one.

@@ -207,7 +207,13 @@ impl TimeMachine {
         for (name, part) in parts.as_object().unwrap() {
             request[name] = part.clone();
         }
-        // The function's other route, whose path names no attempt.
+        // The functions' other routes.
+        if function == "publish-event"
+            && parts["body"].as_str().is_some_and(|body| body.contains("\"events\""))
+        {
+            request["rawPath"] = json!("/api/events/batch");
+            request["requestContext"]["routeKey"] = json!("POST /api/events/batch");
+        }
         if function == "retry-attempt" && request["pathParameters"]["id"].is_null() {
             request["rawPath"] = json!("/api/webhook-attempts/retry");
             request["requestContext"]["routeKey"] = json!("POST /api/webhook-attempts/retry");

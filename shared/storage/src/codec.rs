@@ -33,6 +33,15 @@ pub(crate) fn pack(text: &str) -> AttributeValue {
     }
 }
 
+/// Returns the size of a payload as it is stored, in bytes.
+pub(crate) fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::B(packed) => packed.as_ref().len(),
+        _ => 0,
+    }
+}
+
 /// Returns the text that was given to [`pack`].
 pub(crate) fn unpack(value: &AttributeValue) -> Result<String, String> {
     match value {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, ProbeMessage, RecoveryMessage};
+use posthorn_domain::{
+    AccountId, DeliveryMessage, DeliveryWork, EventMessage, ProbeMessage, RecoveryMessage,
+};
 
-use crate::batcher::Batcher;
+use crate::batcher::{Batcher, Bulk as _};
 use crate::error::StorageError;
 use crate::queue::{Entry, MAX_DELAY, Queue};
 
@@ -19,15 +21,17 @@ impl EventOutbox {
         Self(Queue { client, url: queue_url })
     }
 
-    /// Sends events. Each succeeds or fails separately; the results are in the order of the events. An account's events
-    /// share a message group, so that one account's flood does not delay the others (SQS fair queues).
-    pub async fn send(&self, events: &[EventMessage]) -> Vec<Result<(), StorageError>> {
-        let entries = events.iter().map(|event| Entry {
-            body: event.to_json(),
-            group: event.tenant.account.to_string(),
-            delay: Duration::ZERO,
-        });
-        self.0.send(entries.collect()).await
+    /// Sends one account's events, in as few messages as possible. Returns the results in the order of the events. An
+    /// account's events share a message group, so that one account's flood does not delay the others (SQS fair queues).
+    pub async fn send(&self, account: &AccountId, events: &[EventMessage]) -> Vec<Result<(), StorageError>> {
+        let (bodies, sizes): (Vec<_>, Vec<_>) = EventMessage::pack(events).into_iter().unzip();
+        let entry = |body| Entry { body, group: account.to_string(), delay: Duration::ZERO };
+        let sent = self.0.send(bodies.into_iter().map(entry).collect()).await.into_iter().zip(sizes);
+        sent.flat_map(|(result, events)| {
+            let copy = move || result.as_ref().copied().map_err(StorageError::copied);
+            std::iter::repeat_with(copy).take(events)
+        })
+        .collect()
     }
 }
 
@@ -35,7 +39,7 @@ impl EventOutbox {
 #[derive(Debug, Clone)]
 pub struct DeliveryOutbox {
     queue: Queue,
-    batcher: Batcher,
+    batcher: Batcher<Queue>,
 }
 
 impl DeliveryOutbox {

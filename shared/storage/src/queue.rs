@@ -10,6 +10,7 @@ use backon::{ExponentialBuilder, Retryable as _};
 use futures::future::join_all;
 use futures::{StreamExt as _, stream};
 
+use crate::batcher::Bulk;
 use crate::error::StorageError;
 
 /// Maximum number of messages in one call to SQS.
@@ -41,16 +42,23 @@ pub(crate) struct Entry {
     pub(crate) delay: Duration,
 }
 
-impl Queue {
-    /// Sends the entries in as few calls as SQS allows. Returns the results in the order of the entries.
-    pub(crate) async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
+impl Bulk for Queue {
+    type Entry = Entry;
+    type Answer = ();
+
+    const MAX_BATCH: usize = MAX_BATCH;
+
+    /// Sends the entries in as few calls as SQS allows.
+    async fn send(&self, entries: Vec<Entry>) -> Vec<Result<(), StorageError>> {
         let batches = batches(entries).into_iter().map(|batch| self.send_batch(batch));
         // Collected first: otherwise the compiler cannot prove that a stream of futures with borrows is `Send`.
         let batches: Vec<_> = batches.collect();
         let sent: Vec<_> = stream::iter(batches).buffered(AT_ONCE).collect().await;
         sent.into_iter().flatten().collect()
     }
+}
 
+impl Queue {
     /// Sends one batch. An entry that SQS refuses is sent again a few times, unless the refusal is final. A call that
     /// fails as a whole is not repeated: the SDK has already done that.
     async fn send_batch(&self, batch: Vec<Entry>) -> Vec<Result<(), StorageError>> {

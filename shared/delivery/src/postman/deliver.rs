@@ -296,7 +296,7 @@ impl Postman {
             Some(_) => self.log.get_chunk(key).await?.ok_or_else(unknown)?,
         };
         let (is_test, expires_at) = (record.only.is_some(), record.expires_at);
-        let sent = SentEvent { event_type, is_test, expires_at, body: Bytes::from(record.body) };
+        let sent = SentEvent { event_type, is_test, expires_at, body: record.body.into_bytes() };
         Ok((sent, deliveries))
     }
 }

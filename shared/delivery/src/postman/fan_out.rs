@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytestring::ByteString;
 use futures::future::join_all;
+use futures::{StreamExt as _, stream};
 use posthorn_domain::{
     Delivery, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES, Tenant, Timestamp,
 };
@@ -20,6 +21,8 @@ use crate::postman::{Postman, endpoints_of};
 use crate::queue_message::{QueueMessage, WorkError};
 use crate::tally::Metric;
 
+/// The most events of one message that are sent at the same time.
+const AT_ONCE: usize = 16;
 /// The most deliveries in one row of the event log.
 const CHUNK: usize = 50;
 /// The size in bytes from which on an event is large. Compressed, most events are a third of it: then each further
@@ -33,14 +36,27 @@ const CHUNK_INDEX_BITS: u32 = 12;
 pub(crate) const FRESH: Duration = Duration::from_secs(30);
 
 impl Postman {
-    /// Sends the event in a message of the events queue to every endpoint that subscribes to it, or to the one that the
-    /// message names. `Ok` means that the message can be deleted: each endpoint has acknowledged the event, or its next
-    /// attempt is queued, and all of it is on record.
+    /// Sends the events in a message of the events queue. `Ok` means that the message can be deleted: each endpoint has
+    /// acknowledged its events, or their next attempts are queued, and all of it is on record. All events are tried, even if
+    /// one fails; then the message comes again, and what is on record is skipped.
     pub async fn fan_out(&self, message: &QueueMessage) -> Result<(), WorkError> {
-        let sent = EventMessage::parse(&message.body)?;
+        let mut events = EventMessage::parse_all(&message.body)?;
+        if events.len() == 1 {
+            return self.fan_out_one(message, events.remove(0)).await;
+        }
+        let events: Vec<_> = events.into_iter().map(|event| self.fan_out_one(message, event)).collect();
+        let results: Vec<_> = stream::iter(events).buffer_unordered(AT_ONCE).collect().await;
+        let (hopeless, passing): (Vec<_>, Vec<_>) =
+            results.into_iter().filter_map(Result::err).partition(WorkError::is_hopeless);
+        // As long as one may pass, the message is not to become a dead letter.
+        passing.into_iter().chain(hopeless).next().map_or(Ok(()), Err)
+    }
+
+    /// Sends one event of a message to every endpoint that subscribes to it, or to the one that the message names.
+    async fn fan_out_one(&self, message: &QueueMessage, sent: EventMessage) -> Result<(), WorkError> {
         let (only, claimed, names_id) = (sent.endpoint_id, sent.claimed, sent.id.is_some());
         let (tenant, mut event) = sent.into_event(&message.id, message.sent_at, self.shards)?;
-        let mut body = event.to_json();
+        let mut body = ByteString::from(event.to_json());
         if body.len() > MAX_EVENT_BYTES {
             return Err(WorkError::Poison(format!("the event is larger than {MAX_EVENT_BYTES} bytes")));
         }
@@ -49,7 +65,7 @@ impl Postman {
             // Boxed, as hardly any message needs it, but all would reserve memory for it.
             novelty = Box::pin(self.claim(&tenant, &mut event)).await?;
             if novelty == Novelty::Duplicate {
-                body = event.to_json();
+                body = event.to_json().into();
             }
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
@@ -135,7 +151,7 @@ impl Postman {
             .map(|deliveries| deliveries.into_iter().map(|(_, delivery)| delivery).collect::<Vec<_>>());
         // If the message was received before, the POSTs may have been made, but their results could not be written. Now
         // the record comes first, so that they are not repeated each time.
-        let body = Bytes::from(record.body.clone());
+        let body = record.body.clone().into_bytes();
         let Dispatched { outcomes, mut postponed } =
             self.dispatch(key, prompt, &body, message.sent_at, None).await;
         let doubted = [endpoints_of(&slow), endpoints_of(&detour)].concat();

@@ -11,9 +11,15 @@ use crate::json::{Fields, Flag, InvalidField, escape_noncharacters, without_byte
 use crate::metadata::KeptMetadata;
 use crate::time::Timestamp;
 
-/// A message on the events queue: `{"account": …, "livemode": …, "event": {…}}`. The event has the fields that
+/// Room for what a message with several events has beside them, in bytes: an account's id has at most 64 characters.
+const FRAME: usize = 256;
+
+/// An event as a message on the events queue has it: `{"account": …, "livemode": …, "event": {…}}`. The event has the fields that
 /// [`EventDraft::read`] takes, and may have an `id`, as from `publish-event`. With an `endpoint_id` beside `account`,
 /// it goes to that endpoint only, whatever the endpoint subscribes to; `test-endpoint` uses this.
+///
+/// `publish-event` puts several events into one message if they come in one request: `{"account": …, "livemode": …,
+/// "events": [{…}, …]}`. Each has an `id`.
 ///
 /// A message on the queue was accepted, maybe by an earlier release. So its `created_at` is ignored, as the id contains
 /// the time of acceptance, and metadata that is refused today is accepted.
@@ -32,15 +38,48 @@ pub struct EventMessage {
 }
 
 impl EventMessage {
-    /// Parses a message body.
+    /// Maximum size of the body of a message with several events, in bytes: SQS charges a message of up to 64 KB as one
+    /// request.
+    pub const MAX_BYTES_OF_SEVERAL: usize = 64 * 1024;
+
+    /// Parses the body of a message with one event.
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
+        let mut events = Self::parse_all(body)?;
+        if events.len() > 1 {
+            let reason = Invalid::because("must have one event here");
+            return Err(InvalidField::Field { param: "events".to_owned(), reason });
+        }
+        Ok(events.remove(0))
+    }
+
+    /// Parses a message body. Returns its events, at least one.
+    pub fn parse_all(body: &str) -> Result<Vec<Self>, InvalidField> {
         let mut message = Fields::parse(without_byte_order_mark(body))?;
-        let account: AccountId = message.required("account")?;
-        let mode: Mode = message.required("livemode")?;
+        let tenant = Tenant { account: message.required("account")?, mode: message.required("livemode")? };
         let endpoint_id = message.optional("endpoint_id")?;
         let Flag(claimed) = message.optional("claimed")?.unwrap_or_default();
-        let mut fields = message.object("event")?;
+        let parse = |event: Fields<'_>| Self::parse_event(tenant.clone(), endpoint_id, claimed, event);
+        let Some(events) = message.objects("events")? else {
+            let event = message.object("event")?;
+            message.finish()?;
+            return Ok(vec![parse(event)?]);
+        };
         message.finish()?;
+        let events = events.into_iter().map(|event| {
+            let event = parse(event)?;
+            // Ids made from the message's id would all be the same.
+            let missing = || InvalidField::Missing { param: "events.id".to_owned() };
+            if event.id.is_some() { Ok(event) } else { Err(missing()) }
+        });
+        events.collect()
+    }
+
+    fn parse_event(
+        tenant: Tenant,
+        endpoint_id: Option<EndpointId>,
+        claimed: bool,
+        mut fields: Fields<'_>,
+    ) -> Result<Self, InvalidField> {
         let id = fields.optional("id")?;
         let had_created_at = fields.ignore(&["created_at"]);
         let mut draft = EventDraft::read_as::<KeptMetadata>(&mut fields)?;
@@ -50,37 +89,56 @@ impl EventMessage {
             draft.request.idempotency_key.take_if(|key| key.as_str().is_empty());
         }
         draft.require_key()?;
-        Ok(Self { tenant: Tenant { account, mode }, endpoint_id, claimed, id, draft })
+        Ok(Self { tenant, endpoint_id, claimed, id, draft })
     }
 
-    /// Returns the message's body.
+    /// Returns the body of a message with this event.
     pub fn to_json(&self) -> String {
+        self.frame(self.claimed, "event", &self.event_json())
+    }
+
+    /// Returns the bodies of as few messages as possible with these events, in their order, each with the number of its
+    /// events.
+    pub fn pack(events: &[Self]) -> Vec<(String, usize)> {
+        let mut packs: Vec<Pack<'_>> = Vec::new();
+        for event in events {
+            let json = event.event_json();
+            match packs.last_mut() {
+                Some(pack) if pack.has_room_for(event, &json) => pack.push(event, &json),
+                _ => packs.push(Pack { first: event, claimed: event.claimed, list: json, events: 1 }),
+            }
+        }
+        packs.into_iter().map(|pack| (pack.to_json(), pack.events)).collect()
+    }
+
+    fn event_json(&self) -> String {
         #[derive(Serialize)]
-        struct Message<'a> {
+        struct Event<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            id: Option<EventId>,
+            #[serde(flatten)]
+            draft: &'a EventDraft,
+        }
+        let event = Event { id: self.id, draft: &self.draft };
+        let json = serde_json::to_string(&event).expect("JSON can express every event");
+        escape_noncharacters(&json).into_owned()
+    }
+
+    /// Returns the body of a message that has this under a name, beside this event's tenant and endpoint.
+    fn frame(&self, claimed: bool, name: &str, contents: &str) -> String {
+        #[derive(Serialize)]
+        struct Frame<'a> {
             account: &'a AccountId,
             livemode: Mode,
             #[serde(skip_serializing_if = "Option::is_none")]
             endpoint_id: Option<EndpointId>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             claimed: bool,
-            event: MessageEvent<'a>,
         }
-        #[derive(Serialize)]
-        struct MessageEvent<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            id: Option<EventId>,
-            #[serde(flatten)]
-            draft: &'a EventDraft,
-        }
-        let message = Message {
-            account: &self.tenant.account,
-            livemode: self.tenant.mode,
-            endpoint_id: self.endpoint_id,
-            claimed: self.claimed,
-            event: MessageEvent { id: self.id, draft: &self.draft },
-        };
-        let json = serde_json::to_string(&message).expect("JSON can express every message");
-        escape_noncharacters(&json).into_owned()
+        let Self { tenant: Tenant { account, mode }, endpoint_id, .. } = self;
+        let frame = Frame { account, livemode: *mode, endpoint_id: *endpoint_id, claimed };
+        let frame = serde_json::to_string(&frame).expect("JSON can express every frame");
+        format!("{},\"{name}\":{contents}}}", frame.trim_end_matches('}'))
     }
 
     /// Returns the event. `sent_at` and `message_id` are those of the message that was sent first: an event without an
@@ -109,6 +167,11 @@ impl EventMessage {
         Ok(Self { id: Some(self.event_id(message_id, sent_at, shards)?), ..self })
     }
 
+    /// Whether its idempotency key, if it has one, is claimed.
+    fn has_no_open_claim(&self) -> bool {
+        self.claimed || self.draft.request.idempotency_key.is_none()
+    }
+
     fn event_id(
         &self,
         message_id: &str,
@@ -123,6 +186,40 @@ impl EventMessage {
             return Err(InvalidField::Field { param: "id".to_owned(), reason });
         }
         Ok(id)
+    }
+}
+
+/// The events of one message.
+struct Pack<'e> {
+    first: &'e EventMessage,
+    claimed: bool,
+    /// The events as JSON, with commas between them.
+    list: String,
+    events: usize,
+}
+
+impl Pack<'_> {
+    /// Returns whether the message has room for this event: both have an id, one tenant, no endpoint, and no unclaimed key.
+    fn has_room_for(&self, event: &EventMessage, json: &str) -> bool {
+        let is_packable = |event: &EventMessage| {
+            event.id.is_some() && event.endpoint_id.is_none() && event.has_no_open_claim()
+        };
+        let is_small = self.list.len() + json.len() <= EventMessage::MAX_BYTES_OF_SEVERAL - FRAME;
+        is_small && is_packable(self.first) && is_packable(event) && self.first.tenant == event.tenant
+    }
+
+    fn push(&mut self, event: &EventMessage, json: &str) {
+        self.list.push(',');
+        self.list.push_str(json);
+        self.claimed |= event.claimed;
+        self.events += 1;
+    }
+
+    fn to_json(&self) -> String {
+        if self.events == 1 {
+            return self.first.frame(self.claimed, "event", &self.list);
+        }
+        self.first.frame(self.claimed, "events", &format!("[{}]", self.list))
     }
 }
 
@@ -173,6 +270,52 @@ mod tests {
         let (_, event) = read.into_event("m", Timestamp::from_millis(9), EventShards::ONE).unwrap();
         assert_eq!(event.created_at(), Timestamp::from_millis(1_000));
         assert!(event.to_json().contains(r#""n":"Ada \ud83d","m":1e999"#), "{}", event.to_json());
+    }
+
+    #[test]
+    fn events_of_one_tenant_share_messages_of_at_most_64_kb() {
+        let with_key = |n: usize, bytes: usize, request: &str| {
+            let id = EventId::new(Timestamp::from_millis(1), Partition::of(&"a".parse().unwrap()), n as u64);
+            let data = "x".repeat(bytes);
+            let event = format!(r#"{{"id":"{id}","type":"a","data":{{"x":"{data}"}},"request":{request}}}"#);
+            EventMessage::parse(&message(&event)).unwrap()
+        };
+        let event = |n: usize, bytes: usize| with_key(n, bytes, "{}");
+        let check = |events: &[EventMessage], expected: &[usize]| {
+            let packs = EventMessage::pack(events);
+            assert_eq!(packs.iter().map(|(_, events)| *events).collect::<Vec<_>>(), expected);
+            assert!(packs.iter().all(|(body, events)| *events == 1 || body.len() <= 64 * 1024));
+            let read = packs.iter().flat_map(|(body, _)| EventMessage::parse_all(body).unwrap());
+            assert_eq!(read.collect::<Vec<_>>(), events);
+        };
+        check(&[], &[]);
+        check(&[event(1, 10)], &[1]);
+        check(&(0..100).map(|n| event(n, 200)).collect::<Vec<_>>(), &[100]);
+        check(&(0..5).map(|n| event(n, 30_000)).collect::<Vec<_>>(), &[2, 2, 1]);
+        check(&[event(1, 10), event(2, 100_000), event(3, 10)], &[1, 1, 1]);
+        let test_mode = event(2, 10);
+        let tenant = Tenant { mode: Mode::Live, ..test_mode.tenant.clone() };
+        check(&[event(1, 10), EventMessage { tenant, ..test_mode }, event(3, 10)], &[1, 1, 1]);
+        let unclaimed = with_key(2, 10, r#"{"idempotency_key":"k"}"#);
+        check(&[event(1, 10), unclaimed, event(3, 10)], &[1, 1, 1]);
+        check(&[EventMessage { id: None, ..event(1, 10) }, event(2, 10)], &[1, 1]);
+        let one = EventMessage {
+            endpoint_id: Some("wh_01KARZ3NDEKTSV4RRFFQ69G5FA".parse().unwrap()),
+            ..event(1, 10)
+        };
+        check(&[one, event(2, 10)], &[1, 1]);
+    }
+
+    #[test]
+    fn the_events_of_a_message_with_several_have_ids() {
+        let check = |events: &str, sentence: &str| {
+            let body = format!(r#"{{"account":"acct_1","livemode":false,"events":{events}}}"#);
+            assert_eq!(EventMessage::parse_all(&body).unwrap_err().to_string(), sentence);
+        };
+        check(r#"[{"type":"a","data":{}}]"#, "`events.id` is required");
+        check("[]", "`events` must be a list of objects");
+        check("[1]", "`events` must be a list of objects");
+        check("{}", "`events` must be a list of objects");
     }
 
     #[test]

@@ -144,6 +144,17 @@ impl<'a> Fields<'a> {
         Self::parse(json.get())
     }
 
+    /// Splits each object in a list into its fields. `None` if there is no such field. Errors if the list is empty.
+    pub(crate) fn objects(&mut self, name: &'static str) -> Result<Option<Vec<Self>>, InvalidField> {
+        let Some(json) = self.take(name) else { return Ok(None) };
+        let of_objects = || InvalidField::of(name, Invalid::because("must be a list of objects"));
+        let objects: Vec<&RawValue> = serde_json::from_str(json.get()).map_err(|_| of_objects())?;
+        if objects.is_empty() || objects.iter().any(|object| require_object(object).is_err()) {
+            return Err(of_objects());
+        }
+        objects.into_iter().map(|object| Self::parse(object.get())).collect::<Result<_, _>>().map(Some)
+    }
+
     /// Drops fields that a client may send back but not change. Returns whether there were any.
     pub fn ignore(&mut self, names: &'static [&'static str]) -> bool {
         let given = self.unread.len();

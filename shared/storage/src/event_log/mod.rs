@@ -2,6 +2,7 @@
 
 mod deliveries_of;
 mod failures;
+mod new_rows;
 mod row;
 mod scan;
 mod search;
@@ -12,14 +13,18 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use bytestring::ByteString;
 use futures::future::try_join_all;
 use posthorn_domain::{Delivery, DeliveryStatus, EndpointId, EventId, EventType, Tenant, Timestamp};
 
+use crate::batcher::Batcher;
 use crate::error::StorageError;
 use crate::written::Written;
 pub use deliveries_of::{DeliveriesOf, Found};
+use new_rows::NewRows;
 pub use scan::EventScan;
 pub use search::{Held, RecoverySearch, Treatment};
 use types::Noted;
@@ -32,6 +37,7 @@ pub struct EventLog {
     client: Client,
     table: String,
     retention: Duration,
+    new_rows: Batcher<NewRows>,
     noted: Noted,
 }
 
@@ -50,7 +56,7 @@ pub struct RecordKey {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRecord {
     /// The body of its deliveries.
-    pub body: String,
+    pub body: ByteString,
     /// The chunks that contain its deliveries, in the order of their endpoints; empty if the record contains them
     /// itself.
     pub chunks: Vec<Chunk>,
@@ -117,9 +123,11 @@ impl Before {
 }
 
 impl EventLog {
-    /// Uses the events in this table. Each is kept for `retention` from when it is put on record.
+    /// Uses the events in this table. Each is kept for `retention` from when it is put on record. Must be called within a
+    /// tokio runtime.
     pub fn new(client: Client, table: String, retention: Duration) -> Self {
-        Self { client, table, retention, noted: Noted::default() }
+        let new_rows = Batcher::new(NewRows { client: client.clone(), table: table.clone() });
+        Self { client, table, retention, new_rows, noted: Noted::default() }
     }
 
     /// Puts an event on record, unless it already is.
@@ -152,7 +160,8 @@ impl EventLog {
     /// Returns the record of an event, or `None` if it has none.
     pub async fn get(&self, tenant: &Tenant, event_id: EventId) -> Result<Option<EventRecord>, StorageError> {
         let key = RecordKey { tenant: tenant.clone(), event_id, chunk: None };
-        self.read(&key).await?.map(|item| row::record(&key, item)).transpose()
+        let answer = self.read(&key).send().await.map_err(StorageError::from_call("GetItem"))?;
+        answer.item.map(|item| row::record(&key, item)).transpose()
     }
 
     /// Returns the record of an event with all its deliveries, including those in chunks; `None` if it has none.
@@ -217,9 +226,12 @@ impl EventLog {
         Ok(deliveries.find(|delivery| delivery.endpoint_id == endpoint_id))
     }
 
-    /// Returns the deliveries in a chunk, or `None` if there is no such chunk.
+    /// Returns the deliveries in a row, or `None` if there is no such row. Reads no payload.
     pub async fn get_chunk(&self, key: &RecordKey) -> Result<Option<Vec<Delivery>>, StorageError> {
-        self.read(key).await?.map(|item| row::deliveries(key, item)).transpose()
+        let read =
+            self.read(key).projection_expression("#d").expression_attribute_names("#d", row::DELIVERIES);
+        let answer = read.send().await.map_err(StorageError::from_call("GetItem"))?;
+        answer.item.map(|item| row::deliveries(key, item)).transpose()
     }
 
     /// Returns the deliveries in a row; none if there is no such row.
@@ -303,26 +315,12 @@ impl EventLog {
     }
 
     async fn put(&self, item: HashMap<String, AttributeValue>) -> Result<Written, StorageError> {
-        let put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
-        Written::read("PutItem", put.send().await)
+        let written = self.new_rows.send(std::iter::once(item)).await;
+        written.into_iter().next().expect("there is a result for each row")
     }
 
-    async fn read(&self, key: &RecordKey) -> Result<Option<HashMap<String, AttributeValue>>, StorageError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(row::key(key)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(StorageError::from_call("GetItem"))?;
-        Ok(answer.item)
+    fn read(&self, key: &RecordKey) -> GetItemFluentBuilder {
+        self.client.get_item().table_name(&self.table).set_key(Some(row::key(key))).consistent_read(true)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::codec;
 use crate::error::StorageError;
 
 /// The payload: text, or bytes when it is compressed.
-const BODY: &str = "b";
+pub(super) const BODY: &str = "b";
 /// The chunks that contain the deliveries, each with its `n`umber and the `f`irst of its endpoints; absent if there are
 /// none.
 const CHUNKS: &str = "c";
@@ -163,7 +163,7 @@ pub(super) fn record(
     // A row without it was written by hand, and does not expire.
     let expires_at = item.get(EXPIRES_AT).and_then(|at| at.as_n().ok()?.parse::<i64>().ok());
     Ok(EventRecord {
-        body: codec::unpack(&body).map_err(corrupt)?,
+        body: codec::unpack(&body).map_err(corrupt)?.into(),
         chunks: chunks.into_iter().map(|chunk| Chunk { number: chunk.n, first: chunk.f }).collect(),
         deliveries: deliveries(key, item)?,
         only,
