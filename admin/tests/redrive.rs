@@ -105,7 +105,7 @@ impl System {
     }
 
     async fn until_idle(&self) {
-        for queue in ["EventsQueue", "DeliveriesQueue", "EventsQueue"] {
+        for queue in ["EventsQueue", "FirstAttemptsQueue", "DeliveriesQueue", "EventsQueue"] {
             self.until_depth(queue, 0).await;
         }
     }
