@@ -2,6 +2,7 @@
 //!
 //! Only [`sending`] opens connections to receivers.
 
+mod contained;
 mod decision;
 mod endpoints;
 mod moment;
@@ -14,6 +15,7 @@ mod sweep;
 mod tally;
 mod waits;
 
+pub use self::contained::{contained, describe};
 pub use self::endpoints::{Notices, Said, Seen, Snapshots, Subscriptions};
 pub use self::moment::Moment;
 pub use self::postman::{LoggedAttempts, Postman};

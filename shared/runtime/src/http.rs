@@ -1,6 +1,5 @@
 //! Serves HTTP requests from API Gateway.
 
-use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use lambda_http::{RequestExt as _, service_fn};
 use posthorn_api::{Problem, Request, Response};
+use posthorn_delivery::describe;
 use posthorn_domain::Clock as _;
 use tokio::time::timeout;
 use tracing::info;
@@ -71,13 +71,6 @@ pub async fn serve_http(function: HttpFunction) -> Result<(), Error> {
         async move { Ok::<_, Error>(answer.await) }
     }))
     .await
-}
-
-/// Returns a panic's message.
-pub(crate) fn describe(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("panicked: {}", text.unwrap_or("no message"))
 }
 
 #[cfg(test)]

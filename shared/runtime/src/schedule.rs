@@ -6,10 +6,10 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use lambda_runtime::{LambdaEvent, service_fn};
+use posthorn_delivery::describe;
 use posthorn_domain::Timestamp;
 use serde::de::IgnoredAny;
 
-use crate::http::describe;
 use crate::{Error, Metrics, deadline};
 
 /// A function that a schedule calls: takes the time at which Lambda will end it.

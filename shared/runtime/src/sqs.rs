@@ -1,20 +1,17 @@
 //! Serves messages from SQS.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use futures::FutureExt as _;
 use futures::future::{BoxFuture, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
-use posthorn_delivery::{Moment, QueueMessage, WorkError};
+use posthorn_delivery::{Moment, QueueMessage, WorkError, contained};
 use posthorn_domain::{Clock, Timestamp};
 use posthorn_storage::{Inbox, Received, StorageError};
 use tokio::time::timeout;
 use tracing::{error, warn};
 
-use crate::http::describe;
 use crate::{Error, Metrics, deadline};
 
 /// A function behind a queue: takes a batch, and the time at which Lambda will end it. Returns the messages that SQS
@@ -172,14 +169,6 @@ fn tell(message_id: &str, cause: &WorkError) {
 fn not_done(message_id: &str, error: &StorageError) {
     let error = error as &dyn std::error::Error;
     warn!(message_id, error, "message will be received again after its visibility timeout");
-}
-
-/// Handles a message; a panic becomes an error.
-async fn contained<Work: Future<Output = Result<(), WorkError>>>(
-    handler: impl FnOnce() -> Work,
-) -> Result<(), WorkError> {
-    let outcome = AssertUnwindSafe(async { handler().await }).catch_unwind().await;
-    outcome.unwrap_or_else(|panic| Err(WorkError::Poison(describe(&*panic))))
 }
 
 /// Serves a function's batches until Lambda ends the process.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use futures::future::join_all;
-use futures::{StreamExt as _, stream};
 use posthorn_domain::{
     Delivery, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES, Tenant, Timestamp,
 };
@@ -13,6 +12,7 @@ use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
 use tokio::time::Instant;
 
+use crate::contained::each;
 use crate::postman::dispatch::{DISPATCH, Dispatched};
 use crate::postman::idempotency::Novelty;
 use crate::postman::outcome::Outcome;
@@ -44,12 +44,7 @@ impl Postman {
         if events.len() == 1 {
             return self.fan_out_one(message, events.remove(0)).await;
         }
-        let events: Vec<_> = events.into_iter().map(|event| self.fan_out_one(message, event)).collect();
-        let results: Vec<_> = stream::iter(events).buffer_unordered(AT_ONCE).collect().await;
-        let (hopeless, passing): (Vec<_>, Vec<_>) =
-            results.into_iter().filter_map(Result::err).partition(WorkError::is_hopeless);
-        // As long as one may pass, the message is not to become a dead letter.
-        passing.into_iter().chain(hopeless).next().map_or(Ok(()), Err)
+        each(events.into_iter().map(|event| self.fan_out_one(message, event)), AT_ONCE).await
     }
 
     /// Sends one event of a message to every endpoint that subscribes to it, or to the one that the message names.
