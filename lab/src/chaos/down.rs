@@ -92,7 +92,7 @@ impl Down {
         is_down.store(false, Ordering::Relaxed);
         let returned = Instant::now();
         let published = load::WARM_UP + self.events;
-        arrivals.wait(&mut receiver, usize::try_from(published)?).await?;
+        arrivals.wait(&mut receiver, usize::try_from(published)?).await;
         let since = |at: Instant| at.saturating_duration_since(returned);
         let back =
             arrivals.span.map_or((Duration::MAX, Duration::MAX), |(first, last)| (since(first), since(last)));

@@ -61,7 +61,7 @@ impl Pause {
         switch(&functions.http, &endpoint, "resume").await?;
         let resumed = Instant::now();
         let published = load::WARM_UP + self.events;
-        arrivals.wait(&mut receiver, usize::try_from(published)?).await?;
+        arrivals.wait(&mut receiver, usize::try_from(published)?).await;
         let drained_in = arrivals.span.map_or(Duration::ZERO, |(_, last)| last.duration_since(resumed));
         arrivals.until_quiet(&mut receiver, &stores.sqs).await?;
         functions.stop().await?;
