@@ -51,7 +51,7 @@ pub enum Benchmark {
             long,
             value_name = "PROTOCOL",
             value_delimiter = ',',
-            default_values_t = [Protocol::Plain, Protocol::Tls, Protocol::Http2],
+            default_values_t = [Protocol::Plain],
             value_enum
         )]
         protocols: Vec<Protocol>,
