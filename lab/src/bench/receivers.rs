@@ -122,8 +122,10 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
             let (stream, address) = Listener::accept(&mut self.tcp).await;
-            // Whoever does not finish the handshake hangs up.
-            if let Ok(stream) = self.acceptor.accept(stream).await {
+            // Otherwise, the kernel holds back the end of an answer for 40 ms. Whoever does not finish the handshake hangs up.
+            if stream.set_nodelay(true).is_ok()
+                && let Ok(stream) = self.acceptor.accept(stream).await
+            {
                 return (stream, address);
             }
         }
