@@ -42,7 +42,6 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
     let mut draft = EventDraft::test(&event_type);
     draft.request.id = request.id().parse().ok();
     let event_id = EventId::of_event(app.clock.now(), &draft.event_type, app.shards, app.random.bits());
-    let account = tenant.account.clone();
     let message = EventMessage {
         tenant,
         endpoint_id: Some(id),
@@ -50,7 +49,7 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
         id: Some(event_id),
         draft: draft.clone(),
     };
-    app.outbox.send(&account, &[message]).await.into_iter().collect::<Result<(), _>>()?;
+    app.outbox.send(&[message]).await.into_iter().collect::<Result<(), _>>()?;
     Ok(accepted(&draft.accept(endpoint.mode, event_id)))
 }
 

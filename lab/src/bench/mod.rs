@@ -108,7 +108,7 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
                 let binaries = Some(Binaries::beside_this_program()?);
                 let shape =
                     Cost { program, template, binaries, event_bytes, endpoints, sent, failures, events };
-                let publishing = shape.publishing().await?;
+                let publishing = cost::Publishing::of(&shape).await?;
                 bills.push((shape.run().await?, publishing));
             }
             cost::report(&bills)

@@ -74,6 +74,16 @@ pub(crate) async fn stores(template: &Path) -> Result<Stores> {
     Stores::start(&StoresOptions { template: template.to_owned(), ..StoresOptions::default() }).await
 }
 
+/// The options of the template's functions on these tables and queues.
+pub(crate) fn options(template: &Path, stores: &Stores) -> FunctionsOptions {
+    FunctionsOptions {
+        template: template.to_owned(),
+        dynamodb: stores.dynamodb.clone(),
+        sqs: stores.sqs.clone(),
+        ..FunctionsOptions::default()
+    }
+}
+
 /// The runtime that a function would have on these tables and queues.
 pub(crate) fn runtime(template: &Path, stores: &Stores, function: &str) -> Result<Runtime> {
     runtime_with(template, stores, function, None)
@@ -87,12 +97,6 @@ pub(crate) fn runtime_with(
     environment: impl IntoIterator<Item = (&'static str, String)>,
 ) -> Result<Runtime> {
     let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value));
-    let options = FunctionsOptions {
-        template: template.to_owned(),
-        dynamodb: stores.dynamodb.clone(),
-        sqs: stores.sqs.clone(),
-        environment: environment.collect(),
-        ..FunctionsOptions::default()
-    };
+    let options = FunctionsOptions { environment: environment.collect(), ..options(template, stores) };
     runtime_of(function, &options)
 }

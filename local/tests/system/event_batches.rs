@@ -120,8 +120,8 @@ async fn records_written_at_the_same_time_share_calls_and_each_writer_learns_whe
         assert_eq!(log.create(key, &event_type, record, now).await.unwrap(), Written::Now);
     }
     calls.take();
-    let create = |(key, record)| log.create(key, &event_type, record, now);
-    let written: Vec<_> = join_all(records.iter().map(|(key, record)| (key, record)).map(create)).await;
+    let creates = records.iter().map(|(key, record)| log.create(key, &event_type, record, now));
+    let written: Vec<_> = join_all(creates).await;
     for (number, written) in written.into_iter().enumerate() {
         let expected = if number % 10 == 0 { Written::Before } else { Written::Now };
         assert_eq!(written.unwrap(), expected, "{number}");

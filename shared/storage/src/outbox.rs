@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use posthorn_domain::{
-    AccountId, DeliveryMessage, DeliveryWork, EventMessage, ProbeMessage, RecoveryMessage,
-};
+use posthorn_domain::{DeliveryMessage, DeliveryWork, EventMessage, ProbeMessage, RecoveryMessage};
 
 use crate::batcher::{Batcher, Bulk as _};
 use crate::error::StorageError;
@@ -21,15 +19,18 @@ impl EventOutbox {
         Self(Queue { client, url: queue_url })
     }
 
-    /// Sends one account's events, in as few messages as possible. Returns the results in the order of the events. An
-    /// account's events share a message group, so that one account's flood does not delay the others (SQS fair queues).
-    pub async fn send(&self, account: &AccountId, events: &[EventMessage]) -> Vec<Result<(), StorageError>> {
-        let (bodies, sizes): (Vec<_>, Vec<_>) = EventMessage::pack(events).into_iter().unzip();
-        let entry = |body| Entry { body, group: account.to_string(), delay: Duration::ZERO };
-        let sent = self.0.send(bodies.into_iter().map(entry).collect()).await.into_iter().zip(sizes);
-        sent.flat_map(|(result, events)| {
+    /// Sends events, in as few messages as possible. Returns the results in the order of the events. An account's events
+    /// share a message group, so that one account's flood does not delay the others (SQS fair queues).
+    pub async fn send(&self, events: &[EventMessage]) -> Vec<Result<(), StorageError>> {
+        let (bodies, packs): (Vec<_>, Vec<_>) = EventMessage::pack(events).into_iter().unzip();
+        let entries = bodies.into_iter().zip(&packs).map(|(body, pack)| {
+            let group = pack[0].tenant.account.to_string();
+            Entry { body, group, delay: Duration::ZERO }
+        });
+        let sent = self.0.send(entries.collect()).await.into_iter().zip(packs);
+        sent.flat_map(|(result, pack)| {
             let copy = move || result.as_ref().copied().map_err(StorageError::copied);
-            std::iter::repeat_with(copy).take(events)
+            std::iter::repeat_with(copy).take(pack.len())
         })
         .collect()
     }

@@ -28,7 +28,7 @@ pub(crate) async fn publish(
     let claims: Vec<Result<ClaimedEvent, Problem>> = join_all(events).await;
     let unsent = claims.iter().flatten().filter(|claimed| !claimed.sent);
     let messages: Vec<_> = unsent.map(|claimed| message(tenant, &claimed.event)).collect();
-    let mut results = app.outbox.send(&tenant.account, &messages).await.into_iter();
+    let mut results = app.outbox.send(&messages).await.into_iter();
     let sent = claims.into_iter().map(|claimed| {
         let claimed = claimed?;
         if !claimed.sent {

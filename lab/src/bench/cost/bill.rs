@@ -18,7 +18,7 @@ const PLATFORM_LOG_BYTES: f64 = 370.0;
 /// Bytes of a POST to an endpoint over an open connection, for an event of 1 KB.
 const TRAFFIC_BYTES: f64 = 1_700.0;
 pub(crate) const MILLION: f64 = 1e6;
-const GIGABYTE: f64 = 1e9;
+pub(super) const GIGABYTE: f64 = 1e9;
 
 /// AWS's prices, in dollars.
 #[derive(Debug, Clone, Deserialize)]

@@ -101,11 +101,6 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// Measures the requests that publish the events; `None` if they are sent to the queue.
-    pub(crate) async fn publishing(&self) -> Result<Option<Publishing>> {
-        Publishing::of(self).await
-    }
-
     /// Sends the events, and counts what they use.
     pub async fn run(self) -> Result<Bill> {
         let stores = rig::stores(&self.template).await?;
@@ -256,12 +251,9 @@ impl Cost {
     async fn log_bytes(&self, stores: &Stores, function: &str, event: &Value) -> Result<f64> {
         let Some(binaries) = &self.binaries else { return Ok(0.0) };
         let options = FunctionsOptions {
-            template: self.template.clone(),
-            dynamodb: stores.dynamodb.clone(),
-            sqs: stores.sqs.clone(),
             // The default on AWS, where log lines cost something.
             environment: BTreeMap::from([("LOG_ATTEMPTS".to_owned(), "failed".to_owned())]),
-            ..FunctionsOptions::default()
+            ..rig::options(&self.template, stores)
         };
         let environment =
             environments(&options)?.remove(function).context("the template does not have the function")?;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use cpu_time::ThreadTime;
 use posthorn_functions::set_up;
-use posthorn_local::{DEVELOPMENT_KEY, Functions, FunctionsOptions, Stores, laptop};
+use posthorn_local::{DEVELOPMENT_KEY, Functions, Stores, laptop};
 use posthorn_runtime::HttpFunction;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::Cost;
-use super::bill::{MILLION, Parameters, Prices, gigabyte_seconds};
+use super::bill::{GIGABYTE, MILLION, Parameters, Prices, gigabyte_seconds};
 use crate::bench::rig;
 
 /// Number of requests that are measured.
@@ -21,7 +21,6 @@ const REQUESTS: u32 = 500;
 const SQS_TIME: Duration = Duration::from_millis(10);
 /// Bytes of a line of the API's access log, as CloudWatch counts them.
 const ACCESS_LOG_BYTES: f64 = 340.0;
-const GIGABYTE: f64 = 1e9;
 
 /// What a request that publishes events uses.
 #[derive(Debug, Clone)]
@@ -37,7 +36,7 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     /// Measures requests with events of the shape. `None` if its events are sent to the queue.
-    pub(super) async fn of(shape: &Cost) -> Result<Option<Self>> {
+    pub(crate) async fn of(shape: &Cost) -> Result<Option<Self>> {
         let Some(events_per_request) = shape.sent.by_api() else { return Ok(None) };
         let stores = rig::stores(&shape.template).await?;
         let mut specs = laptop::template(&shape.template, &stores.sqs)?.functions.into_iter();
@@ -97,13 +96,7 @@ fn request(events: usize, bytes: usize) -> Value {
 /// The function's processor time for a request, on a thread of its own, as in a function's process.
 async fn cpu_of(template: &Path, stores: &Stores, request: Value) -> Result<Duration> {
     // They add the development keys.
-    let options = FunctionsOptions {
-        template: template.to_owned(),
-        dynamodb: stores.dynamodb.clone(),
-        sqs: stores.sqs.clone(),
-        ..FunctionsOptions::default()
-    };
-    Functions::start(&options).await?.stop().await?;
+    Functions::start(&rig::options(template, stores)).await?.stop().await?;
     let runtime = rig::runtime(template, stores, "publish-event")?;
     let work = async move || {
         let function =

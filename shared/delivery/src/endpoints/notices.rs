@@ -92,7 +92,7 @@ impl Notices {
             key: endpoint.id.to_string(),
             reason: format!("no notice can be made of it: {error}"),
         })?;
-        self.0.send(&tenant.account, &[notice]).await.into_iter().collect()
+        self.0.send(&[notice]).await.into_iter().collect()
     }
 }
 

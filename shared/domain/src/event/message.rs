@@ -11,6 +11,8 @@ use crate::json::{Fields, Flag, InvalidField, escape_noncharacters, without_byte
 use crate::metadata::KeptMetadata;
 use crate::time::Timestamp;
 
+/// Maximum size of the body of a message with several events, in bytes: SQS charges a message of up to 64 KB as one request.
+const MAX_BYTES_OF_SEVERAL: usize = 64 * 1024;
 /// Room for what a message with several events has beside them, in bytes: an account's id has at most 64 characters.
 const FRAME: usize = 256;
 
@@ -38,10 +40,6 @@ pub struct EventMessage {
 }
 
 impl EventMessage {
-    /// Maximum size of the body of a message with several events, in bytes: SQS charges a message of up to 64 KB as one
-    /// request.
-    pub const MAX_BYTES_OF_SEVERAL: usize = 64 * 1024;
-
     /// Parses the body of a message with one event.
     pub fn parse(body: &str) -> Result<Self, InvalidField> {
         let mut events = Self::parse_all(body)?;
@@ -97,18 +95,22 @@ impl EventMessage {
         self.frame(self.claimed, "event", &self.event_json())
     }
 
-    /// Returns the bodies of as few messages as possible with these events, in their order, each with the number of its
-    /// events.
-    pub fn pack(events: &[Self]) -> Vec<(String, usize)> {
+    /// Returns the bodies of as few messages as possible with these events, in their order, each with its events. Those of
+    /// one message belong to one tenant.
+    pub fn pack(events: &[Self]) -> Vec<(String, &[Self])> {
         let mut packs: Vec<Pack<'_>> = Vec::new();
-        for event in events {
+        for (place, event) in events.iter().enumerate() {
             let json = event.event_json();
             match packs.last_mut() {
-                Some(pack) if pack.has_room_for(event, &json) => pack.push(event, &json),
-                _ => packs.push(Pack { first: event, claimed: event.claimed, list: json, events: 1 }),
+                Some(pack) if pack.has_room_for(event, &json) => pack.push(&json),
+                _ => packs.push(Pack { first: event, from: place, to: place + 1, list: json }),
             }
         }
-        packs.into_iter().map(|pack| (pack.to_json(), pack.events)).collect()
+        let packed = |pack: Pack<'_>| {
+            let events = &events[pack.from..pack.to];
+            (pack.to_json(events), events)
+        };
+        packs.into_iter().map(packed).collect()
     }
 
     fn event_json(&self) -> String {
@@ -192,10 +194,11 @@ impl EventMessage {
 /// The events of one message.
 struct Pack<'e> {
     first: &'e EventMessage,
-    claimed: bool,
+    /// Where they begin and end among all events.
+    from: usize,
+    to: usize,
     /// The events as JSON, with commas between them.
     list: String,
-    events: usize,
 }
 
 impl Pack<'_> {
@@ -204,22 +207,22 @@ impl Pack<'_> {
         let is_packable = |event: &EventMessage| {
             event.id.is_some() && event.endpoint_id.is_none() && event.has_no_open_claim()
         };
-        let is_small = self.list.len() + json.len() <= EventMessage::MAX_BYTES_OF_SEVERAL - FRAME;
+        let is_small = self.list.len() + json.len() <= MAX_BYTES_OF_SEVERAL - FRAME;
         is_small && is_packable(self.first) && is_packable(event) && self.first.tenant == event.tenant
     }
 
-    fn push(&mut self, event: &EventMessage, json: &str) {
+    fn push(&mut self, json: &str) {
         self.list.push(',');
         self.list.push_str(json);
-        self.claimed |= event.claimed;
-        self.events += 1;
+        self.to += 1;
     }
 
-    fn to_json(&self) -> String {
-        if self.events == 1 {
-            return self.first.frame(self.claimed, "event", &self.list);
+    fn to_json(&self, events: &[EventMessage]) -> String {
+        let claimed = events.iter().any(|event| event.claimed);
+        if events.len() == 1 {
+            return self.first.frame(claimed, "event", &self.list);
         }
-        self.first.frame(self.claimed, "events", &format!("[{}]", self.list))
+        self.first.frame(claimed, "events", &format!("[{}]", self.list))
     }
 }
 
@@ -283,8 +286,8 @@ mod tests {
         let event = |n: usize, bytes: usize| with_key(n, bytes, "{}");
         let check = |events: &[EventMessage], expected: &[usize]| {
             let packs = EventMessage::pack(events);
-            assert_eq!(packs.iter().map(|(_, events)| *events).collect::<Vec<_>>(), expected);
-            assert!(packs.iter().all(|(body, events)| *events == 1 || body.len() <= 64 * 1024));
+            assert_eq!(packs.iter().map(|(_, events)| events.len()).collect::<Vec<_>>(), expected);
+            assert!(packs.iter().all(|(body, events)| events.len() == 1 || body.len() <= 64 * 1024));
             let read = packs.iter().flat_map(|(body, _)| EventMessage::parse_all(body).unwrap());
             assert_eq!(read.collect::<Vec<_>>(), events);
         };
