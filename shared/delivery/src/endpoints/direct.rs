@@ -1,7 +1,8 @@
 //! Limits which events are sent to an endpoint directly, while it is not known to be slow or failing.
 //!
 //! An unproven endpoint gets one event directly. Events that follow at once wait for its result, others take the first
-//! attempts queue. An endpoint that has answered gets all events directly, until an attempt is overdue: the endpoint
+//! attempts queue. A process tries 16 unproven endpoints at the same time, so that hundreds that hang from their first
+//! event on, as in a provider's outage, do not hold its events until they are cut short. An endpoint that has answered gets all events directly, until an attempt is overdue: the endpoint
 //! may have begun to hang. Otherwise one attempt for each event would hold a place until the first of them is cut
 //! short.
 
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use lru::LruCache;
 use posthorn_domain::{Endpoint, EndpointId, HealthState, Timestamp};
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The number of endpoints kept in memory; the least recently used are evicted.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
@@ -20,12 +21,18 @@ const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not 
 const OVERDUE: Duration = Duration::from_millis(250);
 /// How many times its usual latency an attempt may take before it is overdue.
 const TIMES_AS_USUAL: u32 = 4;
-/// How long after the first event to a new endpoint began others wait for its result. The way through the first
-/// attempts queue takes about as long, and does not hold a place in fan-out.
+/// How many unproven endpoints are tried at the same time. A healthy one answers within milliseconds, so that some
+/// hundred take their turns within the longest wait.
+const MAX_TRIALS: usize = 16;
+/// How long after the first event to a new endpoint began others wait for its result, and how long it waits for its
+/// turn. The way through the first attempts queue takes about as long, and does not hold a place in fan-out.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// The direct attempts of this process.
-pub(crate) struct Direct(Mutex<LruCache<EndpointId, Traffic>>);
+pub(crate) struct Direct {
+    traffic: Mutex<LruCache<EndpointId, Traffic>>,
+    trials: Semaphore,
+}
 
 /// The direct attempts at one endpoint.
 struct Traffic {
@@ -56,6 +63,8 @@ pub(crate) struct Ticket<'d> {
     number: u64,
     /// Sends the result to those that wait. Dropped unsent, it means that the attempt failed.
     waited_for: Option<watch::Sender<Fate>>,
+    /// The turn of an unproven endpoint.
+    turn: Option<SemaphorePermit<'d>>,
 }
 
 enum Admission<'d> {
@@ -66,7 +75,7 @@ enum Admission<'d> {
 
 impl Default for Direct {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MAX_ENDPOINTS)))
+        Self { traffic: Mutex::new(LruCache::new(MAX_ENDPOINTS)), trials: Semaphore::new(MAX_TRIALS) }
     }
 }
 
@@ -74,18 +83,19 @@ impl Direct {
     /// Admits an attempt, at once or within 50 ms. Returns `None` if the event has to take the first attempts queue.
     /// `usual` is the endpoint's usual latency.
     pub(crate) async fn admit(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Option<Ticket<'_>> {
-        match self.ask(endpoint, usual) {
-            Admission::Go(ticket) => Some(ticket),
-            Admission::Detour => None,
+        let admission = match self.ask(endpoint, usual) {
             Admission::Wait(mut trial, until) => {
                 let succeeded = trial.wait_for(|fate| *fate == Fate::Succeeded);
                 timeout_at(until, succeeded).await.ok()?.ok()?;
-                match self.ask(endpoint, usual) {
-                    Admission::Go(ticket) => Some(ticket),
-                    Admission::Wait(..) | Admission::Detour => None,
-                }
+                self.ask(endpoint, usual)
             }
+            admission => admission,
+        };
+        let Admission::Go(mut ticket) = admission else { return None };
+        if ticket.waited_for.is_some() {
+            ticket.turn = Some(timeout(LONGEST_WAIT, self.trials.acquire()).await.ok()?.ok()?);
         }
+        Some(ticket)
     }
 
     fn ask(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Admission<'_> {
@@ -114,11 +124,11 @@ impl Direct {
         traffic.next_number += 1;
         traffic.under_way.push((number, now));
         let (endpoint_id, revision) = (endpoint.id, traffic.revision);
-        Admission::Go(Ticket { direct: self, endpoint_id, revision, number, waited_for })
+        Admission::Go(Ticket { direct: self, endpoint_id, revision, number, waited_for, turn: None })
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Traffic>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,6 +214,27 @@ mod tests {
         let began = Instant::now();
         assert!(direct.admit(&new, None).await.is_none());
         assert_eq!(began.elapsed(), LONGEST_WAIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixteen_new_endpoints_are_tried_at_once_and_further_ones_wait_for_a_turn_up_to_50_ms() {
+        let direct = Direct::default();
+        let numbered = |number: u128, state| Endpoint {
+            id: EndpointId::from_bytes(number.to_be_bytes()),
+            ..endpoint(state)
+        };
+        let all: Vec<_> = (0..16).map(|number| numbered(number, HealthState::Unproven)).collect();
+        let mut tried: Vec<_> = all.iter().map(|new| at_once(direct.admit(new, None)).unwrap()).collect();
+        let further = numbered(16, HealthState::Unproven);
+        let began = Instant::now();
+        assert!(direct.admit(&further, None).await.is_none(), "all sixteen hang");
+        assert_eq!(began.elapsed(), LONGEST_WAIT);
+        let mut waiting = Box::pin(direct.admit(&further, None));
+        assert!(poll_immediate(&mut waiting).await.is_none(), "it waits");
+        tried.pop();
+        assert!(waiting.await.is_some());
+        let healthy = numbered(17, HealthState::Healthy);
+        assert!(at_once(direct.admit(&healthy, None)).is_some(), "others need no turn");
     }
 
     #[tokio::test(start_paused = true)]
