@@ -27,6 +27,10 @@ pub use settings::{Settings, SettingsError, handler_name};
 pub use sqs::{SqsFunction, serve_sqs, sqs_function};
 pub use system::{SystemClock, SystemRandom};
 
+/// The allocator of every binary that runs functions. The AWS SDK makes many small allocations for each call.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The time limit of an invocation without a deadline.
 const UNLIMITED: Duration = Duration::from_hours(1);
 
