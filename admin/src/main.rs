@@ -90,7 +90,7 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Keys { command, table } => {
-            let store = tables::api_keys(table).await?;
+            let store = tables::grants(table).await?;
             match command {
                 Keys::Create(create) => create.run(&store).await,
                 Keys::List(list) => list.run(&store).await,

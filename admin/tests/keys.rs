@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::process::Output;
 
-use posthorn_domain::{Mode, Scope};
+use posthorn_domain::{Mode, Reach, Scope, Scopes, Tenant};
 use posthorn_local::{Stores, StoresOptions};
 use posthorn_local_aws::clients;
-use posthorn_storage::{ApiKeys, KeyHash};
+use posthorn_storage::{Grants, TokenHash};
 use tokio::process::Command;
 
 async fn stores() -> Stores {
@@ -48,10 +48,10 @@ async fn a_key_is_made_listed_and_revoked() {
     let key = text(&made.stdout).trim().to_owned();
     assert!(key.starts_with("sk_test_") && key.len() == 51, "{key}");
 
-    let keys = ApiKeys::new(clients::dynamodb(&stores.dynamodb), "EndpointsTable".to_owned());
-    let grant = keys.find(KeyHash::of(&key)).await.unwrap().unwrap();
-    assert_eq!((grant.account.as_str(), grant.mode), ("acct_1", Mode::Test));
-    assert_eq!(grant.scopes, [Scope::EventsRead, Scope::EventsPublish].into());
+    let keys = Grants::new(clients::dynamodb(&stores.dynamodb), "EndpointsTable".to_owned());
+    let grant = keys.find(TokenHash::of(&key)).await.unwrap().unwrap();
+    assert_eq!(grant.reach, Reach::Tenant(Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Test }));
+    assert_eq!(grant.scopes, Scopes::from(&[Scope::EventsRead, Scope::EventsPublish][..]));
 
     let id = grant.id.to_string();
     let listed = text(&posthorn(&stores, &["list", "--account", "acct_1"]).await.stdout);

@@ -1,15 +1,19 @@
 //! Posthorn's Lambda functions. Each is a file, `<resource>/<verb>.rs`, with its request, its answer, its dependencies
 //! (`App`) and its handler. [`FUNCTIONS`] is the only list of them: Lambda and the laptop choose from it by name.
 
+mod accounts;
 mod attempts;
 mod attention;
+mod audit;
 mod endpoints;
 mod event_types;
 mod events;
+mod keys;
 mod openapi;
 mod recoveries;
 mod routes;
 mod secrets;
+mod sessions;
 mod workers;
 
 use posthorn_runtime::{
@@ -85,12 +89,24 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("list-attempts", SetUp::Http(attempts::list::function)),
     ("retry-attempt", SetUp::Http(attempts::retry::function)),
     ("list-attention", SetUp::Http(attention::list::function)),
+    ("put-account", SetUp::Http(accounts::put::function)),
+    ("list-accounts", SetUp::Http(accounts::list::function)),
+    ("get-account", SetUp::Http(accounts::get::function)),
+    ("delete-account", SetUp::Http(accounts::delete::function)),
+    ("create-key", SetUp::Http(keys::create::function)),
+    ("list-keys", SetUp::Http(keys::list::function)),
+    ("delete-key", SetUp::Http(keys::delete::function)),
+    ("create-session", SetUp::Http(sessions::create::function)),
+    ("exchange-session", SetUp::Http(sessions::exchange::function)),
+    ("end-sessions", SetUp::Http(sessions::end::function)),
+    ("list-audit", SetUp::Http(audit::list::function)),
     ("list-event-types", SetUp::Http(event_types::list::function)),
     ("get-openapi", SetUp::Http(openapi::get::function)),
     ("not-found", SetUp::Http(routes::not_found::function)),
     ("fan-out", SetUp::Sqs(workers::fan_out::function)),
     ("deliver", SetUp::Sqs(workers::deliver::function)),
     ("sweep-due", SetUp::Schedule(workers::sweep_due::function)),
+    ("erase-accounts", SetUp::Schedule(workers::erase_accounts::function)),
 ];
 
 /// Why a function does not start.
@@ -158,7 +174,10 @@ mod tests {
         let error = start(None).await.unwrap_err().to_string();
         let beginning = "the environment variable _HANDLER is not set. Set it to the name of the function to run, \
                          one of: create-";
-        assert!(error.starts_with(beginning) && error.ends_with("fan-out, deliver, sweep-due"), "{error}");
+        assert!(
+            error.starts_with(beginning) && error.ends_with("deliver, sweep-due, erase-accounts"),
+            "{error}"
+        );
         // Neither error depends on the environment.
         let error = start(Some("fan_out")).await.unwrap_err().to_string();
         assert!(

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use posthorn_domain::{Clock as _, KeyGrant, KeyId, Mode, Scope};
+use posthorn_domain::{AccountId, Clock as _, Grant, GrantId, KeyId, Mode, Reach, Scope, Tenant};
 use posthorn_functions::{Function, set_up};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, REGION, Template};
 use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
-use posthorn_storage::{KeyHash, Written};
+use posthorn_storage::{Credential, TokenHash, Written};
 use tokio::sync::Semaphore;
 
 use crate::gateway::{Gateway, Target};
@@ -26,6 +26,8 @@ pub const DEVELOPMENT_ACCOUNT: &str = "local";
 pub const DEVELOPMENT_KEY: &str = "sk_local_development";
 /// The API key for its test data.
 const DEVELOPMENT_TEST_KEY: &str = "sk_local_development_test";
+/// The platform key of the laptop. It is never lent.
+pub const DEVELOPMENT_PLATFORM_KEY: &str = "sk_platform_local_development";
 
 /// The functions to run, and the services that they use.
 #[derive(Debug, Clone, Default)]
@@ -63,8 +65,10 @@ impl Functions {
         };
         let account = options.account_concurrency.map(|limit| Arc::new(Semaphore::new(limit)));
         add_development_keys(&template, options).await?;
-        let (mut gateway, mut tasks) =
-            (Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY)?, Tasks::default());
+        let (mut gateway, mut tasks) = (
+            Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY, DEVELOPMENT_PLATFORM_KEY)?,
+            Tasks::default(),
+        );
         for spec in &template.functions {
             let function = set_up(&spec.name, &runtime(spec, options)?);
             match function.with_context(|| format!("cannot start {}", spec.logical_id))? {
@@ -186,26 +190,36 @@ async fn add_development_keys(template: &Template, options: &FunctionsOptions) -
         .iter()
         .find(knows_keys)
         .context("no function in the template has the variable ENDPOINTS_TABLE")?;
-    let keys = runtime(spec, options)?.api_keys()?;
-    for (key, mode) in [(DEVELOPMENT_KEY, Mode::Live), (DEVELOPMENT_TEST_KEY, Mode::Test)] {
+    let keys = runtime(spec, options)?.grants()?;
+    let account: AccountId = DEVELOPMENT_ACCOUNT.parse().expect("it is a valid account id");
+    let tenant = |mode| Reach::Tenant(Tenant { account: account.clone(), mode });
+    for (key, reach) in [
+        (DEVELOPMENT_KEY, tenant(Mode::Live)),
+        (DEVELOPMENT_TEST_KEY, tenant(Mode::Test)),
+        (DEVELOPMENT_PLATFORM_KEY, Reach::Platform),
+    ] {
         // A key that exists from an earlier run needs no change.
-        let _: Written = keys.add(KeyHash::of(key), &development_grant(mode)).await.with_context(|| {
-            format!(
-                "cannot write to Posthorn's tables at {}. Start them with `cargo run -- stores`",
-                options.dynamodb
-            )
-        })?;
+        let _: Written = keys
+            .add(&Credential::Token(TokenHash::of(key)), &development_grant(reach), None)
+            .await
+            .with_context(|| {
+                format!(
+                    "cannot write to Posthorn's tables at {}. Start them with `cargo run -- stores`",
+                    options.dynamodb
+                )
+            })?;
     }
     Ok(())
 }
 
-fn development_grant(mode: Mode) -> KeyGrant {
+fn development_grant(reach: Reach) -> Grant {
     let now = SystemClock.now();
-    KeyGrant {
-        id: KeyId::new(now, &SystemRandom),
-        account: DEVELOPMENT_ACCOUNT.parse().expect("it is a valid account id"),
-        mode,
-        scopes: Scope::ALL.iter().copied().collect(),
+    let is_platform = reach == Reach::Platform;
+    let scopes = Scope::ALL.iter().copied().filter(|scope| is_platform || scope.is_for_accounts());
+    Grant {
+        id: GrantId::Key(KeyId::new(now, &SystemRandom)),
+        reach,
+        scopes: scopes.collect(),
         name: "development".parse().expect("it is short enough"),
         created_at: now,
         expires_at: None,

@@ -26,8 +26,8 @@ pub fn install_tls() {
 
 pub use binaries::Binaries;
 pub use functions::{
-    DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Functions, FunctionsOptions, allow_this_machine, environments,
-    runtime_of,
+    DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, DEVELOPMENT_PLATFORM_KEY, Functions, FunctionsOptions,
+    allow_this_machine, environments, runtime_of,
 };
 pub use receiver::{Arrival, Receiver};
 pub use runtime_api::RuntimeApi;

@@ -38,7 +38,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn retry_attempt(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsResend]).await?;
     let (key, delivery) = if request.route_key() == BY_DELIVERY {
         find_delivery(&app, &tenant, &request).await?
     } else {

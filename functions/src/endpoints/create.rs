@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::{CreatedEndpointBody, EndpointBody};
 use posthorn_api::{Access, Problem, Request, Response, created};
-use posthorn_domain::{Clock, Guard, NewEndpoint, Random, Scope};
+use posthorn_domain::{AuditAction, Clock, Guard, NewEndpoint, Random, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -35,7 +35,8 @@ async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let new = request.fields(tenant.mode, NewEndpoint::read)?;
     let endpoint = new.register(tenant, app.clock.now(), app.random.as_ref());
     app.guard.admit(&endpoint.url).map_err(|reason| Problem::field("url", reason))?;
-    app.endpoints.create(tenant, &endpoint, app.max_endpoints).await?;
+    let entry = caller.entry(AuditAction::EndpointCreated, endpoint.id);
+    app.endpoints.audited(entry).create(tenant, &endpoint, app.max_endpoints).await?;
     let secret = endpoint.secret.reveal();
     let endpoint = EndpointBody::for_caller(&caller, endpoint);
     Ok(created(&CreatedEndpointBody { endpoint, secret }))

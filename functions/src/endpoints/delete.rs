@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
 use posthorn_delivery::Release;
-use posthorn_domain::{RecoveryScope, Scope};
+use posthorn_domain::{AuditAction, RecoveryScope, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -26,6 +26,8 @@ async fn delete_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let tenant = &caller.tenant;
     let endpoint = app.endpoints.get(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     app.release.begin(tenant, &endpoint, RecoveryScope::Skipped).await?;
-    let endpoint = app.endpoints.delete(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
+    let entry = caller.entry(AuditAction::EndpointDeleted, id);
+    let endpoint =
+        app.endpoints.audited(entry).delete(tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

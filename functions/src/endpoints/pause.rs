@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
 use posthorn_delivery::{Notices, Said};
-use posthorn_domain::{Clock, Endpoint, EndpointStatus, Scope};
+use posthorn_domain::{AuditAction, Clock, Endpoint, EndpointStatus, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
 
@@ -46,7 +46,8 @@ async fn pause_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pro
     if endpoint.status != EndpointStatus::Paused {
         app.notices.publish(tenant, &paused(endpoint)?, Said::Paused, now).await?;
     }
-    let endpoint = app.endpoints.update(tenant, id, paused).await?;
+    let entry = caller.entry(AuditAction::EndpointPaused, id);
+    let endpoint = app.endpoints.audited(entry).update(tenant, id, paused).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

@@ -38,7 +38,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn recover_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsResend]).await?;
     let id = request.endpoint_id()?;
     let now = app.clock.now();
     let asked = request.fields(tenant.mode, |fields| RecoveryRequest::read(fields, now))?;

@@ -6,7 +6,7 @@ use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok, require_enabled};
 use posthorn_delivery::{Notices, Release, Said};
 use posthorn_domain::{
-    Clock, Endpoint, EndpointStatus, Fields, Flag, Hold, InvalidField, RecoveryScope, Scope,
+    AuditAction, Clock, Endpoint, EndpointStatus, Fields, Flag, Hold, InvalidField, RecoveryScope, Scope,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::EndpointStore;
@@ -59,7 +59,8 @@ async fn resume_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
         Ok::<_, Problem>(Endpoint { hold, updated_at: now, ..resumed })
     };
     app.notices.publish(tenant, &resumed(endpoint)?, Said::Resumed, now).await?;
-    let endpoint = app.endpoints.update(tenant, id, resumed).await?;
+    let entry = caller.entry(AuditAction::EndpointResumed, id);
+    let endpoint = app.endpoints.audited(entry).update(tenant, id, resumed).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

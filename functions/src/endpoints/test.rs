@@ -33,7 +33,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EndpointsWrite]).await?;
+    let tenant = app.access.tenant(&request, &[Scope::EventsResend]).await?;
     let id = request.endpoint_id()?;
     let event_type = request.optional_fields(tenant.mode, read_type)?;
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;

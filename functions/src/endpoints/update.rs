@@ -6,7 +6,8 @@ use posthorn_api::bodies::EndpointBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
 use posthorn_delivery::{Notices, Release, Said};
 use posthorn_domain::{
-    Clock, Endpoint, EndpointEdit, EndpointStatus, Guard, RecoveryId, RecoveryScope, Scope, Tenant, Timestamp,
+    AuditAction, Clock, Endpoint, EndpointEdit, EndpointStatus, Guard, RecoveryId, RecoveryScope, Scope,
+    Tenant, Timestamp,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, StorageError};
@@ -36,7 +37,7 @@ async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let caller = app.access.caller(&request, &[Scope::EndpointsWrite]).await?;
     let tenant = &caller.tenant;
     let id = request.endpoint_id()?;
-    let edit = request.fields(tenant.mode, EndpointEdit::read)?;
+    let edit = request.update_fields(tenant.mode, EndpointEdit::read)?;
     if let Some(url) = edit.url() {
         app.guard.admit(url).map_err(|reason| Problem::field("url", reason))?;
     }
@@ -52,7 +53,8 @@ async fn update_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
         }
     }
     let edited = |endpoint| edited(&edit, endpoint, released.as_ref(), now);
-    let endpoint = app.endpoints.update(tenant, id, edited).await?;
+    let entry = caller.entry(AuditAction::EndpointUpdated, id);
+    let endpoint = app.endpoints.audited(entry).update(tenant, id, edited).await?;
     let endpoint = endpoint.ok_or_else(|| Problem::no_endpoint(id))?;
     Ok(ok(&EndpointBody::for_caller(&caller, endpoint)))
 }

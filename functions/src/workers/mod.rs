@@ -1,6 +1,7 @@
 //! The functions behind queues and the schedule.
 
 pub(crate) mod deliver;
+pub(crate) mod erase_accounts;
 pub(crate) mod fan_out;
 pub(crate) mod sweep_due;
 

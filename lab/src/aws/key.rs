@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use posthorn_domain::{AccountId, ApiKey, Clock as _, KeyGrant, KeyId, Mode, Random as _, Scope};
+use posthorn_domain::{
+    AccountId, Clock as _, Grant, GrantId, KeyId, Mode, Random as _, Reach, Scope, Tenant, Token,
+};
 use posthorn_runtime::{SystemClock, SystemRandom};
-use posthorn_storage::{ApiKeys, KeyHash, Written};
+use posthorn_storage::{Credential, Grants, TokenHash, Written};
 
 /// How long the key is valid if nobody revokes it: longer than any check waits.
 const LIFE: Duration = Duration::from_hours(6);
@@ -17,35 +19,38 @@ pub(crate) struct TemporaryKey {
     /// The key itself, as sent in `Authorization`.
     pub(crate) text: String,
     id: KeyId,
-    store: ApiKeys,
+    store: Grants,
 }
 
 impl TemporaryKey {
     /// Creates a key for a new account.
-    pub(crate) async fn create(store: ApiKeys) -> Result<Self> {
+    pub(crate) async fn create(store: Grants) -> Result<Self> {
         let now = SystemClock.now();
         let account: AccountId = format!("lab_{:016x}", SystemRandom.bits()).parse()?;
-        let key = ApiKey::new(Mode::Live, &SystemRandom);
-        let grant = KeyGrant {
-            id: KeyId::new(now, &SystemRandom),
-            account: account.clone(),
-            mode: Mode::Live,
-            scopes: Scope::ALL.iter().copied().collect(),
+        let key = Token::key(Mode::Live, &SystemRandom);
+        let id = KeyId::new(now, &SystemRandom);
+        let grant = Grant {
+            id: GrantId::Key(id),
+            reach: Reach::Tenant(Tenant { account: account.clone(), mode: Mode::Live }),
+            scopes: Scope::OF_KEYS.into(),
             name: "posthorn-lab".parse()?,
             created_at: now,
             expires_at: Some(now.plus(LIFE)),
             revoked_at: None,
             last_used_on: None,
         };
-        let written = store.add(KeyHash::from(&key), &grant).await.context("cannot create an API key")?;
+        let written = store
+            .add(&Credential::Token(TokenHash::from(&key)), &grant, None)
+            .await
+            .context("cannot create an API key")?;
         ensure!(written == Written::Now, "a key with the same random value exists. Run the command again");
-        Ok(Self { account, text: key.reveal().to_owned(), id: grant.id, store })
+        Ok(Self { account, text: key.reveal().to_owned(), id, store })
     }
 
     /// Revokes the key.
     pub(crate) async fn revoke(self) -> Result<()> {
         let Self { account, id, store, .. } = self;
-        let revoked = store.revoke(&account, id, SystemClock.now()).await;
+        let revoked = store.revoke(Some(&account), id, SystemClock.now(), None).await;
         ensure!(
             revoked.with_context(|| format!("cannot revoke the key {id} of the account {account}"))?,
             "the account {account} no longer has the key {id}"

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use posthorn_admin::stack::StackOutputs;
-use posthorn_storage::{ApiKeys, DueRetries};
+use posthorn_storage::{DueRetries, Grants};
 
 use api::Api;
 use clients::Clients;
@@ -69,7 +69,7 @@ pub async fn run(arguments: Arguments) -> Result<bool> {
     let output = |name: &str| outputs.get(name);
     let api_url = arguments.api_url.clone().map_or_else(|| output("ApiUrl"), Ok)?;
     require_reachable(&arguments, &api_url)?;
-    let keys = ApiKeys::new(clients.dynamodb.clone(), output("EndpointsTableName")?);
+    let keys = Grants::new(clients.dynamodb.clone(), output("EndpointsTableName")?);
     let due = DueRetries::new(clients.dynamodb, output("DueTableName")?);
     let (events_queue, events_dead_letters) =
         (output("EventsQueueUrl")?, output("EventsDeadLetterQueueUrl")?);

@@ -53,18 +53,21 @@ pub(crate) struct Gateway {
     authorization: HeaderValue,
     /// The same, for requests for test data.
     test_authorization: HeaderValue,
+    /// The platform's key, which is as public, but never added.
+    platform_authorization: HeaderValue,
 }
 
 impl Gateway {
-    /// Returns a gateway that adds one of these keys to requests without one, depending on whether they ask for live or
-    /// test data.
-    pub(crate) fn new(key: &str, test_key: &str) -> Result<Self> {
+    /// Returns a gateway that adds one of the first two keys to requests without one, depending on whether they ask for live
+    /// or test data. None of the three is accepted from web pages.
+    pub(crate) fn new(key: &str, test_key: &str, platform_key: &str) -> Result<Self> {
         let bearer = |key: &str| HeaderValue::try_from(format!("Bearer {key}"));
         Ok(Self {
             routers: BTreeMap::new(),
             default: None,
             authorization: bearer(key)?,
             test_authorization: bearer(test_key)?,
+            platform_authorization: bearer(platform_key)?,
         })
     }
 
@@ -135,7 +138,7 @@ impl Gateway {
     /// Adds a development key to a request without an API key. Requests that contain a development key get the same
     /// check, because web pages know these keys, too.
     fn lend_key(&self, head: &mut Parts) -> Result<(), Problem> {
-        let ours = [&self.authorization, &self.test_authorization];
+        let ours = [&self.authorization, &self.test_authorization, &self.platform_authorization];
         match head.headers.get(AUTHORIZATION) {
             Some(given) if ours.iter().all(|key| !is_same_key(given, key)) => return Ok(()),
             given => pages::refuse_pages(&head.headers, given.is_some())?,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures::future::join_all;
 use http::StatusCode;
-use posthorn_domain::{Clock as _, Health, HealthState, KeyGrant, KeyId, Mode, Scope, Tenant};
+use posthorn_domain::{Clock as _, Grant, GrantId, Health, HealthState, KeyId, Mode, Reach, Scope, Tenant};
 use posthorn_functions::set_up;
 use posthorn_local::{
     Arrival, Functions, FunctionsOptions, QUEUES, Receiver, Stores, StoresOptions, allow_this_machine,
@@ -17,7 +17,7 @@ use posthorn_local::{
 use posthorn_local_aws::clients;
 use posthorn_local_aws::template::{FunctionSpec, Template, queue_url};
 use posthorn_runtime::{HttpFunction, Runtime, Settings, SqsFunction, SystemClock, SystemRandom};
-use posthorn_storage::{KeyHash, Written};
+use posthorn_storage::{Credential, TokenHash, Written};
 use serde_json::Value;
 use tokio::time::{interval, timeout};
 
@@ -105,19 +105,28 @@ impl TestStores {
     }
 
     pub(crate) async fn add_key_for(&self, key: &str, account: &str, mode: Mode, scopes: &[Scope]) {
-        let keys = self.runtime("create-endpoint").api_keys().unwrap();
-        let grant = KeyGrant {
-            id: KeyId::new(SystemClock.now(), &SystemRandom),
-            account: account.parse().unwrap(),
-            mode,
-            scopes: scopes.iter().copied().collect(),
+        let reach = Reach::Tenant(Tenant { account: account.parse().unwrap(), mode });
+        self.add_credential(&Credential::Token(TokenHash::of(key)), reach, scopes).await;
+    }
+
+    /// Makes a platform key.
+    pub(crate) async fn add_platform_key(&self, key: &str, scopes: &[Scope]) {
+        self.add_credential(&Credential::Token(TokenHash::of(key)), Reach::Platform, scopes).await;
+    }
+
+    pub(crate) async fn add_credential(&self, credential: &Credential, reach: Reach, scopes: &[Scope]) {
+        let grants = self.runtime("create-endpoint").grants().unwrap();
+        let grant = Grant {
+            id: GrantId::Key(KeyId::new(SystemClock.now(), &SystemRandom)),
+            reach,
+            scopes: scopes.into(),
             name: "a test's".parse().unwrap(),
             created_at: SystemClock.now(),
             expires_at: None,
             revoked_at: None,
             last_used_on: None,
         };
-        assert_eq!(keys.add(KeyHash::of(key), &grant).await.unwrap(), Written::Now);
+        assert_eq!(grants.add(credential, &grant, None).await.unwrap(), Written::Now);
     }
 
     /// How many messages a queue has: waiting, delayed or in flight.

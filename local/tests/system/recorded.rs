@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use posthorn_domain::{
-    AccountId, DeliveryStatus, EndpointEdit, EventId, Fields, NewEndpoint, Timestamp, WorkMessage,
+    AccountId, DeliveryStatus, EndpointEdit, EventId, Fields, GrantId, NewEndpoint, Timestamp, WorkMessage,
 };
 use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
 use posthorn_storage::StorageError;
@@ -343,12 +343,14 @@ async fn receiver(status: u16) -> (Receiver, Arc<AtomicU16>) {
 /// API keys, and endpoints of every kind. Returns the ids of two that want orders: one whose row is sealed and that has
 /// an old secret, and one whose row is not.
 async fn endpoints(machine: &TimeMachine, receiver: &str) -> [String; 2] {
-    let keys = machine.stores.runtime("create-endpoint").api_keys().unwrap();
+    let keys = machine.stores.runtime("create-endpoint").grants().unwrap();
     let account: AccountId = DEVELOPMENT_ACCOUNT.parse().unwrap();
-    let before: BTreeSet<_> = keys.list(&account).await.unwrap().into_iter().map(|grant| grant.id).collect();
+    let list = async || keys.list(Some(&account)).await.unwrap().into_iter().map(|(_, grant)| grant.id);
+    let before: BTreeSet<_> = list().await.collect();
     machine.stores.add_key(KEYS[1], DEVELOPMENT_ACCOUNT).await;
-    for grant in keys.list(&account).await.unwrap().iter().filter(|grant| !before.contains(&grant.id)) {
-        assert!(keys.revoke(&account, grant.id, machine.now()).await.unwrap());
+    for id in list().await.filter(|id| !before.contains(id)) {
+        let GrantId::Key(id) = id else { panic!("{id}") };
+        assert!(keys.revoke(Some(&account), id, machine.now(), None).await.unwrap());
     }
     machine.stores.add_key(KEYS[0], DEVELOPMENT_ACCOUNT).await;
 

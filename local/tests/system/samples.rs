@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_lambda_events::event::sqs::SqsEvent;
 use http::StatusCode;
 use posthorn_domain::{
-    Clock as _, DeliveryStatus, Endpoint, Fields, Health, HealthState, NewEndpoint, Timestamp,
+    Clock as _, DeliveryStatus, Endpoint, Fields, Health, HealthState, NewEndpoint, Scope, Timestamp,
 };
-use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, Receiver};
+use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, DEVELOPMENT_PLATFORM_KEY, Receiver};
 use posthorn_runtime::{HttpFunction, SqsFunction, SystemClock, SystemRandom};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// How the routes' functions answer their samples, called in this order while the endpoint is there and no event is on
 /// record.
-pub(crate) const ANSWERS: [(&str, u16); 18] = [
+pub(crate) const ANSWERS: [(&str, u16); 29] = [
     ("create-endpoint", 201),
     ("list-endpoints", 200),
     ("get-endpoint", 200),
@@ -30,6 +30,17 @@ pub(crate) const ANSWERS: [(&str, u16); 18] = [
     ("get-recovery", 404),
     ("list-events", 200),
     ("list-attempts", 200),
+    ("put-account", 200),
+    ("list-accounts", 200),
+    ("get-account", 200),
+    ("create-key", 201),
+    ("list-keys", 200),
+    ("delete-key", 404),
+    ("create-session", 201),
+    ("exchange-session", 404),
+    ("end-sessions", 200),
+    ("list-audit", 200),
+    ("delete-account", 404),
     ("list-event-types", 200),
     ("get-openapi", 200),
     ("not-found", 404),
@@ -50,6 +61,7 @@ pub(crate) fn sample(name: &str) -> String {
 pub(crate) async fn stores_for_samples(url: &str) -> TestStores {
     let stores = TestStores::start().await;
     stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
+    stores.add_platform_key(DEVELOPMENT_PLATFORM_KEY, Scope::ALL).await;
     let fields = json!({ "url": url, "enabled_events": ["customer.*"] }).to_string();
     let new = NewEndpoint::read(&mut Fields::parse(&fields).unwrap()).unwrap();
     let endpoint = new.register(&local_tenant(), SystemClock.now(), &SystemRandom);

@@ -82,7 +82,10 @@ fn exactly_the_functions_whose_messages_may_come_back_to_them_are_allowed_to_rec
     let watched =
         metrics.iter().filter_map(|metric| metric["MetricStat"]["Metric"]["Dimensions"][0].get("Value"));
     let watched: BTreeSet<_> = watched.flat_map(texts).collect();
-    let senders = paths.iter().filter(|(id, to)| !to.is_empty() && !in_circles.contains(id.as_str()));
+    // A chain begins with a call by a schedule, so that such a call is never dropped.
+    let is_scheduled = |id: &str| !functions(&template)[id]["Events"]["EveryMinute"].is_null();
+    let may_be_dropped = |id: &str| !in_circles.contains(id) && !is_scheduled(id);
+    let senders = paths.iter().filter(|(id, to)| !to.is_empty() && may_be_dropped(id));
     assert_eq!(watched, senders.map(|(id, _)| id.clone()).collect());
     assert_eq!(alarms["ChainsStoppedAlarm"]["MetricName"].as_str(), Some("ChainsStopped"));
 }

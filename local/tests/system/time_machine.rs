@@ -11,10 +11,10 @@ use futures::future::join_all;
 use posthorn_domain::testing::{Seeded, SetClock};
 use posthorn_domain::{
     Clock, Delivery, Endpoint, EventId, EventMessage, EventShards, Fields, Health, HealthState, NewEndpoint,
-    Random, Tenant, Timestamp,
+    Random, Scope, Tenant, Timestamp,
 };
 use posthorn_functions::{names, set_up};
-use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, QUEUES, StoresOptions};
+use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, DEVELOPMENT_PLATFORM_KEY, QUEUES, StoresOptions};
 use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
 use posthorn_local_aws::template::queue_url;
@@ -43,6 +43,7 @@ impl Backend {
         let stores =
             TestStores::with(StoresOptions { clock: Some(queues), ..StoresOptions::default() }).await;
         stores.add_key(DEVELOPMENT_KEY, DEVELOPMENT_ACCOUNT).await;
+        stores.add_platform_key(DEVELOPMENT_PLATFORM_KEY, Scope::ALL).await;
         Self { stores, clock }
     }
 }
@@ -63,6 +64,7 @@ pub(crate) struct TimeMachine {
     workers: [(&'static str, SqsFunction); 3],
     routes: BTreeMap<&'static str, HttpFunction>,
     sweep_due: ScheduleFunction,
+    erase_accounts: ScheduleFunction,
 }
 
 impl TimeMachine {
@@ -125,6 +127,7 @@ impl TimeMachine {
                 .filter_map(|name| Some((name, set_up(name, &runtime(name)).unwrap().http()?)))
                 .collect(),
             sweep_due: set_up("sweep-due", on_schedule).unwrap().schedule().unwrap(),
+            erase_accounts: set_up("erase-accounts", &runtime("erase-accounts")).unwrap().schedule().unwrap(),
             metrics: workers.iter().map(|(name, runtime)| (*name, runtime.metrics().unwrap())).collect(),
             sqs: clients::sqs(&stores.stores.sqs),
             random,
@@ -191,6 +194,26 @@ impl TimeMachine {
         self.request(function, &json!({ "headers": headers, "rawQueryString": query })).await
     }
 
+    /// Calls a function by the platform's key, for this account if one is given, with an id in the path.
+    pub(crate) async fn call_as_platform(
+        &self,
+        function: &str,
+        id: &str,
+        query: &str,
+        account: Option<&str>,
+        body: Option<Value>,
+    ) -> (u16, Value) {
+        let mut headers = json!({ "authorization": format!("Bearer {DEVELOPMENT_PLATFORM_KEY}") });
+        if let Some(account) = account {
+            headers["posthorn-account"] = account.into();
+        }
+        let body = body.map(|body| body.to_string());
+        let parts = json!({
+            "headers": headers, "rawQueryString": query, "pathParameters": { "id": id }, "body": body,
+        });
+        self.request(function, &parts).await
+    }
+
     /// The first page of the attempts that a query asks for.
     pub(crate) async fn attempts(&self, query: &[(&str, &str)]) -> Vec<Value> {
         let (status, mut page) = self.list("list-attempts", query).await;
@@ -199,7 +222,7 @@ impl TimeMachine {
     }
 
     /// Calls a function with its sample, of which some parts are others.
-    async fn request(&self, function: &str, parts: &Value) -> (u16, Value) {
+    pub(crate) async fn request(&self, function: &str, parts: &Value) -> (u16, Value) {
         let mut request: Value = serde_json::from_str(&sample(function)).unwrap();
         for part in ["pathParameters", "queryStringParameters", "rawQueryString", "body"] {
             request.as_object_mut().unwrap().remove(part);
@@ -307,6 +330,11 @@ impl TimeMachine {
 
     pub(crate) async fn sweep(&self) {
         self.sweep_within(Duration::from_secs(55)).await;
+    }
+
+    /// Deletes what belongs to accounts that are being deleted.
+    pub(crate) async fn erase_accounts(&self) {
+        (self.erase_accounts)(self.now().plus(Duration::from_secs(55))).await.unwrap();
     }
 
     /// A sweep that is ended so soon.

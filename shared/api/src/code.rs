@@ -31,14 +31,22 @@ pub enum Code {
     PageTooLarge,
     /// Change the value of the header that `param` names, or leave it out.
     InvalidHeader,
+    /// Name the account in the header `Posthorn-Account`.
+    MissingAccount,
     /// Send an API key: `Authorization: Bearer …`.
     MissingApiKey,
     /// Use another API key. This one is unknown, expired or revoked.
     UnknownApiKey,
+    /// Sign the request with a registered key, as `detail` says.
+    InvalidSignature,
     /// Use an API key with the scope that `detail` names.
     MissingScope,
     /// Use an API key of the other mode, or leave out `livemode`.
     WrongMode,
+    /// Leave out the header `Posthorn-Account`, or use the platform's key.
+    WrongAccount,
+    /// Use a platform key.
+    PlatformKeyRequired,
     /// Correct the path. `GET /api/openapi.json` lists the routes.
     UnknownRoute,
     /// Check the endpoint's id, and the account and mode of the API key.
@@ -51,6 +59,12 @@ pub enum Code {
     DeliveryNotFound,
     /// Check the recovery's id and its endpoint's.
     RecoveryNotFound,
+    /// Check the account's id, or create the account with `PUT /api/accounts/{id}`.
+    AccountNotFound,
+    /// Check the key's id, and the account.
+    KeyNotFound,
+    /// Ask for a new portal session. There is no such code.
+    CodeNotFound,
     /// Use a method that the header `Allow` names.
     MethodNotAllowed,
     /// Read the endpoint again, then retry the request.
@@ -63,12 +77,18 @@ pub enum Code {
     EndpointPaused,
     /// Register the endpoint again. This one was deleted, so nothing can be sent to it.
     EndpointDeleted,
+    /// Use the key that is registered, or register another one.
+    KeyExists,
+    /// Wait until the account's deletion is completed, or use another id.
+    AccountDeleted,
     /// Use a new key for a new event. Retry a request unchanged.
     IdempotencyKeyReused,
     /// Start a recovery instead. This event was resent to this endpoint as often as allowed.
     RetryLimitReached,
     /// Wait until a replaced secret expires, or send `expire_now`.
     SecretLimitReached,
+    /// Ask for a new portal session, at `return_url` if it is there. This code is used or too old.
+    CodeSpent,
     /// Send a smaller body, or fewer events at once.
     BodyTooLarge,
     /// Send a smaller event: reference large data instead of including it.
@@ -110,24 +130,33 @@ impl Code {
             | Self::UnknownParameter
             | Self::UnknownCursor
             | Self::PageTooLarge
-            | Self::InvalidHeader => StatusCode::BAD_REQUEST,
-            Self::MissingApiKey | Self::UnknownApiKey => StatusCode::UNAUTHORIZED,
-            Self::MissingScope | Self::WrongMode => StatusCode::FORBIDDEN,
+            | Self::InvalidHeader
+            | Self::MissingAccount => StatusCode::BAD_REQUEST,
+            Self::MissingApiKey | Self::UnknownApiKey | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
+            Self::MissingScope | Self::WrongMode | Self::WrongAccount | Self::PlatformKeyRequired => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownRoute
             | Self::EndpointNotFound
             | Self::EventNotFound
             | Self::AttemptNotFound
             | Self::DeliveryNotFound
-            | Self::RecoveryNotFound => StatusCode::NOT_FOUND,
+            | Self::RecoveryNotFound
+            | Self::AccountNotFound
+            | Self::KeyNotFound
+            | Self::CodeNotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ConcurrentEdit
             | Self::EndpointLimitReached
             | Self::EndpointDisabled
             | Self::EndpointPaused
             | Self::EndpointDeleted
+            | Self::KeyExists
+            | Self::AccountDeleted
             | Self::IdempotencyKeyReused
             | Self::RetryLimitReached
             | Self::SecretLimitReached => StatusCode::CONFLICT,
+            Self::CodeSpent => StatusCode::GONE,
             Self::BodyTooLarge | Self::EventTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,

@@ -11,12 +11,13 @@ mod request;
 mod require_enabled;
 mod response;
 
-pub use access::{Access, Caller};
+pub use access::{Access, Caller, Principal};
 pub use code::Code;
 pub use listing::{
-    AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing, LAST_PAGE, LogPageBuilder,
-    MAX_LIST_BYTES, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, attempt_listing, attempts_at,
-    attention_listing, bytes_in_answer, endpoint_listing, event_listing, unknown_cursor,
+    AccountListing, AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing, LAST_PAGE,
+    LogPageBuilder, MAX_LIST_BYTES, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, Window, account_listing,
+    attempt_listing, attempts_at, attention_listing, audit_window, bytes_in_answer, endpoint_listing,
+    event_listing, unknown_cursor,
 };
 pub use problem::{Problem, ProblemBody};
 pub use request::{Query, Request, read_fields};

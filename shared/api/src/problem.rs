@@ -26,6 +26,8 @@ pub struct Problem {
     code: Code,
     detail: Detail,
     param: Option<String>,
+    /// Where to get a new portal session.
+    return_url: Option<String>,
     /// The methods of the path, if the request's method is not among them.
     allowed: Option<String>,
 }
@@ -42,7 +44,7 @@ enum Detail {
 impl Problem {
     /// Makes a problem with this code. The detail is a sentence that says what is wrong, and what to do.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: Detail::Sentence(detail.into()), param: None, allowed: None }
+        Self { code, detail: Detail::Sentence(detail.into()), param: None, return_url: None, allowed: None }
     }
 
     /// Makes a problem with one named thing; `reason` completes the sentence that begins with its name.
@@ -53,6 +55,11 @@ impl Problem {
     /// A query parameter is invalid.
     pub fn param(param: &str, reason: impl Display) -> Self {
         Self::with(Code::InvalidParameter, param, reason)
+    }
+
+    /// A query parameter is missing.
+    pub fn missing_param(param: &str, detail: impl Into<String>) -> Self {
+        Self { param: Some(param.to_owned()), ..Self::new(Code::MissingParameter, detail) }
     }
 
     /// The route has no such query parameter.
@@ -130,6 +137,32 @@ impl Problem {
         Self::new(Code::RecoveryNotFound, detail)
     }
 
+    /// A platform key's request names no account.
+    pub fn missing_account() -> Self {
+        let detail = "A platform key acts for one account at a time. Name the account in the header `Posthorn-Account`.";
+        Self::new(Code::MissingAccount, detail)
+    }
+
+    /// The one-time code of a portal session is used or too old.
+    pub fn code_spent(return_url: Option<String>) -> Self {
+        let detail = "This link was used before, or it is too old. Ask for a new one.";
+        Self { return_url, ..Self::new(Code::CodeSpent, detail) }
+    }
+
+    /// There is no account with this id.
+    pub fn no_account(id: impl Display) -> Self {
+        let detail = format!(
+            "There is no account {id}. An account comes to exist with `PUT /api/accounts/{{id}}`, or with its first webhook \
+             endpoint or key."
+        );
+        Self::new(Code::AccountNotFound, detail)
+    }
+
+    /// The account has no key with this id.
+    pub fn no_key(id: impl Display) -> Self {
+        Self::new(Code::KeyNotFound, format!("There is no key {id} in this account."))
+    }
+
     /// The path does not have this method. `allowed` lists its methods, separated by commas.
     pub fn method_not_allowed(method: &str, allowed: String) -> Self {
         let detail = format!("This path does not support the method {method}. Supported methods: {allowed}.");
@@ -171,6 +204,7 @@ impl Problem {
             error: detail.clone(),
             detail,
             param: self.param.as_ref().map(|param| shortened(param, MAX_PARAM)),
+            return_url: self.return_url.clone(),
         }
     }
 
@@ -206,6 +240,8 @@ pub struct ProblemBody {
     error: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    return_url: Option<String>,
 }
 
 /// Cuts a text to at most `max` characters, and then adds an ellipsis.
@@ -260,6 +296,10 @@ impl From<StorageError> for Problem {
                 );
                 Self::new(Code::EndpointLimitReached, detail)
             }
+            StorageError::AccountDeleted => Self::new(
+                Code::AccountDeleted,
+                "This account is being deleted. Use another id, or wait until its deletion is completed.",
+            ),
             unavailable @ (StorageError::Unavailable { .. }
             | StorageError::NoQueue { .. }
             | StorageError::Interrupted) => Self::unavailable(unavailable),

@@ -7,9 +7,10 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use lambda_http::RequestExt as _;
 use lambda_http::request::RequestContext;
 use posthorn_domain::{
-    AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, MAX_EVENT_BYTES, Mode, RecoveryId,
-    Timestamp, without_byte_order_mark,
+    AccountId, AttemptId, EndpointId, EventId, Fields, Invalid, InvalidField, KeyId, MAX_EVENT_BYTES, Mode,
+    RecoveryId, Timestamp, without_byte_order_mark,
 };
+use url::form_urlencoded;
 
 use crate::access::require_mode;
 use crate::code::Code;
@@ -62,6 +63,48 @@ impl Request {
         self.inner.uri().path()
     }
 
+    /// Returns the path as the client sent it, without the stage that API Gateway may put before it.
+    pub(crate) fn raw_path(&self) -> &str {
+        match self.inner.raw_http_path() {
+            "" => self.path(),
+            path => path,
+        }
+    }
+
+    /// Returns the scheme and host that the client called, such as `https://hooks.example.com`.
+    pub fn origin(&self) -> String {
+        let uri = self.inner.uri();
+        let host = uri.authority().map_or("localhost", |authority| authority.as_str());
+        format!("{}://{host}", uri.scheme_str().unwrap_or("https"))
+    }
+
+    /// Returns the body as it was sent.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.inner.body().as_ref()
+    }
+
+    /// Returns all query parameters in their order, decoded.
+    pub(crate) fn all_parameters(&self) -> Vec<(String, String)> {
+        let query = self.inner.uri().query().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    }
+
+    /// Returns whether the request has the signature of a PaymentKit component, valid or not: PaymentKit's SDK sent it. It
+    /// is read as PaymentKit reads it.
+    pub fn is_signed(&self) -> bool {
+        self.inner.headers().contains_key("x-component-sig")
+    }
+
+    /// Returns the mode that the query parameter `livemode` names.
+    pub fn livemode(&self) -> Result<Option<Mode>, Problem> {
+        match self.query("livemode")?.as_deref() {
+            None => Ok(None),
+            Some("true") => Ok(Some(Mode::Live)),
+            Some("false") => Ok(Some(Mode::Test)),
+            Some(_) => Err(Problem::param("livemode", "must be true or false")),
+        }
+    }
+
     /// Returns a header, if it is there. Errors unless it is visible ASCII.
     pub fn header(&self, name: &str) -> Result<Option<&str>, Problem> {
         let header = self.inner.headers().get(name).map(HeaderValue::to_str);
@@ -92,6 +135,18 @@ impl Request {
         id.parse().map_err(|_| Problem::no_recovery(id))
     }
 
+    /// Returns the account in the path. Errors with a 404 if it cannot be one.
+    pub fn account_id(&self) -> Result<AccountId, Problem> {
+        let id = self.path_parameter("id");
+        id.parse().map_err(|_| Problem::no_account(id))
+    }
+
+    /// Returns the key id in the path. Errors with a 404 if it cannot be one.
+    pub fn key_id(&self) -> Result<KeyId, Problem> {
+        let id = self.path_parameter("id");
+        id.parse().map_err(|_| Problem::no_key(id))
+    }
+
     /// Returns a parameter of the path; an empty text if the route has no such parameter.
     fn path_parameter(&self, name: &str) -> &str {
         self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default()
@@ -100,7 +155,9 @@ impl Request {
     /// Returns a query parameter. Errors if it is given more than once.
     pub fn query(&self, name: &str) -> Result<Option<String>, Problem> {
         match self.query_all(name).as_slice() {
+            // The SDK sends an empty value for `null`.
             [] => Ok(None),
+            [""] if self.is_signed() => Ok(None),
             [value] => Ok(Some((*value).to_owned())),
             _ => Err(Problem::param(name, "is given more than once. Send it only once.")),
         }
@@ -136,8 +193,8 @@ impl Request {
     pub fn query_all(&self, name: &str) -> Vec<&str> {
         let given = self.inner.query_string_parameters_ref();
         let names = given.into_iter().flat_map(|given| given.iter().map(|(given, _)| given));
-        let mut names: Vec<_> = names.filter(|given| name_and_index(given).0 == name).collect();
-        names.sort_unstable_by_key(|given| (name_and_index(given), *given));
+        let mut names: Vec<_> = names.filter(|given| name_and_place(given).0 == name).collect();
+        names.sort_unstable_by_key(|given| (name_and_place(given), *given));
         names.dedup();
         names
             .into_iter()
@@ -145,11 +202,14 @@ impl Request {
             .collect()
     }
 
-    /// Errors if there are query parameters other than these.
+    /// Errors if there are query parameters other than these. PaymentKit ignores others, and its SDK's users send them.
     pub fn allow_query(&self, known: &[&str]) -> Result<(), Problem> {
+        if self.is_signed() {
+            return Ok(());
+        }
         let given = self.inner.query_string_parameters_ref();
         let unknown = given.and_then(|given| {
-            given.iter().map(|(name, _)| name).find(|name| !known.contains(&name_and_index(name).0))
+            given.iter().map(|(name, _)| name).find(|name| !known.contains(&name_and_place(name).0))
         });
         match unknown {
             None => Ok(()),
@@ -173,6 +233,27 @@ impl Request {
         read_fields(self.json(MAX_EVENT_BYTES)?, mode, read)
     }
 
+    /// Like [`Self::fields`], for a body that is not about one mode's data.
+    pub fn plain_fields<T>(
+        &self,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
+    ) -> Result<T, Problem> {
+        let json = self.json(MAX_EVENT_BYTES)?;
+        let mut fields = Fields::parse(if json.is_empty() { "{}" } else { json })?;
+        let value = read(&mut fields)?;
+        fields.finish()?;
+        Ok(value)
+    }
+
+    /// Like [`Self::fields`], for an update. PaymentKit's SDK sends no body if there is nothing to change.
+    pub fn update_fields<T>(
+        &self,
+        mode: Mode,
+        read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
+    ) -> Result<T, Problem> {
+        if self.is_signed() { self.optional_fields(mode, read) } else { self.fields(mode, read) }
+    }
+
     /// Like [`Self::fields`], for a body that is optional: an empty body counts as an object without fields.
     pub fn optional_fields<T>(
         &self,
@@ -187,11 +268,8 @@ impl Request {
     /// headers, if given, declare uncompressed JSON.
     pub fn json(&self, limit: usize) -> Result<&str, Problem> {
         self.require_json_type()?;
+        self.require_size(limit)?;
         let bytes: &[u8] = self.inner.body().as_ref();
-        if bytes.len() > limit {
-            let detail = format!("The body has {} bytes. The limit is {limit}.", bytes.len());
-            return Err(Problem::new(Code::BodyTooLarge, detail));
-        }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let detail = format!(
                 "The body is not valid UTF-8: the byte at offset {} is invalid.",
@@ -200,6 +278,16 @@ impl Request {
             Problem::new(Code::MalformedBody, detail)
         })?;
         Ok(without_byte_order_mark(text))
+    }
+
+    /// Errors if the body has more than `limit` bytes.
+    pub(crate) fn require_size(&self, limit: usize) -> Result<(), Problem> {
+        let size = self.bytes().len();
+        if size > limit {
+            let detail = format!("The body has {size} bytes. The limit is {limit}.");
+            return Err(Problem::new(Code::BodyTooLarge, detail));
+        }
+        Ok(())
     }
 
     fn require_json_type(&self) -> Result<(), Problem> {
@@ -246,11 +334,14 @@ pub fn read_fields<T>(
     Ok(value)
 }
 
-/// Returns a query parameter's name, and its index among those of the same name: `order[1]` is the second `order`.
-fn name_and_index(given: &str) -> (&str, usize) {
+/// Returns a query parameter's name, and its place among those of the same name: `order[1]` is the second `order`, and
+/// `order[1][0]` the first part of it.
+fn name_and_place(given: &str) -> (&str, usize, usize) {
+    let number = |text: &str| if text.is_empty() { Ok(0) } else { text.parse::<usize>() };
     let numbered = given.strip_suffix(']').and_then(|given| given.split_once('['));
-    match numbered.map(|(name, number)| (name, if number.is_empty() { Ok(0) } else { number.parse() })) {
-        Some((name, Ok(number))) => (name, number),
-        _ => (given, 0),
+    let numbered = numbered.map(|(name, place)| (name, place.split_once("][").unwrap_or((place, ""))));
+    match numbered.map(|(name, (index, part))| (name, number(index), number(part))) {
+        Some((name, Ok(index), Ok(part))) => (name, index, part),
+        _ => (given, 0, 0),
     }
 }

@@ -5,6 +5,7 @@
 mod contained;
 mod decision;
 mod endpoints;
+mod eraser;
 mod moment;
 mod postman;
 mod queue_message;
@@ -17,6 +18,7 @@ mod waits;
 
 pub use self::contained::{contained, describe};
 pub use self::endpoints::{Notices, Said, Seen, Snapshots, Subscriptions};
+pub use self::eraser::Eraser;
 pub use self::moment::Moment;
 pub use self::postman::{LoggedAttempts, Postman};
 pub use self::queue_message::{QueueMessage, WorkError};

@@ -19,7 +19,11 @@ pub mod testing;
 mod text;
 mod time;
 
-pub use self::account::{AccountId, ApiKey, KeyGrant, Mode, Scope, Tenant};
+pub use self::account::{
+    Account, AccountEdit, AccountId, AccountStatus, Actor, ActorKind, AuditAction, AuditEntry, ComponentKey,
+    Deletion, Did, Grant, GrantId, KeyKind, KeyRequest, Mode, PageUrl, PublicKey, Reach, Scope, Scopes,
+    Session, SessionRequest, Tenant, Token,
+};
 pub use self::delivery::{
     Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
     ProbeMessage, RecoveryMessage, RetrySchedule, WorkMessage,
@@ -35,7 +39,9 @@ pub use self::event::{
     EventSpan, EventType, MAX_EVENT_BYTES, TimeOrder, event_types, sample,
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
-pub use self::id::{AttemptId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId};
+pub use self::id::{
+    AttemptId, AuditId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId, SessionId,
+};
 pub use self::invalid::Invalid;
 pub use self::json::{Fields, Flag, FromJson, InvalidField, MAX_NESTING, without_byte_order_mark};
 pub use self::metadata::{KeptMetadata, Metadata};

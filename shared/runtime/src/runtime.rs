@@ -9,8 +9,8 @@ use posthorn_api::Access;
 use posthorn_delivery::{Notices, Release, Sender, Snapshots, Tally};
 use posthorn_domain::{Clock, EventShards, Guard, Networks, Random, RetrySchedule};
 use posthorn_storage::{
-    ApiKeys, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, IdempotencyKeys, Inbox,
-    Recoveries, SecretsKey,
+    Accounts, AuditLog, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, Grants,
+    IdempotencyKeys, Inbox, Recoveries, SecretsKey, Sessions,
 };
 use rustls::ClientConfig;
 
@@ -80,7 +80,7 @@ impl Runtime {
 
     /// Builds authentication by API key.
     pub fn access(&self) -> Result<Access, SettingsError> {
-        Ok(Access::new(self.api_keys()?, self.clock()))
+        Ok(Access::new(self.grants()?, self.accounts()?, self.clock(), self.random()))
     }
 
     /// Returns the guard, which decides where endpoints may be.
@@ -124,9 +124,24 @@ impl Runtime {
         })
     }
 
-    /// The API keys, which are in the endpoints table.
-    pub fn api_keys(&self) -> Result<ApiKeys, SettingsError> {
-        Ok(ApiKeys::new(self.dynamodb.clone(), self.setting("ENDPOINTS_TABLE")?))
+    /// The credentials, which are in the endpoints table.
+    pub fn grants(&self) -> Result<Grants, SettingsError> {
+        Ok(Grants::new(self.dynamodb.clone(), self.setting("ENDPOINTS_TABLE")?))
+    }
+
+    /// The portal sessions, which are in the endpoints table.
+    pub fn sessions(&self) -> Result<Sessions, SettingsError> {
+        Ok(Sessions::new(self.dynamodb.clone(), self.setting("ENDPOINTS_TABLE")?))
+    }
+
+    /// The accounts, which are in the endpoints table.
+    pub fn accounts(&self) -> Result<Accounts, SettingsError> {
+        Ok(Accounts::new(self.dynamodb.clone(), self.setting("ENDPOINTS_TABLE")?))
+    }
+
+    /// The audit log, which is in the endpoints table.
+    pub fn audit_log(&self) -> Result<AuditLog, SettingsError> {
+        Ok(AuditLog::new(self.dynamodb.clone(), self.setting("ENDPOINTS_TABLE")?))
     }
 
     /// The events table.

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use flate2::read::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
-use posthorn_domain::MAX_EVENT_BYTES;
+use posthorn_domain::{FromJson, Invalid, MAX_EVENT_BYTES};
 
 /// Maximum size of an unpacked payload: an event, and what Posthorn adds to it.
 const MAX_UNPACKED: u64 = 2 * MAX_EVENT_BYTES as u64;
@@ -54,6 +54,13 @@ pub(crate) fn unpack(value: &AttributeValue) -> Result<String, String> {
         }
         _ => Err("the payload is neither text nor bytes".to_owned()),
     }
+}
+
+/// Reads a value from an attribute that is JSON text.
+pub(crate) fn read_json<T: FromJson>(json: &str) -> Result<T, Invalid> {
+    let json = serde_json::from_str(json)
+        .map_err(|error| Invalid::because(format!("has an attribute that is not valid JSON: {error}")))?;
+    T::from_json(json)
 }
 
 #[cfg(test)]

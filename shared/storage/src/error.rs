@@ -27,6 +27,9 @@ pub enum StorageError {
         /// Maximum number of endpoints of a tenant.
         limit: u32,
     },
+    /// The account is being deleted, so nothing can be added to it.
+    #[error("the account is being deleted")]
+    AccountDeleted,
     /// A row does not have the form that this program writes.
     #[error("the row {key} cannot be read: {reason}")]
     Corrupt {

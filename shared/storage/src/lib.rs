@@ -3,7 +3,8 @@
 //! Only this crate knows the names of tables, keys and queue messages. No crate above it names an AWS operation, and
 //! this crate does not know HTTP.
 
-mod api_keys;
+mod accounts;
+mod audit_log;
 mod batcher;
 mod codec;
 mod data_key;
@@ -11,15 +12,19 @@ mod due;
 mod endpoints;
 mod error;
 mod event_log;
+mod grants;
 mod idempotency;
 mod inbox;
 mod outbox;
 mod queue;
 mod recoveries;
 mod secrets_key;
+mod sessions;
+mod transaction;
 mod written;
 
-pub use api_keys::{ApiKeys, KeyHash};
+pub use accounts::Accounts;
+pub use audit_log::AuditLog;
 pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place, Places, Start};
 pub use endpoints::{EndpointStore, InTrouble, Latest, Version};
 pub use error::StorageError;
@@ -27,9 +32,11 @@ pub use event_log::{
     Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Held, Progress, RecordKey,
     RecoverySearch, Treatment,
 };
+pub use grants::{Credential, Grants, TokenHash};
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use inbox::{DEAD_MESSAGE_ID, DEAD_SENT_AT, Inbox, Received};
 pub use outbox::{DeliveryOutbox, EventOutbox, OutgoingMessage};
 pub use recoveries::Recoveries;
 pub use secrets_key::SecretsKey;
+pub use sessions::{Exchanged, Sessions};
 pub use written::Written;

@@ -36,7 +36,9 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn publish(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant(&request, &[Scope::EventsPublish]).await?;
+    let caller = app.access.caller(&request, &[Scope::EventsPublish]).await?;
+    app.access.require_account(&caller).await?;
+    let tenant = caller.tenant;
     if request.route_key() == BATCH {
         batch::publish_batch(&app, &tenant, &request).await
     } else {

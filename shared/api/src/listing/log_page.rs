@@ -1,4 +1,5 @@
-//! Pages of lists that grow at the top while they are read: events and attempts, newest first.
+//! Pages of lists whose entries come one by one, such as events and attempts, newest first, which grow at the top while
+//! they are read.
 
 use posthorn_domain::TimeOrder;
 
@@ -23,7 +24,7 @@ pub struct LogPageBuilder<Id, T> {
     has_more: bool,
 }
 
-impl<Id: Copy, T> LogPageBuilder<Id, T> {
+impl<Id, T> LogPageBuilder<Id, T> {
     /// Returns an empty page for this window, which scans at most `look_at_most` events.
     pub fn new(window: Window<Id>, look_at_most: usize) -> Self {
         Self {

@@ -1,6 +1,7 @@
 //! The order of a list of endpoints.
 
 use std::cmp::Ordering;
+use std::str::FromStr;
 
 use posthorn_domain::Invalid;
 use strum::{Display, EnumString, VariantArray};
@@ -28,6 +29,18 @@ pub enum Direction {
     Descending,
 }
 
+impl FromStr for Direction {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text.to_ascii_uppercase().as_str() {
+            "ASC" => Ok(Self::Ascending),
+            "DESC" => Ok(Self::Descending),
+            _ => Err(Invalid::because(format!("must have the direction ASC or DESC, not {text:?}"))),
+        }
+    }
+}
+
 impl Direction {
     pub(crate) fn apply(self, ordering: Ordering) -> Ordering {
         match self {
@@ -42,16 +55,7 @@ pub(crate) fn parse_order(text: &str) -> Result<Vec<(OrderField, Direction)>, In
     text.split(',')
         .map(|entry| {
             let (field, direction) = entry.trim().split_once(':').unwrap_or((entry.trim(), "ASC"));
-            let direction = match direction.to_ascii_uppercase().as_str() {
-                "ASC" => Direction::Ascending,
-                "DESC" => Direction::Descending,
-                _ => {
-                    return Err(Invalid::because(format!(
-                        "must have the direction ASC or DESC, not {direction:?}"
-                    )));
-                }
-            };
-            Ok((field.parse()?, direction))
+            Ok((field.parse()?, direction.parse()?))
         })
         .collect()
 }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use posthorn_domain::{
-    AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Invalid, TroubleState,
+    AccountId, AttemptId, AttemptStatus, AuditId, EndpointId, EventFilter, EventId, EventSpan, Invalid,
+    TroubleState,
 };
 
 use crate::code::Code;
@@ -45,6 +46,19 @@ const ATTEMPT_PARAMETERS: &[&str] =
     &["livemode", "event_id", "webhook_endpoint_id", "status", "limit", "starting_after", "ending_before"];
 
 const ATTENTION_PARAMETERS: &[&str] = &["livemode", "state", "limit", "starting_after"];
+
+const ACCOUNT_PARAMETERS: &[&str] = &["prefix", "limit", "starting_after"];
+
+const AUDIT_PARAMETERS: &[&str] = &["limit", "starting_after"];
+
+/// The query of a list of accounts.
+#[derive(Debug)]
+pub struct AccountListing {
+    /// Only accounts whose ids begin with this text.
+    pub prefix: String,
+    /// The page: the first one, or one after an account.
+    pub window: Window<AccountId>,
+}
 
 /// The query of the list of endpoints that need attention.
 #[derive(Debug)]
@@ -139,6 +153,22 @@ pub fn attention_listing(request: &Request) -> Result<AttentionListing, Problem>
     Ok(AttentionListing { state: request.query_as("state")?, window: window(request, "a webhook endpoint")? })
 }
 
+/// Reads `prefix`, `limit` and `starting_after`.
+pub fn account_listing(request: &Request) -> Result<AccountListing, Problem> {
+    request.allow_query(ACCOUNT_PARAMETERS)?;
+    let prefix = request.query("prefix")?.unwrap_or_default();
+    if !prefix.is_empty() {
+        let _: AccountId = prefix.parse().map_err(|reason| Problem::param("prefix", reason))?;
+    }
+    Ok(AccountListing { prefix, window: window(request, "an account")? })
+}
+
+/// Reads `limit` and `starting_after`.
+pub fn audit_window(request: &Request) -> Result<Window<AuditId>, Problem> {
+    request.allow_query(AUDIT_PARAMETERS)?;
+    window(request, "an entry of the audit log")
+}
+
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,
 /// `ending_before`.
 pub fn endpoint_listing(request: &Request) -> Result<EndpointListing, Problem> {
@@ -163,10 +193,15 @@ pub fn unknown_cursor(listing: &EndpointListing, UnknownCursor(id): UnknownCurso
     Problem::unknown_cursor(param, reason)
 }
 
-/// Reads `order`, which may be a list with commas, or repeated, or both.
+/// Reads `order`, which may be a list with commas, or repeated, or both. PaymentKit's SDK also sends pairs of a field and a
+/// direction: `order[0][0]=url&order[0][1]=ASC`.
 fn order(request: &Request) -> Result<Vec<(OrderField, Direction)>, Problem> {
-    let mut order = Vec::new();
+    let mut order: Vec<(OrderField, Direction)> = Vec::new();
     for text in request.query_all("order") {
+        if let (Some((_, direction)), Ok(given)) = (order.last_mut(), text.parse()) {
+            *direction = given;
+            continue;
+        }
         order.extend(parse_order(text).map_err(|invalid| Problem::param("order", invalid))?);
     }
     if order.is_empty() {
@@ -187,6 +222,12 @@ fn window<Id: FromStr<Err = Invalid>>(request: &Request, what: &str) -> Result<W
     if page_size.is_some() && size.is_some() {
         return Err(Problem::param("size", "is another name for `pageSize`. Send only one of them."));
     }
+    // PaymentKit's SDK knows a limit of a numbered page.
+    let (page_size, limit) = if request.is_signed() && page.is_some() {
+        (page_size.or(size).or(limit), None)
+    } else {
+        (page_size, limit)
+    };
     let given = page.or(page_size).or(size);
     if given.is_some() && (limit.is_some() || after.is_some() || before.is_some()) {
         let reason = "and `pageSize` cannot be combined with `limit`, `starting_after` or `ending_before`. List by \

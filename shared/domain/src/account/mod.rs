@@ -1,10 +1,24 @@
-//! Accounts, modes and API keys.
+//! Accounts, modes, and who may do what: credentials, scopes, portal sessions, the audit log.
 //!
 //! What an account owns is in other modules.
 
-mod api_key;
+mod audit;
+mod component;
+mod grant;
+mod key;
+mod page_url;
+mod record;
+mod scope;
+mod session;
 
-pub use self::api_key::{ApiKey, KeyGrant, Scope};
+pub use self::audit::{Actor, ActorKind, AuditAction, AuditEntry};
+pub use self::component::{ComponentKey, Did, PublicKey};
+pub use self::grant::{Grant, GrantId, Reach, Token};
+pub use self::key::{KeyKind, KeyRequest};
+pub use self::page_url::PageUrl;
+pub use self::record::{Account, AccountEdit, AccountStatus, Deletion};
+pub use self::scope::{Scope, Scopes};
+pub use self::session::{Session, SessionRequest};
 
 use std::fmt;
 use std::str::FromStr;

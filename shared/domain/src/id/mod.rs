@@ -259,6 +259,39 @@ impl KeyId {
     }
 }
 
+/// The id of a portal session: `ses_` and 48 bits of milliseconds, 80 random bits. It is not secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(Ulid);
+
+prefixed_id!(SessionId, "ses_");
+
+impl SessionId {
+    /// Returns a new id for a session created at `at`.
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        Self(timed(at, random))
+    }
+}
+
+/// The id of an entry of the audit log: `aud_` and 48 bits of milliseconds, 80 random bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AuditId(Ulid);
+
+prefixed_id!(AuditId, "aud_");
+
+impl AuditId {
+    /// Returns a new id for a change made at `at`.
+    pub fn new(at: Timestamp, random: &dyn Random) -> Self {
+        Self(timed(at, random))
+    }
+
+    /// Returns when the change was made.
+    pub fn at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -17,15 +17,15 @@ use aws_sdk_dynamodb::types::builders::{PutBuilder, UpdateBuilder};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Delete, Get, ItemResponse, KeysAndAttributes, Put, TransactGetItem, TransactWriteItem,
 };
-use backon::{ExponentialBuilder, Retryable as _};
-use posthorn_domain::{Endpoint, EndpointId, EndpointOutline, Tenant, Trouble};
+use posthorn_domain::{AuditEntry, Endpoint, EndpointId, EndpointOutline, Tenant, Trouble};
 use tokio::task::consume_budget;
 use tokio::time::sleep;
 
-use crate::error::StorageError;
-use crate::error::{canceled_at, readable};
+use crate::error::{StorageError, readable};
 use crate::secrets_key::SecretsKey;
+use crate::transaction::{put_item, retrying, transact};
 use crate::written::Written;
+use crate::{accounts, audit_log};
 pub use attention::InTrouble;
 pub use meta::{Latest, Version};
 use row::{EndpointRow, OutlineRow, sort_key};
@@ -49,12 +49,13 @@ pub struct EndpointStore {
     client: Client,
     table: String,
     seal: Option<Arc<Seal>>,
+    audit: Option<Arc<AuditEntry>>,
 }
 
 impl EndpointStore {
     /// Uses the endpoints in this table.
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table, seal: None }
+        Self { client, table, seal: None, audit: None }
     }
 
     /// Seals the secrets and headers of each endpoint that is written from now on under this key.
@@ -64,7 +65,14 @@ impl EndpointStore {
         Self { seal: Some(Arc::new(seal)), ..self }
     }
 
-    /// Adds an endpoint. Errors if the tenant already has `limit`.
+    /// Writes this entry of the audit log in the same transaction as a change.
+    #[must_use]
+    pub fn audited(&self, entry: AuditEntry) -> Self {
+        Self { audit: Some(Arc::new(entry)), ..self.clone() }
+    }
+
+    /// Adds an endpoint. Its account comes to exist if it did not. Errors if the tenant already has `limit`, or the
+    /// account is being deleted.
     pub async fn create(&self, tenant: &Tenant, endpoint: &Endpoint, limit: u32) -> Result<(), StorageError> {
         let attempt = || async {
             let put =
@@ -72,8 +80,10 @@ impl EndpointStore {
             let free = "attribute_not_exists(#count) OR #count < :limit";
             let moved = meta::move_version(endpoint.id, 1, Some(free))
                 .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()));
+            let account = accounts::touch(&self.table, &tenant.account, endpoint.created_at);
             let attention = self.attention(tenant, endpoint.id, None, endpoint.trouble());
-            match self.write(tenant, put_item(put), moved, attention).await? {
+            match self.write(tenant, put_item(put), moved, [account].into_iter().chain(attention)).await? {
+                Transaction::Closed => Err(StorageError::AccountDeleted),
                 Transaction::Refused(latest) if latest.count >= u64::from(limit) => {
                     Err(StorageError::LimitReached { limit })
                 }
@@ -268,6 +278,11 @@ impl EndpointStore {
         attention::change(&self.table, tenant, id, before, after)
     }
 
+    /// Returns how many endpoints the tenant has.
+    pub async fn count(&self, tenant: &Tenant) -> Result<u64, StorageError> {
+        Ok(self.latest(tenant).await?.count)
+    }
+
     /// Returns the version of the tenant's endpoints, and the last changes.
     pub async fn latest(&self, tenant: &Tenant) -> Result<Latest, StorageError> {
         let item = self.item(tenant, meta::SORT_KEY).await?;
@@ -303,42 +318,26 @@ impl EndpointStore {
         Ok(Put::builder().table_name(&self.table).set_item(Some(item)))
     }
 
-    /// Writes an endpoint and moves the version; `attention` is the row about its attention, if that changes.
+    /// Writes an endpoint and moves the version; `others` are writes to other rows.
     async fn write(
         &self,
         tenant: &Tenant,
         endpoint: TransactWriteItem,
         moved: UpdateBuilder,
-        attention: Option<TransactWriteItem>,
+        others: impl IntoIterator<Item = TransactWriteItem>,
     ) -> Result<Transaction, StorageError> {
         let meta = moved.table_name(&self.table).set_key(Some(key(tenant, meta::SORT_KEY)));
         let meta = meta.build().expect("table, key and expression are set");
         let meta = TransactWriteItem::builder().update(meta).build();
-        let failed = self.transact([endpoint, meta].into_iter().chain(attention).collect()).await?;
+        let audit = self.audit.as_ref().map(|entry| audit_log::write(&self.table, entry));
+        let writes = [endpoint, meta].into_iter().chain(others).chain(audit).collect();
+        let failed = transact(&self.client, writes).await?;
         match failed.first() {
             None => Ok(Transaction::Done),
             Some(0) => Ok(Transaction::RowMoved),
-            Some(_) => self.forget_changes(tenant).await.map(Transaction::Refused),
+            Some(1) => self.forget_changes(tenant).await.map(Transaction::Refused),
+            Some(_) => Ok(Transaction::Closed),
         }
-    }
-
-    /// Writes all of these or nothing. Returns the places of those whose condition failed; none if all are written.
-    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Vec<usize>, StorageError> {
-        let places = 0..writes.len();
-        let sent = self.client.transact_write_items().set_transact_items(Some(writes)).send().await;
-        let Err(error) = sent else { return Ok(Vec::new()) };
-        let is_because = |place: usize, reason: &str| {
-            error.as_service_error().and_then(|cause| canceled_at(cause, place)) == Some(reason)
-        };
-        let failed: Vec<_> =
-            places.clone().filter(|place| is_because(*place, "ConditionalCheckFailed")).collect();
-        if !failed.is_empty() {
-            return Ok(failed);
-        }
-        if places.into_iter().any(|place| is_because(place, "TransactionConflict")) {
-            return Err(StorageError::Conflict);
-        }
-        Err(StorageError::from_call("TransactWriteItems")(error))
     }
 
     /// Drops the older half of the changes if there is no room for another. Returns the row as it was before.
@@ -371,6 +370,8 @@ enum Transaction {
     RowMoved,
     /// The tenant has the maximum number of endpoints, or there is no room for another change.
     Refused(Latest),
+    /// The account is being deleted.
+    Closed,
 }
 
 impl Transaction {
@@ -378,27 +379,9 @@ impl Transaction {
     fn done(self) -> Result<(), StorageError> {
         match self {
             Self::Done => Ok(()),
-            Self::RowMoved | Self::Refused(_) => Err(StorageError::Conflict),
+            Self::RowMoved | Self::Refused(_) | Self::Closed => Err(StorageError::Conflict),
         }
     }
-}
-
-fn put_item(put: PutBuilder) -> TransactWriteItem {
-    TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
-}
-
-/// Runs a read–write cycle, and repeats it up to twelve times within about two seconds as long as it conflicts.
-async fn retrying<T, F, Fut>(cycle: F) -> Result<T, StorageError>
-where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = Result<T, StorageError>>,
-{
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(5))
-        .with_max_delay(Duration::from_millis(300))
-        .with_max_times(12)
-        .with_jitter();
-    cycle.retry(backoff).when(|error| matches!(error, StorageError::Conflict)).await
 }
 
 fn key(tenant: &Tenant, sort_key: &str) -> HashMap<String, AttributeValue> {

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
     CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, EventId, FailedOn,
-    Failure, FromJson, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId, RetiredSecret,
+    Failure, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId, RetiredSecret,
     SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
+use crate::codec::read_json;
 use crate::error::StorageError;
 
 /// Prefix of the sort key of every endpoint.
@@ -303,12 +304,6 @@ impl EndpointRow {
         };
         Ok(Health { warned: self.health_warned, failed_on, ..health })
     }
-}
-
-fn read_json<T: FromJson>(json: &str) -> Result<T, Invalid> {
-    let json = serde_json::from_str(json)
-        .map_err(|error| Invalid::because(format!("has an attribute that is not valid JSON: {error}")))?;
-    T::from_json(json)
 }
 
 impl RetiredSecretItem {

@@ -9,8 +9,9 @@ use posthorn_domain::{
 };
 
 use super::row::{HoldAttributes, ProbesItem, sort_key};
-use super::{EndpointStore, Transaction, key, meta, number, retrying};
+use super::{EndpointStore, Transaction, key, meta, number};
 use crate::error::StorageError;
+use crate::transaction::{retrying, transact};
 use crate::written::Written;
 
 impl EndpointStore {
@@ -136,7 +137,7 @@ impl EndpointStore {
         let attempt = || async {
             let Some(attention) = attention.clone() else { return self.update_alone(update.clone()).await };
             let update = TransactWriteItem::builder().update(update.clone()).build();
-            match self.transact(vec![update, attention]).await?.first() {
+            match transact(&self.client, vec![update, attention]).await?.first() {
                 None => Ok(Written::Now),
                 Some(_) => Ok(Written::Before),
             }

@@ -1,0 +1,34 @@
+//! `GET /api/accounts`: lists accounts in the order of their ids.
+
+use std::sync::Arc;
+
+use posthorn_api::bodies::AccountBody;
+use posthorn_api::{
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, account_listing, ok,
+};
+use posthorn_domain::{AccountId, Scope};
+use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
+use posthorn_storage::Accounts;
+
+struct App {
+    access: Access,
+    accounts: Accounts,
+}
+
+pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError> {
+    let app = App { access: runtime.access()?, accounts: runtime.accounts()? };
+    Ok(http_function(app, list_accounts))
+}
+
+async fn list_accounts(app: Arc<App>, request: Request) -> Result<Response, Problem> {
+    let principal = app.access.principal(&request, &[Scope::AccountsRead]).await?;
+    principal.require_platform()?;
+    let listing = account_listing(&request)?;
+    let after = if let Window::After { id, .. } = &listing.window { Some(id) } else { None };
+    let found = app.accounts.list(&listing.prefix, after, listing.window.limit() + 1).await?;
+    let mut page: LogPageBuilder<AccountId, AccountBody> = LogPageBuilder::new(listing.window, MAX_LOOKED_AT);
+    for account in found {
+        page.offer(account.id.clone(), || AccountBody::from(account).sized());
+    }
+    Ok(ok(&page.finish()?))
+}

@@ -1,0 +1,5 @@
+//! API keys and components' keys.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod list;

@@ -1,0 +1,203 @@
+//! Who is calling.
+
+use std::fmt::Display;
+
+use posthorn_domain::{
+    AccountId, Actor, ActorKind, AuditAction, AuditEntry, AuditId, Grant, GrantId, Mode, Random, Reach,
+    Scope, Scopes, Tenant, Timestamp,
+};
+
+use crate::access::require_mode;
+use crate::code::Code;
+use crate::problem::Problem;
+use crate::request::Request;
+
+/// The caller of a route that is about one mode's data of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The account and mode that the request is about.
+    pub tenant: Tenant,
+    pub(super) principal: Principal,
+}
+
+impl Caller {
+    #[cfg(test)]
+    pub(crate) fn new(tenant: Tenant, scopes: &[Scope]) -> Self {
+        use posthorn_domain::testing::Fixed;
+        use posthorn_domain::{Clock as _, KeyId, ShortText};
+        let grant = Grant {
+            id: GrantId::Key(KeyId::new(Fixed.now(), &Fixed)),
+            reach: Reach::Tenant(tenant.clone()),
+            scopes: scopes.into(),
+            name: ShortText::default(),
+            created_at: Fixed.now(),
+            expires_at: None,
+            revoked_at: None,
+            last_used_on: None,
+        };
+        let account = Some(tenant.account.clone());
+        Self { tenant, principal: Principal::new(grant, account, "1", Fixed.now(), &Fixed) }
+    }
+
+    /// Returns whether its credential has this scope.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.principal.grant.scopes.permit(scope)
+    }
+
+    /// Returns the entry of the audit log for what this request does.
+    pub fn entry(&self, action: AuditAction, target: impl Display) -> AuditEntry {
+        let Tenant { account, mode } = self.tenant.clone();
+        AuditEntry { mode: Some(mode), ..self.principal.entry(Some(account), action, target) }
+    }
+}
+
+/// The caller of a route that is about an account as a whole, or about the platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The account that it acts for; `None` if a platform key names none.
+    pub account: Option<AccountId>,
+    /// What it may do.
+    pub grant: Grant,
+    audit_id: AuditId,
+    request_id: String,
+}
+
+impl Principal {
+    pub(super) fn new(
+        grant: Grant,
+        account: Option<AccountId>,
+        request_id: &str,
+        now: Timestamp,
+        random: &dyn Random,
+    ) -> Self {
+        Self { account, grant, audit_id: AuditId::new(now, random), request_id: request_id.to_owned() }
+    }
+
+    /// Returns whether it reaches all accounts.
+    pub fn is_platform(&self) -> bool {
+        self.grant.reach == Reach::Platform
+    }
+
+    /// Returns the mode that the request is for. Errors if it is not the key's, or if the key is for both modes and the
+    /// request does not say which.
+    pub fn mode(&self, request: &Request) -> Result<Mode, Problem> {
+        let asked = request.livemode()?;
+        match &self.grant.reach {
+            Reach::Tenant(tenant) => {
+                let asked = asked.unwrap_or(tenant.mode);
+                require_mode(asked, tenant.mode)?;
+                Ok(asked)
+            }
+            Reach::Account(_) => Ok(asked.unwrap_or(Mode::Live)),
+            Reach::Platform => asked.ok_or_else(|| {
+                let detail = "A platform key is for live and test data. Add the query parameter `livemode`: true or false.";
+                Problem::missing_param("livemode", detail)
+            }),
+        }
+    }
+
+    /// Returns when a key that it makes expires. Errors if that would be later than its own end: what is made for a while
+    /// makes nothing that lasts.
+    pub fn end_of(&self, asked: Option<Timestamp>) -> Result<Option<Timestamp>, Problem> {
+        match (asked, self.grant.expires_at) {
+            (Some(asked), Some(own)) if asked > own => Err(Problem::field(
+                "expires_at",
+                format!("must not be later than the end of your own key, {own}"),
+            )),
+            (asked, own) => Ok(asked.or(own)),
+        }
+    }
+
+    /// Returns these scopes. Errors if there are none.
+    pub fn some_of(&self, scopes: &Scopes) -> Result<Scopes, Problem> {
+        if scopes.iter().next().is_some() {
+            return Ok(scopes.clone());
+        }
+        let detail =
+            "Your API key has none of the usual scopes, so it cannot give them to another. Name the scopes.";
+        Err(Problem::new(Code::MissingScope, detail))
+    }
+
+    /// Errors if it is for another mode.
+    pub fn require_mode(&self, asked: Mode) -> Result<(), Problem> {
+        self.grant.reach.mode().map_or(Ok(()), |own| require_mode(asked, own))
+    }
+
+    /// Errors unless it is a platform key.
+    pub fn require_platform(&self) -> Result<(), Problem> {
+        if self.is_platform() {
+            return Ok(());
+        }
+        let detail = "This is for platform keys. Create one with `posthorn keys create --platform`.";
+        Err(Problem::new(Code::PlatformKeyRequired, detail))
+    }
+
+    /// Returns the account that it acts for. Errors if a platform key names none.
+    pub fn named_account(&self) -> Result<AccountId, Problem> {
+        self.account.clone().ok_or_else(Problem::missing_account)
+    }
+
+    /// Returns the caller, acting for the account that a request names in its body or its query. Errors if it acts for another.
+    pub fn acting_for(self, named: Option<AccountId>) -> Result<Self, Problem> {
+        match (named, &self.account) {
+            (None, _) => Ok(self),
+            (Some(named), None) => Ok(Self { account: Some(named), ..self }),
+            (Some(named), Some(own)) if named == *own => Ok(self),
+            (Some(named), Some(own)) => {
+                let detail = format!("The request names the account {named}, but it acts for {own}.");
+                Err(Problem::new(Code::WrongAccount, detail))
+            }
+        }
+    }
+
+    /// Returns the account in the path of a request of a platform key. Errors if the header names another.
+    pub fn account_in_path(&self, request: &Request) -> Result<AccountId, Problem> {
+        self.require_platform()?;
+        let id = request.account_id()?;
+        match &self.account {
+            Some(named) if *named != id => {
+                let detail = format!(
+                    "The path names the account {id}, but the header `Posthorn-Account` names {named}."
+                );
+                Err(Problem::new(Code::WrongAccount, detail))
+            }
+            _ => Ok(id),
+        }
+    }
+
+    /// Returns whether a key's grant is within what it reaches itself.
+    pub fn sees(&self, grant: &Grant) -> bool {
+        let own = self.grant.reach.mode();
+        own.is_none() || grant.reach.mode() == own
+    }
+
+    /// Errors if it lacks one of these scopes.
+    pub(super) fn require(&self, needed: &[Scope]) -> Result<(), Problem> {
+        match needed.iter().find(|scope| !self.grant.scopes.permit(**scope)) {
+            None => Ok(()),
+            Some(missing) => {
+                let detail = format!("This API key lacks the scope {missing}. Use one that has it.");
+                Err(Problem::new(Code::MissingScope, detail))
+            }
+        }
+    }
+
+    /// Returns the entry of the audit log for what this request does to an account, or to the platform.
+    pub fn entry(&self, account: Option<AccountId>, action: AuditAction, target: impl Display) -> AuditEntry {
+        let kind = match (self.grant.id, &self.grant.reach) {
+            (GrantId::Session(_), _) => ActorKind::Session,
+            (GrantId::Key(_), Reach::Tenant(_)) => ActorKind::Key,
+            (GrantId::Key(_), Reach::Account(_)) => ActorKind::Component,
+            (GrantId::Key(_), Reach::Platform) => ActorKind::PlatformKey,
+        };
+        AuditEntry {
+            id: self.audit_id,
+            account,
+            mode: None,
+            actor: Actor { kind, id: self.grant.id },
+            action,
+            target: target.to_string(),
+            request_id: self.request_id.clone(),
+        }
+    }
+}
