@@ -6,8 +6,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use futures::future::try_join_all;
 use posthorn_domain::{
-    AccountId, AuditEntry, ComponentKey, Did, Grant, GrantId, KeyId, Mode, Reach, Scopes, ShortText, Tenant,
-    Timestamp, Token,
+    AccountId, AuditEntry, ComponentKey, Did, Grant, GrantId, Invalid, KeyId, Mode, Reach, Scopes, ShortText,
+    Tenant, Timestamp, Token,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -377,23 +377,23 @@ impl GrantRow {
         serde_dynamo::to_item(row).expect("texts, numbers and lists are attributes")
     }
 
+    /// Returns what the grant is found by, from the two parts of its partition key.
+    fn credential(&self, kind: &str, name: &str) -> Result<Credential, Invalid> {
+        if kind == "component" {
+            let public_key = self.public_key.as_deref().unwrap_or_default().parse()?;
+            return Ok(Credential::Component(ComponentKey { did: name.parse()?, public_key }));
+        }
+        let hash = hex::decode(name).ok().and_then(|hash| hash.try_into().ok());
+        let hash = hash.ok_or_else(|| Invalid::because("has a key that is no hash"))?;
+        Ok(Credential::Token(TokenHash(hash)))
+    }
+
     fn read(item: HashMap<String, AttributeValue>) -> Result<(Credential, Grant), StorageError> {
         let row: Self =
             serde_dynamo::from_item(item).map_err(|error| StorageError::corrupt("a grant", error))?;
         let corrupt = |reason: &str| StorageError::corrupt(&row.id.to_string(), reason);
         let (kind, name) = row.pk.split_once('#').ok_or_else(|| corrupt("its key has no kind"))?;
-        let credential = match (kind, &row.public_key) {
-            ("component", Some(public_key)) => {
-                let refused = |reason: posthorn_domain::Invalid| corrupt(&reason.0);
-                let (did, public_key) =
-                    (name.parse().map_err(refused)?, public_key.parse().map_err(refused)?);
-                Credential::Component(ComponentKey { did, public_key })
-            }
-            _ => {
-                let hash = hex::decode(name).ok().and_then(|hash| hash.try_into().ok());
-                Credential::Token(TokenHash(hash.ok_or_else(|| corrupt("its key is no hash"))?))
-            }
-        };
+        let credential = row.credential(kind, name).map_err(|reason| corrupt(&reason.0))?;
         let reach = match (row.platform, row.account, row.livemode) {
             (true, None, None) => Reach::Platform,
             (false, Some(account), Some(mode)) => Reach::Tenant(Tenant { account, mode }),

@@ -8,8 +8,8 @@ use posthorn_domain::Mode;
 /// Returns the key for this mode: the user name for live data, the password for test data. If only one of them is given,
 /// it is that one.
 pub(super) fn token(credentials: &str, mode: Mode) -> Option<String> {
-    let text = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
-    let (live, test) = text.split_once(':')?;
+    let pair = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+    let (live, test) = pair.split_once(':')?;
     let (wanted, other) = if mode == Mode::Live { (live, test) } else { (test, live) };
     Some(if wanted.is_empty() { other } else { wanted }.to_owned())
 }

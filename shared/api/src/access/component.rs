@@ -45,11 +45,11 @@ impl Access {
             headers,
         };
         let claim = Claim::read(&signed, now.as_seconds()).map_err(refused)?;
-        let signer = keys.into_iter().find(|(credential, grant)| match credential {
+        let found = keys.into_iter().find(|(credential, grant)| match credential {
             Credential::Component(key) => grant.is_valid(now) && claim.is_by(&key.public_key),
             Credential::Token(_) => false,
         });
-        let (credential, grant) = signer.ok_or_else(unknown)?;
+        let (credential, grant) = found.ok_or_else(unknown)?;
         if are_fresh {
             self.note_use(&credential, &grant, now).await;
         }

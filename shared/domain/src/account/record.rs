@@ -83,22 +83,24 @@ impl Account {
 /// A request to create or change an account. What it does not name stays as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountEdit {
-    name: Option<Option<ShortText>>,
-    metadata: Option<Option<Metadata>>,
+    name: Option<ShortText>,
+    metadata: Option<Metadata>,
 }
 
 impl AccountEdit {
     /// Reads a request's fields.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
-        Ok(Self { name: fields.nullable("name")?, metadata: fields.nullable("metadata")? })
+        let name = fields.nullable("name")?.map(Option::unwrap_or_default);
+        let metadata = fields.nullable("metadata")?.map(Option::unwrap_or_default);
+        Ok(Self { name, metadata })
     }
 
     /// Returns the account after the edit.
     pub fn apply(self, account: Account, now: Timestamp) -> Account {
         let edited = Account {
-            name: self.name.map_or_else(|| account.name.clone(), Option::unwrap_or_default),
-            metadata: self.metadata.map_or_else(|| account.metadata.clone(), Option::unwrap_or_default),
+            name: self.name.unwrap_or_else(|| account.name.clone()),
+            metadata: self.metadata.unwrap_or_else(|| account.metadata.clone()),
             ..account.clone()
         };
         if edited == account { account } else { Account { updated_at: now, ..edited } }
