@@ -35,7 +35,7 @@ own = {}
 
 
 def own_objects(base):
-    """Returns the ids of an existing endpoint, event, attempt and recovery. Generated ids do not exist, so that almost every
+    """Returns the ids of an existing endpoint, event, attempt, recovery, account and key. Generated ids do not exist, so that almost every
     request would only return 404."""
     def ask(path, body=None):
         data = None if body is None else json.dumps(body).encode()
@@ -50,6 +50,8 @@ def own_objects(base):
             time.sleep(1)
             attempts = ask(f"webhook-attempts?webhook_endpoint_id={own['wh']}")["list"]
         own["att"], own["evt"] = attempts[0]["id"], attempts[0]["event_id"]
+        own["acct"] = "local"
+        own["key"] = ask("keys", {})["id"]
         own["rec"] = ask(f"webhook-endpoints/{own['wh']}/recover", {"since": "2026-01-01T00:00:00Z"})["id"]
     return own
 
@@ -67,7 +69,7 @@ def name_what_exists(case):
     if next(turns) % 3 == 0:
         return
     objects = own_objects(case.operation.base_url.rstrip("/"))
-    kind = {"webhook-endpoints": "wh", "events": "evt", "webhook-attempts": "att"}
+    kind = {"webhook-endpoints": "wh", "events": "evt", "webhook-attempts": "att", "accounts": "acct"}
     parameters = dict(case.path_parameters or {})
     if "id" in parameters:
         parameters["id"] = objects[kind[case.path.split("/")[2]]]
@@ -82,6 +84,8 @@ def name_what_exists(case):
 def before_call(context, case, kwargs):
     """Keeps requests to the key's live data, and their effects small."""
     name_what_exists(case)
+    spare_our_own_key(case)
+    act_for_the_account(case)
     # The fuzzer would write a boolean from an earlier answer as in Python: True.
     mode = (case.query or {}).get("livemode")
     if isinstance(mode, bool) or mode == "false":
@@ -100,6 +104,24 @@ def before_call(context, case, kwargs):
     # A laptop cannot send all events to many endpoints.
     if isinstance(wanted := case.body.get("enabled_events"), list):
         case.body = {**case.body, "enabled_events": ["customer.*" if entry == "*" else entry for entry in wanted]}
+
+
+def spare_our_own_key(case):
+    """Revokes a key that nobody needs, instead of the one that the fuzzer itself uses."""
+    if case.path == "/api/keys/{id}" and str((case.path_parameters or {}).get("id")).startswith("key_"):
+        objects = own_objects(case.operation.base_url.rstrip("/"))
+        case.path_parameters = {**case.path_parameters, "id": objects["key"]}
+
+
+def act_for_the_account(case):
+    """Takes the names of other accounts out of a valid request. A schema cannot express that they must not contradict the key."""
+    if not is_right(case):
+        return
+    case.headers = {name: value for name, value in (case.headers or {}).items() if name.lower() != "posthorn-account"}
+    if isinstance(case.body, dict) and case.path == "/api/sessions":
+        case.body = {**case.body, "account": None, "operator": None}
+    if isinstance(case.query, dict) and "account" in case.query:
+        case.query = {name: value for name, value in case.query.items() if name != "account"}
 
 
 def is_url(value):
