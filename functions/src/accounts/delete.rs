@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AccountBody;
 use posthorn_api::{Access, Problem, Request, Response, accepted};
-use posthorn_domain::{Account, AccountStatus, AuditAction, Clock, Deletion, Scope};
+use posthorn_domain::{Account, AccountStatus, AuditAction, Clock, Deletion, Reach, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::Accounts;
 
@@ -44,7 +44,7 @@ async fn delete_account(app: Arc<App>, request: Request) -> Result<Response, Pro
         }),
         Some(account) => Ok(account),
     };
-    let entry = principal.entry(Some(id.clone()), AuditAction::AccountDeleted, &id);
+    let entry = principal.entry(&Reach::Account(id.clone()), AuditAction::AccountDeleted, &id);
     let account = app.accounts.update(&id, Some(&entry), begun).await?;
     Ok(accepted(&AccountBody::from(account)))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AccountBody;
 use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::{Account, AccountEdit, AccountStatus, AuditAction, Clock, Scope};
+use posthorn_domain::{Account, AccountEdit, AccountStatus, AuditAction, Clock, Reach, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{Accounts, StorageError};
 
@@ -25,7 +25,7 @@ async fn put_account(app: Arc<App>, request: Request) -> Result<Response, Proble
     let id = principal.account_in_path(&request)?;
     let edit = request.plain_fields(AccountEdit::read)?;
     let now = app.clock.now();
-    let entry = principal.entry(Some(id.clone()), AuditAction::AccountUpdated, &id);
+    let entry = principal.entry(&Reach::Account(id.clone()), AuditAction::AccountUpdated, &id);
     let edited = |found: Option<Account>| match found.map(|account| (account.status(), account)) {
         Some((AccountStatus::Deleting, _)) => Err(Problem::from(StorageError::AccountDeleted)),
         Some((AccountStatus::Active, account)) => Ok(edit.clone().apply(account, now)),

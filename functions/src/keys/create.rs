@@ -57,7 +57,7 @@ async fn create_key(app: Arc<App>, request: Request) -> Result<Response, Problem
         revoked_at: None,
         last_used_on: None,
     };
-    let entry = principal.entry(grant.reach.account().cloned(), AuditAction::KeyCreated, id);
+    let entry = principal.entry(&grant.reach, AuditAction::KeyCreated, id);
     match app.grants.add(&credential, &grant, Some(&entry)).await? {
         Written::Now => Ok(created(&CreatedKeyBody { body: KeyBody::new(credential, grant), key })),
         Written::Before if key.is_some() => Err(Problem::internal("two keys have the same random value")),

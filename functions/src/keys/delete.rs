@@ -27,7 +27,7 @@ async fn delete_key(app: Arc<App>, request: Request) -> Result<Response, Problem
     let found = app.grants.get_key(account, id).await?.filter(|(_, grant)| principal.sees(grant));
     let (credential, grant) = found.ok_or_else(|| Problem::no_key(id))?;
     let now = app.clock.now();
-    let entry = principal.entry(account.cloned(), AuditAction::KeyRevoked, id);
+    let entry = principal.entry(&grant.reach, AuditAction::KeyRevoked, id);
     app.grants.revoke(account, id, now, Some(&entry)).await?;
     let revoked_at = grant.revoked_at.or(Some(now));
     Ok(ok(&KeyBody::new(credential, Grant { revoked_at, ..grant })))

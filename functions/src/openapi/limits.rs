@@ -86,9 +86,9 @@ fn a_list_has_the_limits_of_the_code() {
     for parameter in ["limit", "pageSize"] {
         check(&format!("parameters/{parameter}/schema/default"), DEFAULT_PAGE);
     }
-    assert_eq!(at("/paths/~1api~1webhook-endpoints/get/parameters/1/schema/maximum"), LAST_PAGE);
-    assert_eq!(at("/paths/~1api~1events/get/parameters/9/schema/maximum"), MAX_NUMBERED_EVENTS);
-    says("/paths/~1api~1events/get/parameters/9/description", "after | events", MAX_NUMBERED_EVENTS);
+    assert_eq!(at("/paths/~1api~1webhook-endpoints/get/parameters/2/schema/maximum"), LAST_PAGE);
+    assert_eq!(at("/paths/~1api~1events/get/parameters/10/schema/maximum"), MAX_NUMBERED_EVENTS);
+    says("/paths/~1api~1events/get/parameters/10/description", "after | events", MAX_NUMBERED_EVENTS);
     for path in ["~1api~1events", "~1api~1webhook-attempts"] {
         says(&format!("/paths/{path}/get/description"), "scans at most | events", MAX_LOOKED_AT);
     }

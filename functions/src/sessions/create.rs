@@ -67,7 +67,7 @@ async fn create_session(app: Arc<App>, request: Request) -> Result<Response, Pro
     };
     let code = Token::code(app.random.as_ref());
     let session = Session { grant, return_url: asked.return_url };
-    let entry = principal.entry(principal.account.clone(), AuditAction::SessionCreated, id);
+    let entry = principal.entry(&session.grant.reach, AuditAction::SessionCreated, id);
     app.sessions.create(TokenHash::from(&code), &session, &entry).await?;
     let console = app.console.as_ref().map_or_else(|| request.origin(), |url| url.as_str().to_owned());
     // What follows the # is sent to no server, so no log and no `Referer` shows it.

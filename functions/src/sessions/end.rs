@@ -24,7 +24,7 @@ async fn end_sessions(app: Arc<App>, request: Request) -> Result<Response, Probl
     let principal = principal.acting_for(request.query_as::<AccountId>("account")?)?;
     let account = principal.account.as_ref();
     let target = account.map_or("platform", AccountId::as_str);
-    let entry = principal.entry(account.cloned(), AuditAction::SessionsEnded, target);
+    let entry = principal.entry(&principal.reach(), AuditAction::SessionsEnded, target);
     let ended = app.sessions.end_all(account, principal.grant.reach.mode(), Some(&entry)).await?;
     Ok(ok(&EndedSessionsBody { ended }))
 }

@@ -73,12 +73,14 @@ impl Invocation<'_> {
         headers.flat_map(|cookies| cookies.split("; ")).collect()
     }
 
-    /// The headers. The values of a header that occurs more than once are joined with commas.
+    /// The headers. The values of a header that occurs more than once are joined with commas. API Gateway adds that it was
+    /// called with https; a laptop is called with http.
     fn headers(&self) -> BTreeMap<&str, String> {
         let mut joined: BTreeMap<&str, String> = BTreeMap::new();
         for (name, value) in self.head.headers.iter().filter(|(name, _)| *name != COOKIE) {
             join(joined.entry(name.as_str()).or_default(), &String::from_utf8_lossy(value.as_bytes()));
         }
+        joined.insert("x-forwarded-proto", "http".to_owned());
         joined
     }
 

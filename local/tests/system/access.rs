@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use lambda_http::Body;
 use lambda_http::http::Request;
-use posthorn_domain::{AccountId, Mode, Scope};
+use posthorn_domain::{AccountId, Clock as _, GrantId, KeyId, Mode, Reach, Scope, SessionId, Tenant};
+use posthorn_runtime::{SystemClock, SystemRandom};
 use posthorn_storage::{Credential, TokenHash};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -205,6 +206,67 @@ async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
         let other_mode = format!("{path}{separator}livemode=false");
         let (status, problem) = ids.request(&system, "sk_all", (method, &other_mode, body.as_ref())).await;
         assert_eq!(status, 403, "{method} {path}: {problem}");
+    }
+}
+
+/// The kinds of tokens: an account's key, a platform key, a portal session.
+const KINDS: [&str; 3] = ["key", "platform", "session"];
+
+/// Adds a token of this kind for the account `acct`.
+async fn add_token(system: &TestSystem, kind: &str, token: &str, scopes: &[Scope]) {
+    let tenant = Tenant { account: "acct".parse().unwrap(), mode: Mode::Live };
+    let (now, random) = (SystemClock.now(), &SystemRandom);
+    let key = GrantId::Key(KeyId::new(now, random));
+    let (id, reach) = match kind {
+        "platform" => (key, Reach::Platform),
+        "session" => (GrantId::Session(SessionId::new(now, random)), Reach::Tenant(tenant)),
+        _ => (key, Reach::Tenant(tenant)),
+    };
+    system.stores.add_grant(&Credential::Token(TokenHash::of(token)), id, reach, scopes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_kind_of_token_is_held_to_its_scopes_on_each_route() {
+    let system = TestSystem::with(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
+    system.stores.add_key("sk_all", "acct").await;
+    let ids = ids(&system, "sk_all").await;
+    for kind in KINDS {
+        add_token(&system, kind, &format!("{kind}_all"), Scope::ALL).await;
+        for &scope in Scope::ALL {
+            let implies = |other: Scope| scope == Scope::EventsResend && other == Scope::EndpointsWrite;
+            let but: Vec<_> =
+                Scope::ALL.iter().copied().filter(|other| *other != scope && !implies(*other)).collect();
+            add_token(&system, kind, &format!("{kind}_but_{scope}"), &but).await;
+        }
+    }
+    let ask = async |token: &str, (method, path, body): (&str, &str, Option<&Value>)| {
+        let authorization = format!("Bearer {token}");
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("posthorn-account", "acct"),
+            ("content-type", "application/json"),
+        ];
+        let is_for_both_modes = method != "POST"
+            && ["/api/audit", "/api/keys", "/api/sessions"].iter().any(|begin| path.starts_with(begin));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let mode = if is_for_both_modes { String::new() } else { format!("{separator}livemode=true") };
+        let body = body.map_or_else(String::new, |body| ids.fill(&body.to_string()));
+        system.send(method, &format!("{}{mode}", ids.fill(path)), &headers, body).await
+    };
+    for (method, path, body, scopes) in routes() {
+        let request = (method, path, body.as_ref());
+        for kind in KINDS.into_iter().filter(|kind| *kind != "session" || path != "/api/sessions") {
+            let (status, answer) = ask(&format!("{kind}_all"), request).await;
+            assert!(![401, 403].contains(&status), "{kind}: {method} {path}: {answer}");
+            for scope in scopes {
+                let (status, problem) = ask(&format!("{kind}_but_{scope}"), request).await;
+                assert_eq!(
+                    (status, text(&problem, "code")),
+                    (403, "missing_scope"),
+                    "{kind}: {method} {path}"
+                );
+            }
+        }
     }
 }
 

@@ -115,9 +115,20 @@ impl TestStores {
     }
 
     pub(crate) async fn add_credential(&self, credential: &Credential, reach: Reach, scopes: &[Scope]) {
+        let id = GrantId::Key(KeyId::new(SystemClock.now(), &SystemRandom));
+        self.add_grant(credential, id, reach, scopes).await;
+    }
+
+    pub(crate) async fn add_grant(
+        &self,
+        credential: &Credential,
+        id: GrantId,
+        reach: Reach,
+        scopes: &[Scope],
+    ) {
         let grants = self.runtime("create-endpoint").grants().unwrap();
         let grant = Grant {
-            id: GrantId::Key(KeyId::new(SystemClock.now(), &SystemRandom)),
+            id,
             reach,
             scopes: scopes.into(),
             name: "a test's".parse().unwrap(),

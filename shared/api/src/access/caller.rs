@@ -46,8 +46,7 @@ impl Caller {
 
     /// Returns the entry of the audit log for what this request does.
     pub fn entry(&self, action: AuditAction, target: impl Display) -> AuditEntry {
-        let Tenant { account, mode } = self.tenant.clone();
-        AuditEntry { mode: Some(mode), ..self.principal.entry(Some(account), action, target) }
+        self.principal.entry(&Reach::Tenant(self.tenant.clone()), action, target)
     }
 }
 
@@ -182,8 +181,19 @@ impl Principal {
         }
     }
 
-    /// Returns the entry of the audit log for what this request does to an account, or to the platform.
-    pub fn entry(&self, account: Option<AccountId>, action: AuditAction, target: impl Display) -> AuditEntry {
+    /// Returns what a request concerns that names nothing smaller: the account that it acts for, in the modes that it reaches,
+    /// or the platform.
+    pub fn reach(&self) -> Reach {
+        match (&self.account, self.grant.reach.mode()) {
+            (None, _) => Reach::Platform,
+            (Some(account), None) => Reach::Account(account.clone()),
+            (Some(account), Some(mode)) => Reach::Tenant(Tenant { account: account.clone(), mode }),
+        }
+    }
+
+    /// Returns the entry of the audit log for what this request does to a part of an account, to an account, or to the
+    /// platform.
+    pub fn entry(&self, concerned: &Reach, action: AuditAction, target: impl Display) -> AuditEntry {
         let kind = match (self.grant.id, &self.grant.reach) {
             (GrantId::Session(_), _) => ActorKind::Session,
             (GrantId::Key(_), Reach::Tenant(_)) => ActorKind::Key,
@@ -192,8 +202,8 @@ impl Principal {
         };
         AuditEntry {
             id: self.audit_id,
-            account,
-            mode: None,
+            account: concerned.account().cloned(),
+            mode: concerned.mode(),
             actor: Actor { kind, id: self.grant.id },
             action,
             target: target.to_string(),
