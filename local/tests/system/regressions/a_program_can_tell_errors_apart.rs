@@ -7,15 +7,25 @@ use serde_json::{Value, json};
 use crate::harness::{TestStores, TestSystem, text};
 
 /// What cannot be brought about by a request alone, or is held by tests of its own.
-const ELSEWHERE: [&str; 9] = [
+const ELSEWHERE: [&str; 19] = [
+    "account_deleted",
+    "account_not_found",
+    "code_not_found",
+    "code_spent",
     "concurrent_edit",
     "endpoint_deleted",
     "internal_error",
+    "invalid_signature",
+    "key_exists",
+    "key_not_found",
     "method_not_allowed",
+    "missing_account",
     "page_too_large",
+    "platform_key_required",
     "retry_limit_reached",
     "unavailable",
     "unknown_route",
+    "wrong_account",
     "wrong_mode",
 ];
 
@@ -60,7 +70,7 @@ async fn each_thing_that_can_be_done_about_an_error_has_its_code() {
     let key = [json[0], ("idempotency-key", "ключ")];
     check(system.send("POST", "/api/events", &key, event(1).to_string()).await, 400, "invalid_header");
     check(
-        system.send("GET", "/api/events", &[("authorization", "Basic x")], "").await,
+        system.send("GET", "/api/events", &[("authorization", "Digest x")], "").await,
         401,
         "missing_api_key",
     );
