@@ -13,18 +13,18 @@ PATIENCE_SECONDS = 60
 
 
 class Laptop:
-    """The system, in a separate process. `folder` holds its log, and is deleted afterwards."""
+    """The system, in a separate process, with these options. `folder` holds its log, and is deleted afterwards."""
 
-    def __init__(self, program, environment=None):
+    def __init__(self, program, environment=None, options=()):
         self.folder = tempfile.TemporaryDirectory()
         self.path = pathlib.Path(self.folder.name)
-        self.program, self.environment = program, environment
+        self.program, self.environment, self.options = program, environment, options
 
     def __enter__(self):
         self.log = self.path / "log"
         ports = [option for name in ("http", "dynamodb", "sqs") for option in (f"--{name}-port", "0")]
         with self.log.open("wb") as log:
-            command = [self.program, "--log-level", "error", *ports]
+            command = [self.program, "--log-level", "error", *ports, *self.options]
             self.process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         address = re.compile(r"HTTP API\s+(http://\S+)")
         wait_for(lambda: self.ended() or address.search(self.log.read_text()), "the system runs")

@@ -90,25 +90,14 @@ impl Create {
         {
             bail!("--scopes: only platform keys can have the scope {scope}");
         }
-        let grant = Grant {
-            id: GrantId::Key(KeyId::new(now, &SystemRandom)),
-            reach,
-            scopes,
-            name: self.name,
-            created_at: now,
-            expires_at: self.expires,
-            revoked_at: None,
-            last_used_on: None,
-        };
+        let id = GrantId::Key(KeyId::new(now, &SystemRandom));
+        let grant = Grant { name: self.name, expires_at: self.expires, ..Grant::new(id, reach, scopes, now) };
         let written = store.add(&credential, &grant, None).await.context("cannot create the key")?;
         ensure!(
             written == Written::Now,
             "the key was not created: a key with the same random value exists. Run the command again"
         );
-        let whose = grant
-            .reach
-            .account()
-            .map_or_else(|| "the platform".to_owned(), |account| format!("the account {account}"));
+        let whose = owner(grant.reach.account());
         if secret.is_empty() {
             eprintln!("Registered {} for {whose}.", grant.id);
         } else {
@@ -149,12 +138,9 @@ fn new_component() -> Result<(PublicKey, Did, String)> {
     let pair = Ed25519KeyPair::from_seed_unchecked(&seed).ok().context("cannot create a key pair")?;
     let public_key = PublicKey::from(<[u8; 32]>::try_from(pair.public_key().as_ref())?);
     let did = Did::of(&public_key);
-    let seed = hex::encode(seed);
-    let public = public_key.to_string();
-    let secret = format!(
-        "BLOCKLET_APP_SK=0x{seed}{}\nBLOCKLET_COMPONENT_DID={did}\nBLOCKLET_HOOK_NAME=none",
-        public.trim_start_matches("0x")
-    );
+    let (seed, public) = (hex::encode(seed), hex::encode(public_key.as_bytes()));
+    let secret =
+        format!("BLOCKLET_APP_SK=0x{seed}{public}\nBLOCKLET_COMPONENT_DID={did}\nBLOCKLET_HOOK_NAME=none");
     Ok((public_key, did, secret))
 }
 
@@ -170,8 +156,8 @@ impl List {
                 grant.reach.mode().map_or_else(|| "both".to_owned(), |mode| mode.to_string()),
                 grant.scopes.to_string(),
                 grant.name.as_str().to_owned(),
-                day(grant.created_at),
-                grant.last_used_on.map_or_else(|| "never".to_owned(), day),
+                grant.created_at.date(),
+                grant.last_used_on.map_or_else(|| "never".to_owned(), Timestamp::date),
                 state(&grant, now),
             ]);
         }
@@ -183,26 +169,25 @@ impl List {
 impl Revoke {
     pub(crate) async fn run(self, store: &Grants) -> Result<()> {
         let Self { account, id, .. } = self;
-        let revoked = store.revoke(account.as_ref(), id, SystemClock.now(), None).await;
+        let revoked = store.revoke(account.as_ref(), id, SystemClock.now()).await;
         if !revoked.context("cannot revoke the key")? {
-            let whose =
-                account.map_or_else(|| "the platform".to_owned(), |account| format!("the account {account}"));
-            bail!("{whose} has no key {id}");
+            bail!("{} has no key {id}", owner(account.as_ref()));
         }
         println!("Revoked {id}. It stops working within 30 seconds.");
         Ok(())
     }
 }
 
-fn state(grant: &Grant, now: Timestamp) -> String {
-    match (grant.revoked_at, grant.expires_at) {
-        (Some(at), _) => format!("revoked {}", day(at)),
-        (None, Some(end)) if !grant.is_valid(now) => format!("expired {}", day(end)),
-        (None, Some(end)) => format!("valid until {}", day(end)),
-        (None, None) => "valid".to_owned(),
-    }
+/// Returns whose keys are meant.
+fn owner(account: Option<&AccountId>) -> String {
+    account.map_or_else(|| "the platform".to_owned(), |account| format!("the account {account}"))
 }
 
-fn day(at: Timestamp) -> String {
-    at.to_string().split('T').next().unwrap_or_default().to_owned()
+fn state(grant: &Grant, now: Timestamp) -> String {
+    match (grant.revoked_at, grant.expires_at) {
+        (Some(at), _) => format!("revoked {}", at.date()),
+        (None, Some(end)) if !grant.is_valid(now) => format!("expired {}", end.date()),
+        (None, Some(end)) => format!("valid until {}", end.date()),
+        (None, None) => "valid".to_owned(),
+    }
 }

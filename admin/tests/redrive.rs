@@ -62,6 +62,7 @@ impl System {
             dynamodb: self.stores.dynamodb.clone(),
             sqs: self.stores.sqs.clone(),
             account_concurrency: None,
+            requires_keys: false,
             environment: environment.collect(),
         };
         Functions::start(&options).await.unwrap()

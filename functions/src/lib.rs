@@ -5,6 +5,7 @@ mod accounts;
 mod attempts;
 mod attention;
 mod audit;
+mod console;
 mod endpoints;
 mod event_types;
 mod events;
@@ -86,6 +87,7 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("publish-event", SetUp::Http(events::publish::function)),
     ("list-events", SetUp::Http(events::list::function)),
     ("get-event", SetUp::Http(events::get::function)),
+    ("explain-event", SetUp::Http(events::explain::function)),
     ("list-attempts", SetUp::Http(attempts::list::function)),
     ("retry-attempt", SetUp::Http(attempts::retry::function)),
     ("list-attention", SetUp::Http(attention::list::function)),
@@ -101,6 +103,7 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("end-sessions", SetUp::Http(sessions::end::function)),
     ("list-audit", SetUp::Http(audit::list::function)),
     ("list-event-types", SetUp::Http(event_types::list::function)),
+    ("get-console", SetUp::Http(console::get::function)),
     ("get-openapi", SetUp::Http(openapi::get::function)),
     ("not-found", SetUp::Http(routes::not_found::function)),
     ("fan-out", SetUp::Sqs(workers::fan_out::function)),

@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
-use crate::functions::{Functions, FunctionsOptions};
+use crate::functions::{DEVELOPMENT_KEY, Functions, FunctionsOptions};
 use crate::stores::{Stores, StoresOptions};
 
 /// The ports of the tables and queues, and where they are kept.
@@ -34,6 +34,9 @@ pub struct HttpArguments {
     /// Also trust the certificates in this PEM file when sending webhooks over https
     #[arg(long, value_name = "FILE", env = "SSL_CERT_FILE", hide_env_values = true)]
     pub trust: Option<String>,
+    /// Require an API key or a signature, as on AWS; without this, requests that have none get a development key
+    #[arg(long)]
+    pub require_keys: bool,
 }
 
 /// The addresses of tables and queues that another process serves.
@@ -70,7 +73,7 @@ pub async fn everything(
     let mut functions = Functions::start(&http.options(on, shared)).await?;
     println!("Posthorn is running. Press Ctrl-C to stop it.\n");
     print_stores(&running, stores);
-    print_try_it(&functions.http);
+    print_try_it(&functions.http, http.require_keys);
     tokio::select! {
         ended = running.ended() => ended?,
         ended = functions.ended() => ended?,
@@ -107,7 +110,7 @@ pub async fn functions_alone(
     posthorn_runtime::log_text(shared.log_level);
     let mut functions = Functions::start(&http.options(on, shared)).await?;
     println!("The functions are running. Press Ctrl-C to stop them.");
-    print_try_it(&functions.http);
+    print_try_it(&functions.http, http.require_keys);
     tokio::select! {
         ended = functions.ended() => ended?,
         told = told_to_stop() => told?,
@@ -163,6 +166,7 @@ impl HttpArguments {
         let mut options = on.options(self.http_port, shared);
         let trust = self.trust.iter().map(|file| ("SSL_CERT_FILE".to_owned(), file.clone()));
         options.environment.extend(trust);
+        options.requires_keys = self.require_keys;
         options
     }
 }
@@ -176,6 +180,7 @@ impl AddressArguments {
             dynamodb: self.dynamodb,
             sqs: self.sqs,
             account_concurrency: None,
+            requires_keys: false,
             environment: BTreeMap::from([log_level]),
         }
     }
@@ -188,19 +193,25 @@ fn print_stores(stores: &Stores, arguments: &StoresArguments) {
     println!("  State      {}", kept.as_deref().unwrap_or("in memory (to keep it, pass --data DIR)"));
 }
 
-fn print_try_it(http: &str) {
+fn print_try_it(http: &str, requires_keys: bool) {
     println!("  HTTP API   {http}");
+    let (needed, key) = if requires_keys {
+        (DEVELOPMENT_KEY, format!(" -H 'authorization: Bearer {DEVELOPMENT_KEY}'"))
+    } else {
+        ("not needed", String::new())
+    };
+    println!("  API key    {needed}");
     println!(
         r#"
 In a second terminal, start a receiver:
 
   cargo run -- receive
 
-In a third terminal, register it and publish an event. No API key is needed here:
+In a third terminal, register it and publish an event:
 
-  curl {http}/api/webhook-endpoints -H 'content-type: application/json' \
+  curl {http}/api/webhook-endpoints{key} -H 'content-type: application/json' \
     -d '{{"url": "http://127.0.0.1:9000/", "enabled_events": ["customer.*"]}}'
-  curl {http}/api/events -H 'content-type: application/json' \
+  curl {http}/api/events{key} -H 'content-type: application/json' \
     -d '{{"type": "customer.created", "data": {{"object": {{"id": "cus_1", "name": "Ada"}}}}}}'
 "#
     );

@@ -43,6 +43,8 @@ pub struct FunctionsOptions {
     /// Maximum number of functions that run at the same time, as in an AWS account. If it is set, the concurrency
     /// parameters keep the template's defaults; otherwise they have a laptop's higher values.
     pub account_concurrency: Option<usize>,
+    /// Whether requests need an API key or a signature, as on AWS. Otherwise those without get a development key.
+    pub requires_keys: bool,
     /// Environment variables that replace the template's in every function.
     pub environment: BTreeMap<String, String>,
 }
@@ -66,7 +68,12 @@ impl Functions {
         let account = options.account_concurrency.map(|limit| Arc::new(Semaphore::new(limit)));
         add_development_keys(&template, options).await?;
         let (mut gateway, mut tasks) = (
-            Gateway::new(DEVELOPMENT_KEY, DEVELOPMENT_TEST_KEY, DEVELOPMENT_PLATFORM_KEY)?,
+            Gateway::new(
+                DEVELOPMENT_KEY,
+                DEVELOPMENT_TEST_KEY,
+                DEVELOPMENT_PLATFORM_KEY,
+                options.requires_keys,
+            )?,
             Tasks::default(),
         );
         for spec in &template.functions {
@@ -216,14 +223,7 @@ fn development_grant(reach: Reach) -> Grant {
     let now = SystemClock.now();
     let is_platform = reach == Reach::Platform;
     let scopes = Scope::ALL.iter().copied().filter(|scope| is_platform || scope.is_for_accounts());
-    Grant {
-        id: GrantId::Key(KeyId::new(now, &SystemRandom)),
-        reach,
-        scopes: scopes.collect(),
-        name: "development".parse().expect("it is short enough"),
-        created_at: now,
-        expires_at: None,
-        revoked_at: None,
-        last_used_on: None,
-    }
+    let id = GrantId::Key(KeyId::new(now, &SystemRandom));
+    let name = "development".parse().expect("it is short enough");
+    Grant { name, ..Grant::new(id, reach, scopes.collect(), now) }
 }

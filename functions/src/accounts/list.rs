@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AccountBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, account_listing, ok,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, account_listing, ok, sized,
 };
 use posthorn_domain::{AccountId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -28,7 +28,7 @@ async fn list_accounts(app: Arc<App>, request: Request) -> Result<Response, Prob
     let found = app.accounts.list(&listing.prefix, after, listing.window.limit() + 1).await?;
     let mut page: LogPageBuilder<AccountId, AccountBody> = LogPageBuilder::new(listing.window, MAX_LOOKED_AT);
     for account in found {
-        page.offer(account.id.clone(), || AccountBody::from(account).sized());
+        page.offer(account.id.clone(), || sized(AccountBody::from(account)));
     }
     Ok(ok(&page.finish()?))
 }

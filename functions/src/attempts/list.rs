@@ -5,7 +5,7 @@ use std::sync::Arc;
 use posthorn_api::bodies::{AttemptBody, CursorListBody};
 use posthorn_api::{
     Access, AttemptListing, AttemptsOf, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window,
-    attempt_listing, attempts_at, ok,
+    attempt_listing, attempts_at, ok, sized,
 };
 use posthorn_domain::{AttemptId, EndpointId, EventId, Scope, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -54,7 +54,7 @@ async fn of_event(
     let mut page = LogPageBuilder::new(listing.window, usize::MAX);
     for attempt in attempts {
         if listing.status.is_none_or(|status| attempt.status == status) {
-            page.offer(attempt.id, || (attempt.bytes_in_answer(), attempt));
+            page.offer(attempt.id, || sized(attempt));
         }
     }
     Ok(page.finish()?)

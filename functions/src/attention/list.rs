@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AttentionBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, attention_listing, ok,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, attention_listing, ok, sized,
 };
 use posthorn_domain::{Endpoint, EndpointId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -40,7 +40,7 @@ async fn list_attention(app: Arc<App>, request: Request) -> Result<Response, Pro
         // One that is missing was deleted, and one that is well recovered, a moment ago.
         let endpoint = endpoints.remove(&endpoint_id).filter(|endpoint| endpoint.trouble().is_some());
         if let Some(endpoint) = endpoint {
-            page.offer(endpoint_id, || AttentionBody::new(trouble, endpoint).sized());
+            page.offer(endpoint_id, || sized(AttentionBody::new(trouble, endpoint)));
         }
         page.pass(endpoint_id);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AuditEntryBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, audit_window, ok,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, audit_window, ok, sized,
 };
 use posthorn_domain::{AuditId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -29,7 +29,7 @@ async fn list_audit(app: Arc<App>, request: Request) -> Result<Response, Problem
     let found = app.audit.list(account, mode, before, window.limit() + 1).await?;
     let mut page: LogPageBuilder<AuditId, AuditEntryBody> = LogPageBuilder::new(window, MAX_LOOKED_AT);
     for entry in found {
-        page.offer(entry.id, || AuditEntryBody::from(entry).sized());
+        page.offer(entry.id, || sized(AuditEntryBody::from(entry)));
     }
     Ok(ok(&page.finish()?))
 }

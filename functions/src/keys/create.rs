@@ -47,16 +47,7 @@ async fn create_key(app: Arc<App>, request: Request) -> Result<Response, Problem
         }
     };
     let id = KeyId::new(now, app.random.as_ref());
-    let grant = Grant {
-        id: GrantId::Key(id),
-        reach,
-        scopes,
-        name: asked.name,
-        created_at: now,
-        expires_at,
-        revoked_at: None,
-        last_used_on: None,
-    };
+    let grant = Grant { name: asked.name, expires_at, ..Grant::new(GrantId::Key(id), reach, scopes, now) };
     let entry = principal.entry(&grant.reach, AuditAction::KeyCreated, id);
     match app.grants.add(&credential, &grant, Some(&entry)).await? {
         Written::Now => Ok(created(&CreatedKeyBody { body: KeyBody::new(credential, grant), key })),
@@ -84,31 +75,17 @@ fn reach(principal: &Principal, request: &Request, asked: &KeyRequest) -> Result
             Reach::Account(_) | Reach::Platform => Ok(Reach::Account(account)),
         };
     }
-    let mode = match asked.mode {
-        Some(mode) => {
-            principal.require_mode(mode)?;
-            mode
-        }
-        None => principal.mode(request)?,
-    };
-    Ok(Reach::Tenant(Tenant { account, mode }))
+    Ok(Reach::Tenant(Tenant { account, mode: principal.mode_of(request, asked.mode)? }))
 }
 
 /// Returns the key's scopes: none that its maker lacks.
 fn scopes(principal: &Principal, asked: &KeyRequest, reach: &Reach) -> Result<Scopes, Problem> {
-    let usual = || {
-        let usual = match reach {
-            Reach::Tenant(_) => Scope::OF_KEYS,
-            Reach::Account(_) => Scope::OF_COMPONENTS,
-            Reach::Platform => Scope::ALL,
-        };
-        Scopes::from(usual).within(&principal.grant.scopes)
+    let usual = match reach {
+        Reach::Tenant(_) => Scope::OF_KEYS,
+        Reach::Account(_) => Scope::OF_COMPONENTS,
+        Reach::Platform => Scope::ALL,
     };
-    let scopes = asked.scopes.clone().map_or_else(|| principal.some_of(&usual()), Ok)?;
-    if let Some(missing) = principal.grant.scopes.first_missing(&scopes) {
-        let detail = format!("This API key lacks the scope {missing}, so it cannot give it to another.");
-        return Err(Problem::new(Code::MissingScope, detail));
-    }
+    let scopes = principal.give(asked.scopes.clone(), usual, "another")?;
     let for_platforms = scopes.iter().find(|scope| *reach != Reach::Platform && !scope.is_for_accounts());
     if let Some(scope) = for_platforms {
         return Err(Problem::field("scopes", format!("cannot have {scope}, which is for platform keys.")));

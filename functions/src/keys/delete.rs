@@ -23,12 +23,12 @@ async fn delete_key(app: Arc<App>, request: Request) -> Result<Response, Problem
     let principal = app.access.principal(&request, &[Scope::KeysWrite]).await?;
     request.allow_query(&[])?;
     let id = request.key_id()?;
-    let account = principal.account.as_ref();
-    let found = app.grants.get_key(account, id).await?.filter(|(_, grant)| principal.sees(grant));
+    let found =
+        app.grants.get_key(principal.account.as_ref(), id).await?.filter(|(_, grant)| principal.sees(grant));
     let (credential, grant) = found.ok_or_else(|| Problem::no_key(id))?;
     let now = app.clock.now();
     let entry = principal.entry(&grant.reach, AuditAction::KeyRevoked, id);
-    app.grants.revoke(account, id, now, Some(&entry)).await?;
+    app.grants.revoke_found(&credential, now, &entry).await?;
     let revoked_at = grant.revoked_at.or(Some(now));
     Ok(ok(&KeyBody::new(credential, Grant { revoked_at, ..grant })))
 }

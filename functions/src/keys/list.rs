@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use posthorn_api::bodies::{KeyBody, ListBody};
-use posthorn_api::{Access, Problem, Request, Response, ok};
-use posthorn_domain::Scope;
+use posthorn_api::bodies::KeyBody;
+use posthorn_api::{
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, key_window, ok, sized,
+};
+use posthorn_domain::{GrantId, KeyId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::Grants;
 
@@ -20,8 +22,15 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 async fn list_keys(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let principal = app.access.principal(&request, &[Scope::KeysWrite]).await?;
-    request.allow_query(&[])?;
-    let keys = app.grants.list(principal.account.as_ref()).await?.into_iter();
-    let seen = keys.filter(|(_, grant)| principal.sees(grant));
-    Ok(ok(&ListBody::new(seen.map(|(credential, grant)| KeyBody::new(credential, grant)).collect())))
+    let window = key_window(&request)?;
+    let after = if let Window::After { id, .. } = window { Some(id) } else { None };
+    let account = principal.account.as_ref();
+    let found = app.grants.page(account, after, window.limit() + 1, |grant| principal.sees(grant)).await?;
+    let mut page: LogPageBuilder<KeyId, KeyBody> = LogPageBuilder::new(window, MAX_LOOKED_AT);
+    for (credential, grant) in found {
+        if let GrantId::Key(id) = grant.id {
+            page.offer(id, || sized(KeyBody::new(credential, grant)));
+        }
+    }
+    Ok(ok(&page.finish()?))
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use posthorn_api::bodies::MAX_SHOWN_DELIVERIES;
-use posthorn_api::{DEFAULT_PAGE, LAST_PAGE, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE};
+use posthorn_api::{DEFAULT_PAGE, LAST_ATTEMPTS, LAST_PAGE, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE};
 use posthorn_domain::{
     ApiVersion, CustomHeaders, Description, EnabledEvents, EventData, EventType, MAX_EVENT_BYTES,
     MAX_NESTING, Metadata, Recovery, SecretRotation, ShortText, WebhookUrl,
@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::DOCUMENT;
 use crate::attempts::retry::MAX_RESENDS;
-use crate::endpoints::get::ATTEMPTS;
 use crate::events::publish::batch::{MAX_BATCH_BYTES, MAX_ECHOED_BYTES, MAX_EVENTS};
 
 const ENDPOINT: &str = "/paths/~1api~1webhook-endpoints~1{id}";
@@ -75,7 +74,7 @@ fn a_field_has_the_limits_of_the_code() {
 fn a_list_has_the_limits_of_the_code() {
     check("schemas/NewEventBatch/properties/events/maxItems", MAX_EVENTS);
     check("schemas/PublishedBatch/properties/list/maxItems", MAX_EVENTS);
-    check("schemas/ReadWebhookEndpoint/properties/attempts/maxItems", ATTEMPTS);
+    check("schemas/ReadWebhookEndpoint/properties/attempts/maxItems", LAST_ATTEMPTS);
     check("schemas/EventWithDeliveries/properties/deliveries/maxItems", MAX_SHOWN_DELIVERIES);
     for schema in ["WebhookEndpointList", "EventList", "AttemptList"] {
         check(&format!("schemas/{schema}/properties/list/maxItems"), MAX_PAGE);
@@ -101,7 +100,7 @@ fn what_an_operation_says_is_what_the_code_does() {
     says("/paths/~1api~1events~1batch/post/summary", "up to | events", MAX_EVENTS);
     says("/paths/~1api~1events~1batch/post/description", "at most | MiB", MAX_BATCH_BYTES / 1024 / 1024);
     says("/paths/~1api~1events~1batch/post/description", "at most | bytes", MAX_ECHOED_BYTES);
-    says(&format!("{ENDPOINT}/get/description"), "at most |", ATTEMPTS);
+    says(&format!("{ENDPOINT}/get/description"), "at most |", LAST_ATTEMPTS);
     let overlap = whole(SecretRotation::OVERLAP.as_secs() / 3_600);
     says(&format!("{ENDPOINT}~1secret~1rotate/post/description"), "for | hours", overlap);
     says("/components/responses/NotRetryable/description", "| times", whole(MAX_RESENDS.into()));

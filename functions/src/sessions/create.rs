@@ -6,7 +6,7 @@ use posthorn_api::bodies::SessionBody;
 use posthorn_api::{Access, Code, Principal, Problem, Request, Response, created};
 use posthorn_domain::{
     AuditAction, Clock, Grant, GrantId, Mode, PageUrl, Random, Reach, Scope, Scopes, Session, SessionId,
-    SessionRequest, ShortText, Tenant, Token,
+    SessionRequest, Tenant, Token,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{Sessions, TokenHash};
@@ -54,24 +54,16 @@ async fn create_session(app: Arc<App>, request: Request) -> Result<Response, Pro
     let now = app.clock.now();
     let end = now.plus(asked.expires_in);
     let id = SessionId::new(now, app.random.as_ref());
-    let grant = Grant {
-        id: GrantId::Session(id),
-        reach,
-        scopes,
-        name: ShortText::default(),
-        created_at: now,
-        // It does not outlast the key that made it.
-        expires_at: Some(principal.grant.expires_at.map_or(end, |last| last.min(end))),
-        revoked_at: None,
-        last_used_on: None,
-    };
+    // It does not outlast the key that made it.
+    let expires_at = Some(principal.grant.expires_at.map_or(end, |last| last.min(end)));
+    let grant = Grant { expires_at, ..Grant::new(GrantId::Session(id), reach, scopes, now) };
     let code = Token::code(app.random.as_ref());
     let session = Session { grant, return_url: asked.return_url };
     let entry = principal.entry(&session.grant.reach, AuditAction::SessionCreated, id);
     app.sessions.create(TokenHash::from(&code), &session, &entry).await?;
     let console = app.console.as_ref().map_or_else(|| request.origin(), |url| url.as_str().to_owned());
     // What follows the # is sent to no server, so no log and no `Referer` shows it.
-    let url = format!("{}/console#code={}", console.trim_end_matches('/'), code.reveal());
+    let url = format!("{}/#code={}", console.trim_end_matches('/'), code.reveal());
     Ok(created(&SessionBody::new(session, url)))
 }
 
@@ -91,32 +83,16 @@ fn operator(principal: &Principal) -> Result<Reach, Problem> {
 /// Returns the account and mode that the session opens.
 fn reach(principal: &Principal, request: &Request, asked: Option<Mode>) -> Result<Reach, Problem> {
     let account = principal.named_account()?;
-    let mode = match asked {
-        Some(mode) => {
-            principal.require_mode(mode)?;
-            mode
-        }
-        None => principal.mode(request)?,
-    };
-    Ok(Reach::Tenant(Tenant { account, mode }))
+    Ok(Reach::Tenant(Tenant { account, mode: principal.mode_of(request, asked)? }))
 }
 
 /// Returns what the session's holder may do: nothing that the maker may not.
 fn scopes(principal: &Principal, asked: Option<Scopes>, reach: &Reach) -> Result<Scopes, Problem> {
     let offered = if *reach == Reach::Platform { Scope::ALL } else { Scope::OF_SESSIONS };
-    let Some(scopes) = asked else {
-        return principal.some_of(&Scopes::from(offered).within(&principal.grant.scopes));
-    };
-    if let Some(scope) = scopes.iter().find(|scope| !offered.contains(scope)) {
+    let is_not_offered = |scope: &Scope| !offered.contains(scope);
+    if let Some(scope) = asked.as_ref().and_then(|scopes| scopes.iter().find(is_not_offered)) {
         let reason = format!("can have only {}, not {scope}", Scopes::from(offered));
         return Err(Problem::field("capabilities", reason));
     }
-    match principal.grant.scopes.first_missing(&scopes) {
-        None => Ok(scopes),
-        Some(missing) => {
-            let detail =
-                format!("This API key lacks the scope {missing}, so it cannot give it to a session.");
-            Err(Problem::new(Code::MissingScope, detail))
-        }
-    }
+    principal.give(asked, offered, "a session")
 }

@@ -29,15 +29,11 @@ impl TemporaryKey {
         let account: AccountId = format!("lab_{:016x}", SystemRandom.bits()).parse()?;
         let key = Token::key(Mode::Live, &SystemRandom);
         let id = KeyId::new(now, &SystemRandom);
+        let reach = Reach::Tenant(Tenant { account: account.clone(), mode: Mode::Live });
         let grant = Grant {
-            id: GrantId::Key(id),
-            reach: Reach::Tenant(Tenant { account: account.clone(), mode: Mode::Live }),
-            scopes: Scope::OF_KEYS.into(),
             name: "posthorn-lab".parse()?,
-            created_at: now,
             expires_at: Some(now.plus(LIFE)),
-            revoked_at: None,
-            last_used_on: None,
+            ..Grant::new(GrantId::Key(id), reach, Scope::OF_KEYS.into(), now)
         };
         let written = store
             .add(&Credential::Token(TokenHash::from(&key)), &grant, None)
@@ -50,7 +46,7 @@ impl TemporaryKey {
     /// Revokes the key.
     pub(crate) async fn revoke(self) -> Result<()> {
         let Self { account, id, store, .. } = self;
-        let revoked = store.revoke(Some(&account), id, SystemClock.now(), None).await;
+        let revoked = store.revoke(Some(&account), id, SystemClock.now()).await;
         ensure!(
             revoked.with_context(|| format!("cannot revoke the key {id} of the account {account}"))?,
             "the account {account} no longer has the key {id}"

@@ -1,5 +1,6 @@
 //! `cargo run --release -p posthorn-lab -- bench`: benchmarks.
 
+mod accounts;
 mod cold_start;
 mod cost;
 mod end_to_end;
@@ -21,6 +22,7 @@ use clap::Subcommand;
 use posthorn_domain::EventShards;
 use posthorn_local::{Binaries, StoresOptions};
 
+pub use accounts::{Accounts, RequestCost};
 pub use cold_start::{ColdStart, cold_starts};
 pub use cost::{Bill, Cost, Sent};
 pub use end_to_end::{EndToEnd, Journey, Used};
@@ -34,6 +36,12 @@ pub use sweep::{Sweep, SweepCost};
 /// The benchmarks.
 #[derive(Debug, Subcommand)]
 pub enum Benchmark {
+    /// Time, calls and units of a platform's requests, among many accounts with three endpoints each
+    Accounts {
+        /// Number of accounts
+        #[arg(long, value_name = "NUMBER", default_value_t = 10_000)]
+        accounts: usize,
+    },
     /// Time until each function's process is ready, compared with a function that does nothing
     ColdStart {
         /// Number of times to start each function
@@ -97,6 +105,10 @@ pub enum Benchmark {
 /// Runs a benchmark, prints a table, and writes the JSON file if a path is given.
 pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) -> Result<()> {
     let report = match benchmark {
+        Benchmark::Accounts { accounts: number } => {
+            let platform = Accounts { template: template.to_owned(), accounts: *number };
+            accounts::report(&platform.run().await?)
+        }
         Benchmark::ColdStart { rounds } => {
             let starts = cold_starts(template, &Binaries::beside_this_program()?, *rounds).await?;
             cold_start::report(&starts)

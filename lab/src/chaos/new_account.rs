@@ -32,6 +32,7 @@ impl NewAccount {
         let stores = bench.stores(Some(VISIBILITY)).await?;
         let functions = Functions::start(&FunctionsOptions {
             account_concurrency: Some(self.concurrency),
+            requires_keys: false,
             ..bench.functions(&Addresses::of(&stores))
         })
         .await?;

@@ -39,6 +39,7 @@ pub async fn run(template: &Path) -> Result<bool> {
         dynamodb: stores.dynamodb.clone(),
         sqs: stores.sqs.clone(),
         account_concurrency: None,
+        requires_keys: false,
         environment: retries,
     })
     .await?;

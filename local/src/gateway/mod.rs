@@ -55,12 +55,14 @@ pub(crate) struct Gateway {
     test_authorization: HeaderValue,
     /// The platform's key, which is as public, but never added.
     platform_authorization: HeaderValue,
+    /// Whether requests need an API key or a signature of their own.
+    requires_keys: bool,
 }
 
 impl Gateway {
     /// Returns a gateway that adds one of the first two keys to requests without one, depending on whether they ask for live
-    /// or test data. None of the three is accepted from web pages.
-    pub(crate) fn new(key: &str, test_key: &str, platform_key: &str) -> Result<Self> {
+    /// or test data, unless it requires keys. None of the three is accepted from web pages.
+    pub(crate) fn new(key: &str, test_key: &str, platform_key: &str, requires_keys: bool) -> Result<Self> {
         let bearer = |key: &str| HeaderValue::try_from(format!("Bearer {key}"));
         Ok(Self {
             routers: BTreeMap::new(),
@@ -68,6 +70,7 @@ impl Gateway {
             authorization: bearer(key)?,
             test_authorization: bearer(test_key)?,
             platform_authorization: bearer(platform_key)?,
+            requires_keys,
         })
     }
 
@@ -82,7 +85,7 @@ impl Gateway {
             let key = format!("{method} {path}");
             let of_method = self.routers.entry(method.clone()).or_default();
             of_method
-                .insert(path.clone(), (key.clone(), target.clone()))
+                .insert(pattern(path), (key.clone(), target.clone()))
                 .with_context(|| format!("cannot add the route {key}"))?;
         }
         Ok(())
@@ -121,7 +124,9 @@ impl Gateway {
         let Some((route, target, parameters)) = self.find(head.method.as_str(), head.uri.path()) else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
-        if let Err(problem) = self.lend_key(&mut head) {
+        // The console's pages take no key.
+        let is_page = head.uri.path() == "/" || head.uri.path().starts_with("/console/");
+        if !is_page && let Err(problem) = self.lend_key(&mut head) {
             return problem.into_response("").map(into_body);
         }
         let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
@@ -140,6 +145,7 @@ impl Gateway {
     fn lend_key(&self, head: &mut Parts) -> Result<(), Problem> {
         let ours = [&self.authorization, &self.test_authorization, &self.platform_authorization];
         match head.headers.get(AUTHORIZATION) {
+            None if self.requires_keys => return Ok(()),
             Some(given) if ours.iter().all(|key| !is_same_key(given, key)) => return Ok(()),
             given => pages::refuse_pages(&head.headers, given.is_some())?,
         }
@@ -149,6 +155,12 @@ impl Gateway {
         head.headers.entry(AUTHORIZATION).or_insert_with(|| authorization.clone());
         Ok(())
     }
+}
+
+/// Returns a route's path as the router writes it: `/console/{file+}`, the rest of a path, is `/console/{*file}` there.
+fn pattern(path: &str) -> String {
+    let rest = path.strip_suffix("+}").and_then(|path| path.rsplit_once('{'));
+    rest.map_or_else(|| path.to_owned(), |(before, name)| format!("{before}{{*{name}}}"))
 }
 
 /// Whether two `Authorization` headers contain the same key. The scheme's spelling and the spaces around the key may

@@ -1,5 +1,6 @@
 //! Who gets in, and to what.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -13,6 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
+use crate::component::{Component, Signed};
 use crate::contract;
 use crate::harness::{TestStores, TestSystem, route, text};
 use crate::time_machine::TimeMachine;
@@ -48,6 +50,7 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])
         ("POST", "/api/events/batch", Some(json!({ "events": [event()] })), &[EventsPublish]),
         ("GET", "/api/events", None, &[EventsRead]),
         ("GET", "/api/events/{event}", None, &[EventsRead]),
+        ("GET", "/api/events/{event}/explain", None, &[EventsRead, EndpointsRead]),
         ("GET", "/api/webhook-attempts?event_id={event}", None, &[EventsRead]),
         ("GET", "/api/webhook-attempts?webhook_endpoint_id={endpoint}", None, &[EventsRead]),
         ("POST", "/api/webhook-attempts/{attempt}/retry", None, &[EventsResend]),
@@ -66,6 +69,18 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])
         ("DELETE", "/api/keys/{key}", None, &[KeysWrite]),
         ("DELETE", "/api/webhook-endpoints/{endpoint}", None, &[EndpointsWrite]),
     ]
+}
+
+/// All scopes but this one, and but those that include it: changing endpoints includes resending.
+fn all_but(scope: Scope) -> Vec<Scope> {
+    let includes = |other: Scope| scope == Scope::EventsResend && other == Scope::EndpointsWrite;
+    Scope::ALL.iter().copied().filter(|other| *other != scope && !includes(*other)).collect()
+}
+
+/// Whether a request is about both modes of its account, and so does not take `livemode`.
+fn is_for_both_modes(method: &str, path: &str) -> bool {
+    method != "POST"
+        && ["/api/audit", "/api/keys", "/api/sessions"].iter().any(|begin| path.starts_with(begin))
 }
 
 /// The ids of what a tenant has.
@@ -181,12 +196,7 @@ async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
     system.stores.add_key("sk_all", "acct").await;
     let ids = ids(&system, "sk_all").await;
     for &scope in Scope::ALL {
-        // Changing endpoints includes resending.
-        let others = |other: &Scope| {
-            *other != scope && !(scope == Scope::EventsResend && *other == Scope::EndpointsWrite)
-        };
-        let but: Vec<Scope> = Scope::ALL.iter().copied().filter(others).collect();
-        system.stores.add_key_for(&format!("sk_but_{scope}"), "acct", Mode::Live, &but).await;
+        system.stores.add_key_for(&format!("sk_but_{scope}"), "acct", Mode::Live, &all_but(scope)).await;
     }
     for (method, path, body, scopes) in routes() {
         for &scope in Scope::ALL {
@@ -197,9 +207,7 @@ async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
                 assert!(text(&problem, "error").contains(&scope.to_string()), "{problem}");
             }
         }
-        let is_for_both_modes =
-            ["/api/audit", "/api/keys", "/api/sessions"].iter().any(|begin| path.starts_with(begin));
-        if is_for_both_modes && method != "POST" {
+        if is_for_both_modes(method, path) {
             continue;
         }
         let separator = if path.contains('?') { '&' } else { '?' };
@@ -209,11 +217,14 @@ async fn a_key_opens_what_its_scopes_say_and_its_own_mode_alone() {
     }
 }
 
-/// The kinds of tokens: an account's key, a platform key, a portal session.
-const KINDS: [&str; 3] = ["key", "platform", "session"];
+/// The kinds of credentials: an account's key, a platform key, a portal session, a component's key.
+const KINDS: [&str; 4] = ["key", "platform", "session", "component"];
 
-/// Adds a token of this kind for the account `acct`.
-async fn add_token(system: &TestSystem, kind: &str, token: &str, scopes: &[Scope]) {
+/// Adds a credential of this kind for the account `acct`: a token, or a component of this name.
+async fn add_credential(system: &TestSystem, kind: &str, token: &str, scopes: &[Scope]) {
+    if kind == "component" {
+        return Component::named(token).register(&system.stores, "acct", scopes).await;
+    }
     let tenant = Tenant { account: "acct".parse().unwrap(), mode: Mode::Live };
     let (now, random) = (SystemClock.now(), &SystemRandom);
     let key = GrantId::Key(KeyId::new(now, random));
@@ -225,33 +236,42 @@ async fn add_token(system: &TestSystem, kind: &str, token: &str, scopes: &[Scope
     system.stores.add_grant(&Credential::Token(TokenHash::of(token)), id, reach, scopes).await;
 }
 
+/// The headers of a request with this credential. The values of its query are plain texts.
+fn headers(token: &str, method: &str, path: &str, body: &str) -> Vec<(&'static str, String)> {
+    if !token.starts_with("component") {
+        return vec![
+            ("authorization", format!("Bearer {token}")),
+            ("posthorn-account", "acct".to_owned()),
+            ("content-type", "application/json".to_owned()),
+        ];
+    }
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let query: BTreeMap<_, _> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+    let (query, body) = (json!(query).to_string(), if body.is_empty() { "{}" } else { body });
+    let signed = Signed { method, path, query: &query, body, at: SystemClock.now() };
+    Component::named(token).headers(&signed).to_vec()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn each_kind_of_token_is_held_to_its_scopes_on_each_route() {
-    let system = TestSystem::with(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
+async fn each_kind_of_credential_is_held_to_its_scopes_on_each_route() {
+    let system = TestSystem::requiring_keys(TestStores::start().await, &[("RETRY_SCHEDULE", "1h")]).await;
     system.stores.add_key("sk_all", "acct").await;
     let ids = ids(&system, "sk_all").await;
     for kind in KINDS {
-        add_token(&system, kind, &format!("{kind}_all"), Scope::ALL).await;
+        add_credential(&system, kind, &format!("{kind}_all"), Scope::ALL).await;
         for &scope in Scope::ALL {
-            let implies = |other: Scope| scope == Scope::EventsResend && other == Scope::EndpointsWrite;
-            let but: Vec<_> =
-                Scope::ALL.iter().copied().filter(|other| *other != scope && !implies(*other)).collect();
-            add_token(&system, kind, &format!("{kind}_but_{scope}"), &but).await;
+            add_credential(&system, kind, &format!("{kind}_but_{scope}"), &all_but(scope)).await;
         }
     }
     let ask = async |token: &str, (method, path, body): (&str, &str, Option<&Value>)| {
-        let authorization = format!("Bearer {token}");
-        let headers = [
-            ("authorization", authorization.as_str()),
-            ("posthorn-account", "acct"),
-            ("content-type", "application/json"),
-        ];
-        let is_for_both_modes = method != "POST"
-            && ["/api/audit", "/api/keys", "/api/sessions"].iter().any(|begin| path.starts_with(begin));
         let separator = if path.contains('?') { '&' } else { '?' };
-        let mode = if is_for_both_modes { String::new() } else { format!("{separator}livemode=true") };
+        let mode =
+            if is_for_both_modes(method, path) { String::new() } else { format!("{separator}livemode=true") };
+        let path = format!("{}{mode}", ids.fill(path));
         let body = body.map_or_else(String::new, |body| ids.fill(&body.to_string()));
-        system.send(method, &format!("{}{mode}", ids.fill(path)), &headers, body).await
+        let headers = headers(token, method, &path, &body);
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        system.send(method, &path, &headers, body).await
     };
     for (method, path, body, scopes) in routes() {
         let request = (method, path, body.as_ref());
@@ -283,7 +303,7 @@ async fn a_key_ends_when_it_expires_and_soon_after_it_is_revoked() {
     assert!(today.to_string().ends_with("T00:00:00.000Z") && machine.now().since(today).as_secs() < 86_400);
 
     let posthorn_domain::GrantId::Key(id) = grant.id else { panic!("{:?}", grant.id) };
-    assert!(keys.revoke(Some(&account), id, machine.now(), None).await.unwrap());
+    assert!(keys.revoke(Some(&account), id, machine.now()).await.unwrap());
     machine.sleep(Duration::from_secs(30));
     assert_eq!(status().await, 401);
     let mut list = keys.list(Some(&account)).await.unwrap();

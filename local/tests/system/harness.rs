@@ -127,16 +127,8 @@ impl TestStores {
         scopes: &[Scope],
     ) {
         let grants = self.runtime("create-endpoint").grants().unwrap();
-        let grant = Grant {
-            id,
-            reach,
-            scopes: scopes.into(),
-            name: "a test's".parse().unwrap(),
-            created_at: SystemClock.now(),
-            expires_at: None,
-            revoked_at: None,
-            last_used_on: None,
-        };
+        let name = "a test's".parse().unwrap();
+        let grant = Grant { name, ..Grant::new(id, reach, scopes.into(), SystemClock.now()) };
         assert_eq!(grants.add(credential, &grant, None).await.unwrap(), Written::Now);
     }
 
@@ -183,6 +175,15 @@ impl TestSystem {
 
     /// The functions on these stores; the variables are set instead of the template's.
     pub(crate) async fn with(stores: TestStores, environment: &[(&str, &str)]) -> Self {
+        Self::with_gateway(stores, environment, false).await
+    }
+
+    /// The same, and the gateway lends no key.
+    pub(crate) async fn requiring_keys(stores: TestStores, environment: &[(&str, &str)]) -> Self {
+        Self::with_gateway(stores, environment, true).await
+    }
+
+    async fn with_gateway(stores: TestStores, environment: &[(&str, &str)], requires_keys: bool) -> Self {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let options = FunctionsOptions {
             template: template(),
@@ -190,6 +191,7 @@ impl TestSystem {
             dynamodb: stores.stores.dynamodb.clone(),
             sqs: stores.stores.sqs.clone(),
             account_concurrency: None,
+            requires_keys,
             environment: environment.collect(),
         };
         let functions = Functions::start(&options).await.unwrap();

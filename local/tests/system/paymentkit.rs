@@ -1,13 +1,14 @@
 //! Requests as PaymentKit's SDK sends them to a deployed stack: with two keys in the base URL, or signed.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use posthorn_domain::{ComponentKey, Did, Mode, PublicKey, Reach, Scope};
-use posthorn_storage::Credential;
-use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use posthorn_domain::{Mode, Scope};
 use serde_json::{Value, json};
-use sha3::{Digest as _, Sha3_256};
 
+use crate::component::{Component, Signed};
 use crate::harness::{TestStores, TestSystem, text};
 use crate::time_machine::TimeMachine;
 
@@ -18,26 +19,13 @@ fn basic(live: &str, test: &str) -> String {
 }
 
 /// A component whose key is registered for the account `acct_app`.
-struct Component {
-    pair: Ed25519KeyPair,
-    did: Did,
+async fn registered(stores: &TestStores, scopes: &[Scope]) -> Component {
+    let component = Component::named("app");
+    component.register(stores, "acct_app", scopes).await;
+    component
 }
 
 impl Component {
-    fn new(seed: u8) -> (Self, ComponentKey) {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
-        let public_key = PublicKey::from(<[u8; 32]>::try_from(pair.public_key().as_ref()).unwrap());
-        let did = Did::of(&public_key);
-        (Self { pair, did: did.clone() }, ComponentKey { did, public_key })
-    }
-
-    async fn registered(stores: &TestStores, scopes: &[Scope]) -> Self {
-        let (component, key) = Self::new(1);
-        let reach = Reach::Account("acct_app".parse().unwrap());
-        stores.add_credential(&Credential::Component(key), reach, scopes).await;
-        component
-    }
-
     /// Calls a function with a signed request. `canonical_query` is the query as the signature covers it. A laptop's gateway
     /// would lend a key to such a request, so this one does not pass it.
     async fn call(
@@ -47,28 +35,18 @@ impl Component {
         (query, canonical_query): (&str, &str),
         body: Option<&str>,
     ) -> (u16, Value) {
+        let of_one = || format!("{ENDPOINTS}/{}", id.unwrap());
         let (method, path) = match function {
-            "create-endpoint" => ("post", ENDPOINTS.to_owned()),
-            "update-endpoint" => ("put", format!("{ENDPOINTS}/{}", id.unwrap())),
-            "delete-endpoint" => ("delete", format!("{ENDPOINTS}/{}", id.unwrap())),
-            "list-audit" => ("get", "/api/audit".to_owned()),
-            _ => ("get", ENDPOINTS.to_owned()),
+            "create-endpoint" => ("POST", ENDPOINTS.to_owned()),
+            "get-endpoint" => ("GET", of_one()),
+            "update-endpoint" => ("PUT", of_one()),
+            "delete-endpoint" => ("DELETE", of_one()),
+            "list-audit" => ("GET", "/api/audit".to_owned()),
+            _ => ("GET", ENDPOINTS.to_owned()),
         };
-        let iat = machine.now().as_seconds();
-        let exp = iat + 300;
-        let signed_body = body.unwrap_or("{}");
-        let text = format!(
-            r#"{{"body":{signed_body},"exp":{exp},"iat":{iat},"method":"{method}","query":{canonical_query},"url":"{path}"}}"#
-        );
-        let signature = self.pair.sign(&Sha3_256::digest(text));
-        let headers = json!({
-            "content-type": "application/json",
-            "x-component-did": self.did.as_str(),
-            "x-component-sig": format!("0x{}", hex::encode(signature.as_ref())),
-            "x-component-sig-iat": iat.to_string(),
-            "x-component-sig-exp": exp.to_string(),
-            "x-component-sig-version": "1",
-        });
+        let (signed_body, at) = (body.unwrap_or("{}"), machine.now());
+        let signed = Signed { method, path: &path, query: canonical_query, body: signed_body, at };
+        let headers: BTreeMap<_, _> = self.headers(&signed).into_iter().collect();
         let mut parts = json!({ "headers": headers, "rawPath": path, "rawQueryString": query });
         if let Some(id) = id {
             parts["pathParameters"] = json!({ "id": id });
@@ -105,7 +83,7 @@ async fn two_keys_in_the_base_url_are_picked_by_the_mode() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_acts_for_its_account_in_both_modes() {
     let machine = TimeMachine::start(&[]).await;
-    let component = Component::registered(&machine.stores, Scope::OF_COMPONENTS).await;
+    let component = registered(&machine.stores, Scope::OF_COMPONENTS).await;
     let body = r#"{"enabled_events":["customer.*"],"url":"http://127.0.0.1:9/"}"#;
     let (status, created) = component.call(&machine, ("create-endpoint", None), LIVE, Some(body)).await;
     assert_eq!(status, 201, "{created}");
@@ -132,10 +110,11 @@ async fn a_component_whose_key_is_not_registered_is_refused() {
         (status, answer["code"].as_str().unwrap_or_default().to_owned())
     };
     let refused = (401, "invalid_signature".to_owned());
-    let (stranger, _) = Component::new(2);
+    let stranger = Component::named("stranger");
     assert_eq!(list(&stranger, LIVE).await, refused);
-    let component = Component::registered(&machine.stores, Scope::OF_COMPONENTS).await;
-    let impostor = Component { did: component.did.clone(), ..stranger };
+    let component = registered(&machine.stores, Scope::OF_COMPONENTS).await;
+    let mut impostor = stranger;
+    impostor.key.did = component.key.did.clone();
     assert_eq!(list(&impostor, LIVE).await, refused);
     assert_eq!(list(&component, ("livemode=true", r#"{"livemode":"false"}"#)).await, refused);
     assert_eq!(list(&component, LIVE).await.0, 200);
@@ -144,7 +123,7 @@ async fn a_component_whose_key_is_not_registered_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_signed_request_is_read_as_paymentkit_reads_it() {
     let machine = TimeMachine::start(&[]).await;
-    let component = Component::registered(&machine.stores, Scope::OF_COMPONENTS).await;
+    let component = registered(&machine.stores, Scope::OF_COMPONENTS).await;
     for url in ["http://127.0.0.1:9/b", "http://127.0.0.1:9/a", "http://127.0.0.1:9/c"] {
         let body = json!({ "enabled_events": ["*"], "url": url }).to_string();
         assert_eq!(component.call(&machine, ("create-endpoint", None), LIVE, Some(&body)).await.0, 201);
@@ -161,4 +140,64 @@ async fn a_signed_request_is_read_as_paymentkit_reads_it() {
     assert_eq!(urls(("colour=red", r#"{"colour":"red"}"#)).await.len(), 3, "what it does not know");
     assert_eq!(urls(("status=", r#"{"status":""}"#)).await.len(), 3, "null");
     assert_eq!(urls(("limit=2&page=1", r#"{"limit":"2","page":"1"}"#)).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_gets_endpoints_and_attempts_as_its_types_declare_them() {
+    let machine = TimeMachine::start(&[]).await;
+    let component = registered(&machine.stores, Scope::OF_COMPONENTS).await;
+    machine.stores.add_key_for("sk_1", "acct_app", Mode::Live, Scope::OF_KEYS).await;
+    let authorization = json!({ "authorization": "Bearer sk_1", "content-type": "application/json" });
+    let refuses = r#"{"enabled_events":["order.*"],"url":"http://127.0.0.1:9/"}"#;
+    let (_, created) = component.call(&machine, ("create-endpoint", None), LIVE, Some(refuses)).await;
+    let event = json!({ "type": "order.paid", "data": {}, "metadata": { "k": "v" } }).to_string();
+    let publish = json!({ "headers": authorization, "body": event });
+    let (_, event) = machine.request("publish-event", &publish).await;
+    machine.pass(Duration::from_secs(1)).await;
+
+    let (_, page) = component.call(&machine, ("list-endpoints", None), LIVE, None).await;
+    let id = text(&created, "id");
+    let (_, endpoint) = component.call(&machine, ("get-endpoint", Some(id)), LIVE, None).await;
+    assert_eq!(endpoint["object"], "webhook_endpoint");
+    let attempt = &endpoint["attempts"][0];
+    assert_eq!(attempt["object"], "webhook_attempt");
+    assert_eq!((&attempt["status"], &attempt["response_status"]), (&json!("failed"), &json!(0)));
+    assert_eq!(attempt["event"]["id"], event["id"]);
+    assert_eq!((&attempt["event"]["metadata"], attempt["event"].get("data")), (&json!({ "k": "v" }), None));
+    assert_eq!((attempt["endpoint"]["id"].as_str(), attempt["endpoint"].get("attempts")), (Some(id), None));
+    assert_eq!(page["list"][0]["object"], "webhook_endpoint");
+    assert_eq!(page["list"][0]["attempts"], endpoint["attempts"]);
+
+    let by_key = json!({ "headers": authorization, "pathParameters": { "id": id } });
+    let (_, endpoint) = machine.request("get-endpoint", &by_key).await;
+    assert_eq!(endpoint["attempts"][0]["response_status"], Value::Null, "{endpoint}");
+    let (_, page) = machine.request("list-endpoints", &by_key).await;
+    assert_eq!(page["list"][0].get("attempts"), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sdk_gets_attempts_only_on_short_pages_and_only_if_it_may_read_events() {
+    let machine = TimeMachine::start(&[]).await;
+    let component = registered(&machine.stores, Scope::OF_COMPONENTS).await;
+    for _ in 0..21 {
+        let body = r#"{"enabled_events":["*"],"url":"http://127.0.0.1:9/"}"#;
+        assert_eq!(component.call(&machine, ("create-endpoint", None), LIVE, Some(body)).await.0, 201);
+    }
+    machine.stores.add_key_for("sk_1", "acct_app", Mode::Live, Scope::OF_KEYS).await;
+    machine.stores.add_key_for("sk_2", "acct_app", Mode::Live, &[Scope::EndpointsRead]).await;
+    let headers = |key: &str| json!({ "authorization": format!("Bearer {key}"), "content-type": "application/json", "x-component-sig": "0x" });
+    let event = json!({ "type": "order.paid", "data": {} }).to_string();
+    machine.request("publish-event", &json!({ "headers": headers("sk_1"), "body": event })).await;
+    machine.pass(Duration::from_secs(1)).await;
+    let attempts = async |key: &str, limit: usize| {
+        let query = format!("limit={limit}");
+        let parts = json!({ "headers": headers(key), "rawQueryString": query });
+        let (status, page) = machine.request("list-endpoints", &parts).await;
+        assert_eq!(status, 200, "{page}");
+        let list = page["list"].as_array().unwrap().iter();
+        list.map(|endpoint| endpoint["attempts"].as_array().unwrap().len()).collect::<Vec<_>>()
+    };
+    assert_eq!(attempts("sk_1", 20).await, [1; 20]);
+    assert_eq!(attempts("sk_1", 21).await, [0; 21]);
+    assert_eq!(attempts("sk_2", 20).await, [0; 20]);
 }

@@ -151,13 +151,44 @@ async fn a_key_that_was_made_over_http_opens_its_account_and_is_shown_once() {
     let (status, _) = system.request_as(Some(&key), "GET", "/api/webhook-endpoints", None).await;
     assert_eq!(status, 200);
     let (_, keys) = system.request_as(Some(&key), "GET", "/api/keys", None).await;
-    assert_eq!((&keys["count"], text(&keys["list"][0], "name")), (&json!(1), "CI"));
+    assert_eq!((keys["list"].as_array().unwrap().len(), text(&keys["list"][0], "name")), (1, "CI"));
     assert!(keys["list"][0]["last_used_on"].is_string() && !keys.to_string().contains(&key));
 
     let path = format!("/api/keys/{}", text(&created, "id"));
     let (status, revoked) = ask(&system, Some("acct_ada"), "DELETE", &path, None).await;
     assert!(status == 200 && revoked["revoked_at"].is_string(), "{revoked}");
     assert_eq!(ask(&system, Some("acct_bob"), "DELETE", &path, None).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_listed_page_by_page_and_those_of_the_other_mode_leave_no_gaps() {
+    let system = system(Scope::ALL).await;
+    let create = async |livemode: bool, name: String| {
+        let asked = json!({ "livemode": livemode, "scopes": ["keys:write"], "name": name });
+        let (status, created) = ask(&system, Some("acct_ada"), "POST", "/api/keys", Some(asked)).await;
+        assert_eq!(status, 201, "{created}");
+        text(&created, "key").to_owned()
+    };
+    let key = create(true, "0".to_owned()).await;
+    for n in 1..=5 {
+        create(false, format!("test {n}")).await;
+        create(true, n.to_string()).await;
+    }
+    let (mut names, mut path) = (Vec::new(), "/api/keys?limit=2".to_owned());
+    loop {
+        let (status, page) = system.request_as(Some(&key), "GET", &path, None).await;
+        assert_eq!(status, 200, "{page}");
+        let list = page["list"].as_array().unwrap();
+        assert!(list.len() == 2 && page["has_more"] == json!(names.len() < 4), "{page}");
+        names.extend(list.iter().map(|key| text(key, "name").to_owned()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/api/keys?limit=2&starting_after={cursor}");
+    }
+    assert_eq!(names, ["0", "1", "2", "3", "4", "5"]);
+    let (_, all) = ask(&system, Some("acct_ada"), "GET", "/api/keys", None).await;
+    assert_eq!(all["list"].as_array().unwrap().len(), 11, "the platform sees both modes");
+    let (status, problem) = system.request_as(Some(&key), "GET", "/api/keys?starting_after=1", None).await;
+    assert_eq!((status, text(&problem, "param")), (400, "starting_after"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,7 +381,7 @@ async fn a_deleted_account_loses_its_keys_and_endpoints_and_can_begin_anew() {
     let deletion = &deleted["deletion"];
     assert_eq!((&deletion["webhook_endpoints"], &deletion["keys"]), (&json!(6), &json!(2)));
     assert_eq!(deleted["webhook_endpoints"], json!({ "live": 0, "test": 0 }));
-    assert_eq!(call("list-keys", "", "", None).await.1["count"], 0);
+    assert_eq!(call("list-keys", "", "", None).await.1["list"], json!([]));
     assert_eq!(call("list-accounts", "", "prefix=acct_gone", None).await.1["list"], json!([]));
 
     assert_eq!(call("create-endpoint", "", "livemode=true", new()).await.0, 409, "a key may still be known");

@@ -350,7 +350,7 @@ async fn endpoints(machine: &TimeMachine, receiver: &str) -> [String; 2] {
     machine.stores.add_key(KEYS[1], DEVELOPMENT_ACCOUNT).await;
     for id in list().await.filter(|id| !before.contains(id)) {
         let GrantId::Key(id) = id else { panic!("{id}") };
-        assert!(keys.revoke(Some(&account), id, machine.now(), None).await.unwrap());
+        assert!(keys.revoke(Some(&account), id, machine.now()).await.unwrap());
     }
     machine.stores.add_key(KEYS[0], DEVELOPMENT_ACCOUNT).await;
 

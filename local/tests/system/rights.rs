@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use axum::response::Response;
 use http::{StatusCode, Uri};
 use posthorn_domain::{EndpointId, EventDraft, EventId, EventMessage, Health, HealthState, Partition};
-use posthorn_local::Receiver;
 use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
+use posthorn_local::{DEVELOPMENT_KEY, Receiver};
 use posthorn_local_aws::clients;
 use posthorn_storage::{Minute, Written};
 use serde_json::{Value as Json, json};
@@ -308,8 +308,18 @@ async fn use_every_route(machine: &TimeMachine, receiver: &str) {
     call("publish-event", &[], Some(event)).await;
     machine.pass(Duration::from_secs(5)).await;
     call("get-endpoint", &id, None).await;
+    // PaymentKit's SDK gets an endpoint's attempts in a list, too.
+    let headers = json!({ "authorization": format!("Bearer {DEVELOPMENT_KEY}"), "x-component-sig": "0x" });
+    let (status, list) = machine.request("list-endpoints", &json!({ "headers": headers })).await;
+    assert_eq!(
+        (status, &list["list"][0]["attempts"][0]["object"]),
+        (200, &json!("webhook_attempt")),
+        "{list}"
+    );
     let events = call("list-events", &[], None).await;
-    call("get-event", &[("id", text(&events["list"][0], "id"))], None).await;
+    let event_id = [("id", text(&events["list"][0], "id"))];
+    call("get-event", &event_id, None).await;
+    call("explain-event", &event_id, None).await;
     let (_, attempts) = machine.list("list-attempts", &[("webhook_endpoint_id", id[0].1)]).await;
     call("retry-attempt", &[("id", text(&attempts["list"][0], "id"))], None).await;
     let since = json!({ "since": "2026-01-01T00:00:00Z", "scope": "missing" });

@@ -15,7 +15,7 @@ use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// How the routes' functions answer their samples, called in this order while the endpoint is there and no event is on
 /// record.
-pub(crate) const ANSWERS: [(&str, u16); 29] = [
+pub(crate) const ANSWERS: [(&str, u16); 31] = [
     ("create-endpoint", 201),
     ("list-endpoints", 200),
     ("get-endpoint", 200),
@@ -29,6 +29,7 @@ pub(crate) const ANSWERS: [(&str, u16); 29] = [
     ("recover-endpoint", 202),
     ("get-recovery", 404),
     ("list-events", 200),
+    ("explain-event", 404),
     ("list-attempts", 200),
     ("put-account", 200),
     ("list-accounts", 200),
@@ -42,6 +43,7 @@ pub(crate) const ANSWERS: [(&str, u16); 29] = [
     ("list-audit", 200),
     ("delete-account", 404),
     ("list-event-types", 200),
+    ("get-console", 200),
     ("get-openapi", 200),
     ("not-found", 404),
     ("publish-event", 202),

@@ -60,8 +60,7 @@ async fn a_customer_gets_what_the_session_allows_and_no_more() {
     )
     .await;
     assert!(
-        text(&session, "url")
-            .starts_with("https://abc123.execute-api.eu-central-1.amazonaws.com/console#code=sc_")
+        text(&session, "url").starts_with("https://abc123.execute-api.eu-central-1.amazonaws.com/#code=sc_")
     );
     let (status, begun) = exchange(&machine, &code(&session)).await;
     assert_eq!((status, text(&begun, "account")), (200, ADA), "{begun}");

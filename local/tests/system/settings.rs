@@ -9,8 +9,9 @@ use posthorn_runtime::{Runtime, Settings, SystemClock, SystemRandom};
 
 use crate::harness::{TestStores, template};
 
-/// What may be missing or empty, and then is not there: a KMS key, networks that are not public.
-const OPTIONAL: [&str; 2] = ["SECRETS_KEY_ARN", "ALLOWED_NETWORKS"];
+/// What may be missing or empty, and then is not there: a KMS key, networks that are not public, the address of the console and
+/// the pages that may embed it.
+const OPTIONAL: [&str; 4] = ["SECRETS_KEY_ARN", "ALLOWED_NETWORKS", "CONSOLE_URL", "CONSOLE_EMBEDDERS"];
 
 /// The variables that only some functions have.
 fn of_its_own(spec: &FunctionSpec, all: &[FunctionSpec]) -> BTreeSet<String> {

@@ -147,6 +147,11 @@ impl Request {
         id.parse().map_err(|_| Problem::no_key(id))
     }
 
+    /// Returns the rest of the path, for a route that ends in `{file+}`; `None` for other routes.
+    pub fn rest_of_path(&self) -> Option<&str> {
+        self.inner.path_parameters_ref().and_then(|parameters| parameters.first("file"))
+    }
+
     /// Returns a parameter of the path; an empty text if the route has no such parameter.
     fn path_parameter(&self, name: &str) -> &str {
         self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default()
@@ -238,11 +243,7 @@ impl Request {
         &self,
         read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
     ) -> Result<T, Problem> {
-        let json = self.json(MAX_EVENT_BYTES)?;
-        let mut fields = Fields::parse(if json.is_empty() { "{}" } else { json })?;
-        let value = read(&mut fields)?;
-        fields.finish()?;
-        Ok(value)
+        read_object(self.optional_json()?, |fields| Ok(read(fields)?))
     }
 
     /// Like [`Self::fields`], for an update. PaymentKit's SDK sends no body if there is nothing to change.
@@ -260,8 +261,13 @@ impl Request {
         mode: Mode,
         read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
     ) -> Result<T, Problem> {
+        read_fields(self.optional_json()?, mode, read)
+    }
+
+    /// Returns the body; an object without fields if it is empty.
+    fn optional_json(&self) -> Result<&str, Problem> {
         let json = self.json(MAX_EVENT_BYTES)?;
-        read_fields(if json.is_empty() { "{}" } else { json }, mode, read)
+        Ok(if json.is_empty() { "{}" } else { json })
     }
 
     /// Returns the body, without a byte order mark. Errors unless it is UTF-8, has at most `limit` bytes, and its
@@ -325,11 +331,22 @@ pub fn read_fields<T>(
     mode: Mode,
     read: impl FnOnce(&mut Fields<'_>) -> Result<T, InvalidField>,
 ) -> Result<T, Problem> {
+    read_object(json, |fields| {
+        let value = read(fields)?;
+        if let Some(asked) = fields.optional("livemode")? {
+            require_mode(asked, mode)?;
+        }
+        Ok(value)
+    })
+}
+
+/// Reads an object's fields with `read`. Errors if there are fields that it does not read.
+fn read_object<T>(
+    json: &str,
+    read: impl FnOnce(&mut Fields<'_>) -> Result<T, Problem>,
+) -> Result<T, Problem> {
     let mut fields = Fields::parse(json)?;
     let value = read(&mut fields)?;
-    if let Some(asked) = fields.optional("livemode")? {
-        require_mode(asked, mode)?;
-    }
     fields.finish()?;
     Ok(value)
 }

@@ -21,18 +21,18 @@ mod time;
 
 pub use self::account::{
     Account, AccountEdit, AccountId, AccountStatus, Actor, ActorKind, AuditAction, AuditEntry, ComponentKey,
-    Deletion, Did, Grant, GrantId, KeyKind, KeyRequest, Mode, PageUrl, PublicKey, Reach, Scope, Scopes,
-    Session, SessionRequest, Tenant, Token,
+    Deletion, Did, Grant, KeyKind, KeyRequest, Mode, PageUrl, PublicKey, Reach, Scope, Scopes, Session,
+    SessionRequest, Tenant, Token,
 };
 pub use self::delivery::{
     Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
-    ProbeMessage, RecoveryMessage, RetrySchedule, WorkMessage,
+    Explanation, ProbeMessage, Reason, RecoveryMessage, RetrySchedule, WorkMessage,
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Failure, Health, HealthState, Hold, HoldPhase, HoldState,
-    LAST_LOOK, NewEndpoint, ProbeOrder, Probes, RetiredSecret, RotationRefused, Secret, SecretRotation,
-    SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
+    EndpointStatus, EventPattern, FailedOn, Failure, FormerState, FormerStates, Health, HealthState, Hold,
+    HoldPhase, HoldState, LAST_LOOK, NewEndpoint, ProbeOrder, Probes, RetiredSecret, RotationRefused, Secret,
+    SecretRotation, SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
 };
 pub use self::event::{
     CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,
@@ -40,7 +40,7 @@ pub use self::event::{
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{
-    AttemptId, AuditId, EndpointId, EventId, EventShards, KeyId, Partition, RecoveryId, SessionId,
+    AttemptId, AuditId, EndpointId, EventId, EventShards, GrantId, KeyId, Partition, RecoveryId, SessionId,
 };
 pub use self::invalid::Invalid;
 pub use self::json::{Fields, Flag, FromJson, InvalidField, MAX_NESTING, without_byte_order_mark};

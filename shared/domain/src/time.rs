@@ -38,6 +38,11 @@ impl Timestamp {
         self.as_millis().div_euclid(1000)
     }
 
+    /// Returns the day (UTC), such as `2026-11-24`.
+    pub fn date(self) -> String {
+        self.0.strftime("%F").to_string()
+    }
+
     /// Returns the time `duration` later.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
@@ -97,7 +102,10 @@ mod tests {
     #[test]
     fn it_prints_milliseconds_in_utc_and_reads_any_offset() {
         let time: Timestamp = "2026-11-24T11:00:00.5+01:00".parse().unwrap();
-        assert_eq!(time.to_string(), "2026-11-24T10:00:00.500Z");
+        assert_eq!(
+            (time.to_string().as_str(), time.date().as_str()),
+            ("2026-11-24T10:00:00.500Z", "2026-11-24")
+        );
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
     }
 

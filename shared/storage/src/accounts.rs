@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit_log;
 use crate::codec::read_json;
-use crate::error::{StorageError, readable};
-use crate::transaction::{put_item, retrying, transact};
+use crate::error::StorageError;
+use crate::items::{find_first, primary_key};
+use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 
-/// The partition key of all accounts' rows, so that they are listed in the order of their ids. An account is written a
-/// few times in its life.
+/// The partition key of all accounts' rows, so that they are listed in the order of their ids. A row is written with each
+/// endpoint, key and session that is added to its account.
 const ACCOUNTS: &str = "accounts";
 /// The partition key of the list of accounts that are being deleted.
 const DELETIONS: &str = "deletions";
@@ -65,7 +66,7 @@ impl Accounts {
         if first > last.as_str() {
             return Ok(Vec::new());
         }
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
@@ -73,21 +74,11 @@ impl Accounts {
             .expression_attribute_values(":pk", AttributeValue::S(ACCOUNTS.to_owned()))
             .expression_attribute_values(":first", AttributeValue::S(first.to_owned()))
             .expression_attribute_values(":last", AttributeValue::S(last))
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while found.len() < most
-            && let Some(item) = pages.next().await
-        {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            let account = readable(AccountRow::read(item))?.map(|(account, _)| account);
-            let is_asked =
-                |account: &Account| account.status() != AccountStatus::Deleted && Some(&account.id) != after;
-            found.extend(account.filter(is_asked));
-        }
-        Ok(found)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let read = |item| AccountRow::read(item).map(|(account, _)| account);
+        let is_asked =
+            |account: &Account| account.status() != AccountStatus::Deleted && Some(&account.id) != after;
+        find_first(query, most, read, is_asked).await
     }
 
     /// Writes an account as `edit` makes it of what is on record, `None` if nothing is, and returns it. If it was written
@@ -125,14 +116,10 @@ impl Accounts {
     /// Returns the change to the list of accounts that are being deleted; `None` if there is none.
     fn listed(&self, before: Option<&Account>, after: &Account) -> Option<TransactWriteItem> {
         let is_listed = |account: &Account| account.status() == AccountStatus::Deleting;
-        let key = row_key(DELETIONS, &after.id);
+        let key = primary_key(DELETIONS, after.id.as_str());
         match (before.is_some_and(is_listed), is_listed(after)) {
             (false, true) => Some(put_item(Put::builder().table_name(&self.table).set_item(Some(key)))),
-            (true, false) => {
-                let delete = Delete::builder().table_name(&self.table).set_key(Some(key));
-                let delete = delete.build().expect("table and key are set");
-                Some(TransactWriteItem::builder().delete(delete).build())
-            }
+            (true, false) => Some(delete_item(Delete::builder().table_name(&self.table).set_key(Some(key)))),
             _ => None,
         }
     }
@@ -172,18 +159,11 @@ pub(crate) fn touch(table: &str, id: &AccountId, now: Timestamp) -> TransactWrit
         .condition_expression("attribute_not_exists(deletion)")
         .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string()))
         .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-    TransactWriteItem::builder().update(update.build().expect("table, key and expression are set")).build()
+    update_item(update)
 }
 
 fn key(id: &AccountId) -> HashMap<String, AttributeValue> {
-    row_key(ACCOUNTS, id)
-}
-
-fn row_key(partition: &str, id: &AccountId) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(partition.to_owned())),
-        ("sk".to_owned(), AttributeValue::S(id.to_string())),
-    ])
+    primary_key(ACCOUNTS, id.as_str())
 }
 
 /// The attributes of an account's row. Times are milliseconds since the Unix epoch, except `ttl`, which is in seconds.

@@ -7,7 +7,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use posthorn_domain::{AccountId, Actor, AuditEntry, AuditId, GrantId, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{StorageError, readable};
+use crate::error::StorageError;
+use crate::items::find_first;
 use crate::transaction::put_item;
 
 /// The audit log, in the endpoints table: `pk = audit#{account}`, `sk = {entry id}`; for the platform itself, `pk =
@@ -40,7 +41,7 @@ impl AuditLog {
         most: usize,
     ) -> Result<Vec<AuditEntry>, StorageError> {
         let last = before.map_or_else(|| "aud_~".to_owned(), |id| id.to_string());
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
@@ -49,21 +50,11 @@ impl AuditLog {
             .expression_attribute_values(":first", AttributeValue::S("aud_".to_owned()))
             .expression_attribute_values(":last", AttributeValue::S(last))
             .scan_index_forward(false)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while found.len() < most
-            && let Some(item) = pages.next().await
-        {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            let is_asked = |entry: &AuditEntry| {
-                Some(entry.id) != before && (mode.is_none() || entry.mode.is_none() || entry.mode == mode)
-            };
-            found.extend(readable(AuditRow::read(item))?.filter(is_asked));
-        }
-        Ok(found)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        let is_asked = |entry: &AuditEntry| {
+            Some(entry.id) != before && (mode.is_none() || entry.mode.is_none() || entry.mode == mode)
+        };
+        find_first(query, most, AuditRow::read, is_asked).await
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
 use futures::future::try_join_all;
 use posthorn_domain::{
     AccountId, AuditEntry, ComponentKey, Did, Grant, GrantId, Invalid, KeyId, Mode, Reach, Scopes, ShortText,
@@ -13,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::StorageError;
-use crate::transaction::{put_item, retrying, transact};
+use crate::items::primary_key;
+use crate::transaction::{delete_item, put_item, retrying, transact, update_alone, update_item};
 use crate::written::Written;
 use crate::{accounts, audit_log};
 
@@ -112,9 +115,36 @@ impl Grants {
 
     /// Returns an account's keys, the oldest first; platform keys, if no account is given.
     pub async fn list(&self, account: Option<&AccountId>) -> Result<Vec<(Credential, Grant)>, StorageError> {
-        let places = self.places(account, None).await?;
-        let grants = try_join_all(places.iter().map(|place| self.get(place, true))).await?;
-        Ok(grants.into_iter().flatten().collect())
+        self.page(account, None, usize::MAX, |_| true).await
+    }
+
+    /// Returns those of an account's keys that `is_asked` accepts, the oldest first: at least `most` of those after `after`, if
+    /// there are as many. Platform keys, if no account is given.
+    pub async fn page(
+        &self,
+        account: Option<&AccountId>,
+        after: Option<KeyId>,
+        most: usize,
+        is_asked: impl Fn(&Grant) -> bool,
+    ) -> Result<Vec<(Credential, Grant)>, StorageError> {
+        let after = after.map_or_else(|| "key_".to_owned(), |id| id.to_string());
+        let query = self.listed(account, "sk > :from", after).set_limit(i32::try_from(most).ok());
+        let mut entries = query.into_paginator().items().send();
+        let mut found = Vec::new();
+        loop {
+            let mut places = Vec::new();
+            while places.len() < most
+                && let Some(entry) = entries.next().await
+            {
+                let entry = entry.map_err(StorageError::from_call("Query"))?;
+                places.push(Place::read(account, &entry)?);
+            }
+            let grants = try_join_all(places.iter().map(|place| self.get(place, true))).await?;
+            found.extend(grants.into_iter().flatten().filter(|(_, grant)| is_asked(grant)));
+            if places.len() < most || found.len() >= most {
+                return Ok(found);
+            }
+        }
     }
 
     /// Returns a key of an account, or a platform key; `None` if there is no such key.
@@ -123,40 +153,54 @@ impl Grants {
         account: Option<&AccountId>,
         id: KeyId,
     ) -> Result<Option<(Credential, Grant)>, StorageError> {
-        match self.places(account, Some(id)).await?.pop() {
+        match self.place(account, id).await? {
             Some(place) => self.get(&place, true).await,
             None => Ok(None),
         }
     }
 
-    /// Revokes a key of an account, or a platform key. Returns `false` if there is no such key.
+    /// Finds and revokes a key of an account, or a platform key. Returns `false` if there is no such key.
     pub async fn revoke(
         &self,
         account: Option<&AccountId>,
         id: KeyId,
         now: Timestamp,
-        audit: Option<&AuditEntry>,
     ) -> Result<bool, StorageError> {
-        let Some(place) = self.places(account, Some(id)).await?.pop() else { return Ok(false) };
-        let update = self.set(&place, "revoked_at", now.as_millis());
-        let update = update.condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)");
-        let update =
-            TransactWriteItem::builder().update(update.build().expect("table, key and expression are set"));
-        let audit = audit.map(|entry| audit_log::write(&self.table, entry));
-        let writes: Vec<_> = [update.build()].into_iter().chain(audit).collect();
-        // Its condition fails if the key was revoked before.
-        retrying(|| transact(&self.client, writes.clone())).await?;
+        let Some(place) = self.place(account, id).await? else { return Ok(false) };
+        self.revoke_at(&place, now, None).await?;
         Ok(true)
+    }
+
+    /// Revokes a key that was found.
+    pub async fn revoke_found(
+        &self,
+        credential: &Credential,
+        now: Timestamp,
+        audit: &AuditEntry,
+    ) -> Result<(), StorageError> {
+        self.revoke_at(&Place::of(credential), now, Some(audit)).await
+    }
+
+    async fn revoke_at(
+        &self,
+        place: &Place,
+        now: Timestamp,
+        audit: Option<&AuditEntry>,
+    ) -> Result<(), StorageError> {
+        let update = self.set(place, "revoked_at", now.as_millis());
+        let update = update.condition_expression("attribute_exists(pk) AND attribute_not_exists(revoked_at)");
+        let audit = audit.map(|entry| audit_log::write(&self.table, entry));
+        let writes: Vec<_> = [update_item(update)].into_iter().chain(audit).collect();
+        // Its condition fails if the key was revoked before.
+        retrying(|| transact(&self.client, writes.clone())).await.map(drop)
     }
 
     /// Deletes a key of an account that is being deleted.
     pub async fn remove(&self, credential: &Credential, grant: &Grant) -> Result<(), StorageError> {
         let place = Place::of(credential);
         let listed = Place { pk: list_key(grant.reach.account()), sk: grant.id.to_string() };
-        let writes = [listed, place].map(|place| {
-            let delete = Delete::builder().table_name(&self.table).set_key(Some(place.key()));
-            TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
-        });
+        let writes = [listed, place]
+            .map(|place| delete_item(Delete::builder().table_name(&self.table).set_key(Some(place.key()))));
         retrying(|| transact(&self.client, writes.to_vec())).await.map(drop)
     }
 
@@ -172,20 +216,10 @@ impl Grants {
             return Ok(());
         }
         let place = Place::of(credential);
-        let update =
-            self.set(&place, "last_used_on", today).build().expect("table, key and expression are set");
-        self.client
-            .update_item()
-            .table_name(update.table_name)
-            .set_key(Some(update.key))
-            .update_expression(update.update_expression)
-            .condition_expression("attribute_exists(pk)")
-            .set_expression_attribute_names(update.expression_attribute_names)
-            .set_expression_attribute_values(update.expression_attribute_values)
-            .send()
-            .await
-            .map_err(StorageError::from_call("UpdateItem"))?;
-        Ok(())
+        let update = self.set(&place, "last_used_on", today).condition_expression("attribute_exists(pk)");
+        let update = update.build().expect("table, key and expression are set");
+        let answer = update_alone(&self.client, update).send().await;
+        answer.map_err(StorageError::from_call("UpdateItem")).map(drop)
     }
 
     async fn get(
@@ -199,12 +233,7 @@ impl Grants {
         answer.item.map(GrantRow::read).transpose()
     }
 
-    fn set(
-        &self,
-        place: &Place,
-        attribute: &str,
-        millis: i64,
-    ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
+    fn set(&self, place: &Place, attribute: &str, millis: i64) -> UpdateBuilder {
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(place.key()))
@@ -213,31 +242,22 @@ impl Grants {
             .expression_attribute_values(":millis", AttributeValue::N(millis.to_string()))
     }
 
-    /// Returns the places of an account's keys, or of platform keys.
-    async fn places(
-        &self,
-        account: Option<&AccountId>,
-        id: Option<KeyId>,
-    ) -> Result<Vec<Place>, StorageError> {
-        let prefix = id.map_or_else(|| "key_".to_owned(), |id| id.to_string());
-        let mut pages = self
-            .client
+    /// Returns the place of a key of an account, or of a platform key; `None` if there is no such key.
+    async fn place(&self, account: Option<&AccountId>, id: KeyId) -> Result<Option<Place>, StorageError> {
+        let answer = self.listed(account, "sk = :from", id.to_string()).send().await;
+        let entry = answer.map_err(StorageError::from_call("Query"))?.items.and_then(|mut items| items.pop());
+        entry.map(|entry| Place::read(account, &entry)).transpose()
+    }
+
+    /// Returns a query for entries of the list of an account's keys, or of platform keys.
+    fn listed(&self, account: Option<&AccountId>, condition: &str, from: String) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .key_condition_expression(format!("pk = :pk AND {condition}"))
             .expression_attribute_values(":pk", AttributeValue::S(list_key(account)))
-            .expression_attribute_values(":prefix", AttributeValue::S(prefix))
+            .expression_attribute_values(":from", AttributeValue::S(from))
             .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut places = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            let missing = || StorageError::corrupt(&list_key(account), "an entry names no key");
-            places.push(Place::listed(&item).ok_or_else(missing)?);
-        }
-        Ok(places)
     }
 }
 
@@ -286,6 +306,14 @@ impl Place {
     }
 
     /// Reads an entry of the list.
+    fn read(
+        account: Option<&AccountId>,
+        entry: &HashMap<String, AttributeValue>,
+    ) -> Result<Self, StorageError> {
+        let missing = || StorageError::corrupt(&list_key(account), "an entry names no key");
+        Self::listed(entry).ok_or_else(missing)
+    }
+
     fn listed(entry: &HashMap<String, AttributeValue>) -> Option<Self> {
         let text = |name: &str| entry.get(name)?.as_s().ok();
         match (text("hash"), text("did")) {
@@ -301,10 +329,7 @@ impl Place {
     fn list_entry(&self, grant: &Grant) -> HashMap<String, AttributeValue> {
         let (kind, name) = self.pk.split_once('#').expect("every place has one");
         let text = |text: &str| AttributeValue::S(text.to_owned());
-        let mut entry = HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(list_key(grant.reach.account()))),
-            ("sk".to_owned(), AttributeValue::S(grant.id.to_string())),
-        ]);
+        let mut entry = primary_key(list_key(grant.reach.account()), grant.id.to_string());
         if kind == "key" {
             entry.insert("hash".to_owned(), text(name));
         } else {
@@ -314,10 +339,7 @@ impl Place {
     }
 
     fn key(&self) -> HashMap<String, AttributeValue> {
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
-            ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
-        ])
+        primary_key(&self.pk, &self.sk)
     }
 }
 

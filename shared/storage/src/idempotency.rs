@@ -10,6 +10,7 @@ use posthorn_domain::{EventId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
+use crate::items::primary_key;
 
 /// How long a key is kept.
 const MEMORY: Duration = Duration::from_hours(24);
@@ -115,10 +116,7 @@ impl IdempotencyKeys {
 }
 
 fn row_key(tenant: &Tenant, key: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(format!("idem#{tenant}#{key}"))),
-        ("sk".to_owned(), AttributeValue::S("idem".to_owned())),
-    ])
+    primary_key(format!("idem#{tenant}#{key}"), "idem")
 }
 
 fn seconds(at: Timestamp) -> AttributeValue {

@@ -15,6 +15,7 @@ mod event_log;
 mod grants;
 mod idempotency;
 mod inbox;
+mod items;
 mod outbox;
 mod queue;
 mod recoveries;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use posthorn_domain::{AccountId, AuditEntry, Grant, Mode, Session, Timestamp};
 
 use crate::error::StorageError;
 use crate::grants::{TokenHash, read_grant, token_key, token_row};
-use crate::transaction::{put_item, retrying, transact};
+use crate::items::primary_key;
+use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 use crate::{accounts, audit_log};
 
 /// The number of sessions that are ended concurrently.
@@ -102,13 +103,8 @@ impl Sessions {
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#token", "token")
             .expression_attribute_values(":token", AttributeValue::S(token.hex()));
-        let updates = [used, listed].map(|update| {
-            TransactWriteItem::builder()
-                .update(update.build().expect("table, key and expression are set"))
-                .build()
-        });
         let row = Put::builder().table_name(&self.table).set_item(Some(token_row(token, grant)));
-        let writes: Vec<_> = updates.into_iter().chain([put_item(row)]).collect();
+        let writes = vec![update_item(used), update_item(listed), put_item(row)];
         let failed = retrying(|| transact(&self.client, writes.clone())).await?;
         Ok(if failed.is_empty() { Exchanged::Now(session) } else { Exchanged::Spent(session) })
     }
@@ -185,10 +181,8 @@ impl Sessions {
             }
         };
         let code = text("code").map(|code| delete(code_key(&code)));
-        let deletes = [Some(listed), token, code].into_iter().flatten().map(|delete| {
-            TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
-        });
-        let writes: Vec<_> = deletes.collect();
+        let deletes = [Some(listed), token, code].into_iter().flatten();
+        let writes: Vec<_> = deletes.map(delete_item).collect();
         Ok(retrying(|| transact(&self.client, writes.clone())).await?.is_empty())
     }
 }
@@ -198,18 +192,11 @@ fn list_key(account: Option<&AccountId>) -> String {
 }
 
 fn entry_key(account: Option<&AccountId>, id: &str) -> HashMap<String, AttributeValue> {
-    key(list_key(account), id)
+    primary_key(list_key(account), id)
 }
 
 fn code_key(hash: &str) -> HashMap<String, AttributeValue> {
-    key(format!("code#{hash}"), CODE)
-}
-
-fn key(pk: String, sk: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(pk)),
-        ("sk".to_owned(), AttributeValue::S(sk.to_owned())),
-    ])
+    primary_key(format!("code#{hash}"), CODE)
 }
 
 fn read_session(item: HashMap<String, AttributeValue>) -> Result<Session, StorageError> {

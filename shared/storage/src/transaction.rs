@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::TransactWriteItem;
-use aws_sdk_dynamodb::types::builders::PutBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::builders::{DeleteBuilder, PutBuilder, UpdateBuilder};
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use backon::{ExponentialBuilder, Retryable as _};
 
 use crate::error::{StorageError, canceled_at};
@@ -33,6 +34,27 @@ pub(crate) async fn transact(
 
 pub(crate) fn put_item(put: PutBuilder) -> TransactWriteItem {
     TransactWriteItem::builder().put(put.build().expect("table and item are set")).build()
+}
+
+pub(crate) fn update_item(update: UpdateBuilder) -> TransactWriteItem {
+    let update = update.build().expect("table, key and expression are set");
+    TransactWriteItem::builder().update(update).build()
+}
+
+pub(crate) fn delete_item(delete: DeleteBuilder) -> TransactWriteItem {
+    TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
+}
+
+/// Prepares an update as a call of its own.
+pub(crate) fn update_alone(client: &Client, update: Update) -> UpdateItemFluentBuilder {
+    client
+        .update_item()
+        .table_name(update.table_name)
+        .set_key(Some(update.key))
+        .update_expression(update.update_expression)
+        .set_condition_expression(update.condition_expression)
+        .set_expression_attribute_names(update.expression_attribute_names)
+        .set_expression_attribute_values(update.expression_attribute_values)
 }
 
 /// Runs a read–write cycle, and repeats it up to twelve times within about two seconds as long as it conflicts.

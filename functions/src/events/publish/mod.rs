@@ -37,7 +37,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 
 async fn publish(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let caller = app.access.caller(&request, &[Scope::EventsPublish]).await?;
-    app.access.require_account(&caller).await?;
+    app.access.require_existing(&caller.principal).await?;
     let tenant = caller.tenant;
     if request.route_key() == BATCH {
         batch::publish_batch(&app, &tenant, &request).await

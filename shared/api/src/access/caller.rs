@@ -1,6 +1,7 @@
 //! Who is calling.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use posthorn_domain::{
     AccountId, Actor, ActorKind, AuditAction, AuditEntry, AuditId, Grant, GrantId, Mode, Random, Reach,
@@ -13,30 +14,24 @@ use crate::problem::Problem;
 use crate::request::Request;
 
 /// The caller of a route that is about one mode's data of one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Caller {
     /// The account and mode that the request is about.
     pub tenant: Tenant,
-    pub(super) principal: Principal,
+    /// Who is calling.
+    pub principal: Principal,
 }
 
 impl Caller {
     #[cfg(test)]
     pub(crate) fn new(tenant: Tenant, scopes: &[Scope]) -> Self {
         use posthorn_domain::testing::Fixed;
-        use posthorn_domain::{Clock as _, KeyId, ShortText};
-        let grant = Grant {
-            id: GrantId::Key(KeyId::new(Fixed.now(), &Fixed)),
-            reach: Reach::Tenant(tenant.clone()),
-            scopes: scopes.into(),
-            name: ShortText::default(),
-            created_at: Fixed.now(),
-            expires_at: None,
-            revoked_at: None,
-            last_used_on: None,
-        };
-        let account = Some(tenant.account.clone());
-        Self { tenant, principal: Principal::new(grant, account, "1", Fixed.now(), &Fixed) }
+        use posthorn_domain::{Clock as _, KeyId};
+        let id = GrantId::Key(KeyId::new(Fixed.now(), &Fixed));
+        let grant = Grant::new(id, Reach::Tenant(tenant.clone()), scopes.into(), Fixed.now());
+        let (account, request_id) = (Some(tenant.account.clone()), "1".to_owned());
+        let principal = Principal { account, grant, request_id, at: Fixed.now(), random: Arc::new(Fixed) };
+        Self { tenant, principal }
     }
 
     /// Returns whether its credential has this scope.
@@ -51,27 +46,19 @@ impl Caller {
 }
 
 /// The caller of a route that is about an account as a whole, or about the platform.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Principal {
     /// The account that it acts for; `None` if a platform key names none.
     pub account: Option<AccountId>,
     /// What it may do.
     pub grant: Grant,
-    audit_id: AuditId,
-    request_id: String,
+    pub(super) request_id: String,
+    /// When it was found out who is calling.
+    pub(super) at: Timestamp,
+    pub(super) random: Arc<dyn Random>,
 }
 
 impl Principal {
-    pub(super) fn new(
-        grant: Grant,
-        account: Option<AccountId>,
-        request_id: &str,
-        now: Timestamp,
-        random: &dyn Random,
-    ) -> Self {
-        Self { account, grant, audit_id: AuditId::new(now, random), request_id: request_id.to_owned() }
-    }
-
     /// Returns whether it reaches all accounts.
     pub fn is_platform(&self) -> bool {
         self.grant.reach == Reach::Platform
@@ -95,6 +82,35 @@ impl Principal {
         }
     }
 
+    /// Returns the mode of something that a request asks it to make: the one that the body names, or else that of the request.
+    pub fn mode_of(&self, request: &Request, asked: Option<Mode>) -> Result<Mode, Problem> {
+        let Some(mode) = asked else { return self.mode(request) };
+        self.grant.reach.mode().map_or(Ok(()), |own| require_mode(mode, own))?;
+        Ok(mode)
+    }
+
+    /// Returns the scopes of a credential that it makes: those that are asked for, or else those of the usual ones that it has.
+    /// Errors if it lacks one, or has none. `whose` is the new credential.
+    pub fn give(&self, asked: Option<Scopes>, usual: &[Scope], whose: &str) -> Result<Scopes, Problem> {
+        let own = &self.grant.scopes;
+        let Some(scopes) = asked else {
+            let given = Scopes::from(usual).within(own);
+            if given.is_empty() {
+                let detail = "Your API key has none of the usual scopes, so it cannot give them to another. Name the scopes.";
+                return Err(Problem::new(Code::MissingScope, detail));
+            }
+            return Ok(given);
+        };
+        match own.first_missing(&scopes) {
+            None => Ok(scopes),
+            Some(missing) => {
+                let detail =
+                    format!("This API key lacks the scope {missing}, so it cannot give it to {whose}.");
+                Err(Problem::new(Code::MissingScope, detail))
+            }
+        }
+    }
+
     /// Returns when a key that it makes expires. Errors if that would be later than its own end: what is made for a while
     /// makes nothing that lasts.
     pub fn end_of(&self, asked: Option<Timestamp>) -> Result<Option<Timestamp>, Problem> {
@@ -105,21 +121,6 @@ impl Principal {
             )),
             (asked, own) => Ok(asked.or(own)),
         }
-    }
-
-    /// Returns these scopes. Errors if there are none.
-    pub fn some_of(&self, scopes: &Scopes) -> Result<Scopes, Problem> {
-        if scopes.iter().next().is_some() {
-            return Ok(scopes.clone());
-        }
-        let detail =
-            "Your API key has none of the usual scopes, so it cannot give them to another. Name the scopes.";
-        Err(Problem::new(Code::MissingScope, detail))
-    }
-
-    /// Errors if it is for another mode.
-    pub fn require_mode(&self, asked: Mode) -> Result<(), Problem> {
-        self.grant.reach.mode().map_or(Ok(()), |own| require_mode(asked, own))
     }
 
     /// Errors unless it is a platform key.
@@ -201,7 +202,7 @@ impl Principal {
             (GrantId::Key(_), Reach::Platform) => ActorKind::PlatformKey,
         };
         AuditEntry {
-            id: self.audit_id,
+            id: AuditId::new(self.at, self.random.as_ref()),
             account: concerned.account().cloned(),
             mode: concerned.mode(),
             actor: Actor { kind, id: self.grant.id },

@@ -90,18 +90,13 @@ impl Access {
             (Some(own), _) => Some(own.clone()),
             (None, named) => named,
         };
-        let now = self.clock.now();
-        let principal = Principal::new(grant, account, request.id(), now, self.random.as_ref());
+        let (request_id, random) = (request.id().to_owned(), Arc::clone(&self.random));
+        let principal = Principal { account, grant, request_id, at: self.clock.now(), random };
         principal.require(needed)?;
         Ok(principal)
     }
 
     /// Errors if a platform key acts for an account that does not exist, so that a misspelled account loses nothing.
-    pub async fn require_account(&self, caller: &Caller) -> Result<(), Problem> {
-        self.require_existing(&caller.principal).await
-    }
-
-    /// The same for a route that is about an account as a whole.
     pub async fn require_existing(&self, principal: &Principal) -> Result<(), Problem> {
         let (Some(account), now) = (&principal.account, self.clock.now()) else { return Ok(()) };
         if !principal.is_platform() || self.existing.get(account, now).is_some() {

@@ -3,8 +3,6 @@
 use posthorn_domain::{Account, AccountId, Deletion, GrantId, Metadata, ShortText, Timestamp};
 use serde::Serialize;
 
-use crate::listing::bytes_in_answer;
-
 /// An account, as lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AccountBody {
@@ -45,14 +43,6 @@ impl From<Account> for AccountBody {
             created_at: account.created_at,
             updated_at: account.updated_at,
         }
-    }
-}
-
-impl AccountBody {
-    /// Returns it with the number of bytes that it takes in an answer.
-    pub fn sized(self) -> (usize, Self) {
-        let json = serde_json::to_string(&self).expect("JSON can express every account");
-        (bytes_in_answer(&json), self)
     }
 }
 

@@ -4,8 +4,9 @@ use posthorn_domain::{
     AttemptError, AttemptId, AttemptStatus, Delivery, EndpointId, EventId, Mode, Timestamp,
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::listing::bytes_in_answer;
+use crate::bodies::EndpointBody;
 
 /// One POST of an event to an endpoint: `PaymentKit`'s attempt object, with `duration_ms` and `error` after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -13,7 +14,8 @@ pub struct AttemptBody {
     /// The attempt's id.
     pub id: AttemptId,
     livemode: Mode,
-    event_id: EventId,
+    /// The event that was sent.
+    pub event_id: EventId,
     webhook_endpoint_id: EndpointId,
     /// The attempt's result.
     pub status: AttemptStatus,
@@ -50,9 +52,24 @@ impl AttemptBody {
             })
             .collect()
     }
+}
 
-    /// Returns the number of bytes that it takes in an answer.
-    pub fn bytes_in_answer(&self) -> usize {
-        bytes_in_answer(&serde_json::to_string(self).expect("JSON can express every attempt"))
+/// An attempt as PaymentKit's SDK declares it: with its event and its endpoint, and always a number in `response_status`,
+/// which is 0 if no answer came.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExpandedAttemptBody {
+    #[serde(flatten)]
+    attempt: AttemptBody,
+    object: &'static str,
+    event: Box<RawValue>,
+    endpoint: EndpointBody,
+}
+
+impl ExpandedAttemptBody {
+    /// Returns the attempt with its event, which is JSON, and its endpoint.
+    pub fn new(attempt: AttemptBody, event: Box<RawValue>, endpoint: EndpointBody) -> Self {
+        let response_status = attempt.response_status.or(Some(0));
+        let attempt = AttemptBody { response_status, ..attempt };
+        Self { attempt, object: "webhook_attempt", event, endpoint }
     }
 }

@@ -4,7 +4,6 @@ use posthorn_domain::{Endpoint, Timestamp, Trouble, TroubleState};
 use serde::Serialize;
 
 use crate::bodies::EndpointBody;
-use crate::listing::bytes_in_answer;
 
 /// What is wrong with an endpoint, since when, and the endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -19,11 +18,5 @@ impl AttentionBody {
     pub fn new(trouble: Trouble, endpoint: Endpoint) -> Self {
         let Trouble { state, since } = trouble;
         Self { state, since, webhook_endpoint: EndpointBody::for_everybody(endpoint) }
-    }
-
-    /// Returns it with the number of bytes that it takes in an answer.
-    pub fn sized(self) -> (usize, Self) {
-        let json = serde_json::to_string(&self).expect("JSON can express every endpoint");
-        (bytes_in_answer(&json), self)
     }
 }

@@ -3,8 +3,6 @@
 use posthorn_domain::{AccountId, AuditEntry, AuditId, GrantId, Mode, Timestamp};
 use serde::Serialize;
 
-use crate::listing::bytes_in_answer;
-
 /// Who did what to what, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntryBody {
@@ -36,13 +34,5 @@ impl From<AuditEntry> for AuditEntryBody {
             target: entry.target,
             request_id: entry.request_id,
         }
-    }
-}
-
-impl AuditEntryBody {
-    /// Returns it with the number of bytes that it takes in an answer.
-    pub fn sized(self) -> (usize, Self) {
-        let json = serde_json::to_string(&self).expect("JSON can express every entry");
-        (bytes_in_answer(&json), self)
     }
 }

@@ -8,7 +8,6 @@ use posthorn_domain::{
 use serde::Serialize;
 
 use crate::access::Caller;
-use crate::bodies::AttemptBody;
 
 /// An endpoint, with its headers or only with their names, as their values are often credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -134,16 +133,16 @@ pub struct CreatedEndpointBody {
 
 /// An endpoint and its last attempts.
 #[derive(Debug, Serialize)]
-pub struct EndpointWithAttemptsBody {
+pub struct EndpointWithAttemptsBody<A> {
     #[serde(flatten)]
     endpoint: EndpointBody,
     object: &'static str,
-    attempts: Vec<AttemptBody>,
+    attempts: Vec<A>,
 }
 
-impl EndpointWithAttemptsBody {
+impl<A> EndpointWithAttemptsBody<A> {
     /// Returns the endpoint with these attempts; none if the caller may not read events.
-    pub fn new(endpoint: EndpointBody, attempts: Vec<AttemptBody>) -> Self {
+    pub fn new(endpoint: EndpointBody, attempts: Vec<A>) -> Self {
         Self { endpoint, object: "webhook_endpoint", attempts }
     }
 }

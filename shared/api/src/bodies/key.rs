@@ -29,7 +29,6 @@ impl KeyBody {
             Credential::Token(_) if grant.reach.account().is_none() => ("platform", None),
             Credential::Token(_) => ("account", None),
         };
-        let day = |at: Timestamp| at.to_string().split('T').next().unwrap_or_default().to_owned();
         Self {
             id: grant.id,
             kind,
@@ -42,7 +41,7 @@ impl KeyBody {
             created_at: grant.created_at,
             expires_at: grant.expires_at,
             revoked_at: grant.revoked_at,
-            last_used_on: grant.last_used_on.map(day),
+            last_used_on: grant.last_used_on.map(Timestamp::date),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 
-use crate::bodies::EndpointBody;
-
 /// A whole list, and its length.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListBody<T> {
@@ -21,11 +19,11 @@ impl<T> ListBody<T> {
 /// A part of a list of endpoints. It may be shorter than `limit` though there are more, because the size of an answer
 /// is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct EndpointListBody {
+pub struct EndpointListBody<E> {
     /// The number of all endpoints that match, in this part and elsewhere.
     pub count: usize,
     /// The endpoints.
-    pub list: Vec<EndpointBody>,
+    pub list: Vec<E>,
     /// Whether there are more in the direction in which the list is read.
     pub has_more: bool,
     /// The cursor for the next part, if there are more.

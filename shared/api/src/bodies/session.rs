@@ -1,26 +1,20 @@
 //! A portal session.
 
-use posthorn_domain::{AccountId, GrantId, Mode, PageUrl, Scopes, Session, Timestamp};
+use posthorn_domain::{AccountId, Grant, GrantId, Mode, PageUrl, Scopes, Session, Timestamp};
 use serde::Serialize;
 
-/// A new portal session, and the URL that begins it.
+/// What a portal session opens, and until when.
 #[derive(Debug, Serialize)]
-pub struct SessionBody {
-    id: GrantId,
-    url: String,
+struct OpenedBody {
     account: Option<AccountId>,
     livemode: Option<Mode>,
     capabilities: Scopes,
     expires_at: Option<Timestamp>,
 }
 
-impl SessionBody {
-    /// Returns a session that this URL begins.
-    pub fn new(session: Session, url: String) -> Self {
-        let grant = session.grant;
+impl From<Grant> for OpenedBody {
+    fn from(grant: Grant) -> Self {
         Self {
-            id: grant.id,
-            url,
             account: grant.reach.account().cloned(),
             livemode: grant.reach.mode(),
             capabilities: grant.scopes,
@@ -29,15 +23,29 @@ impl SessionBody {
     }
 }
 
+/// A new portal session, and the URL that begins it.
+#[derive(Debug, Serialize)]
+pub struct SessionBody {
+    id: GrantId,
+    url: String,
+    #[serde(flatten)]
+    opened: OpenedBody,
+}
+
+impl SessionBody {
+    /// Returns a session that this URL begins.
+    pub fn new(session: Session, url: String) -> Self {
+        Self { id: session.grant.id, url, opened: session.grant.into() }
+    }
+}
+
 /// A portal session that has begun, and its token.
 #[derive(Debug, Serialize)]
 pub struct BegunSessionBody {
     id: GrantId,
     token: String,
-    account: Option<AccountId>,
-    livemode: Option<Mode>,
-    capabilities: Scopes,
-    expires_at: Option<Timestamp>,
+    #[serde(flatten)]
+    opened: OpenedBody,
     return_url: Option<PageUrl>,
 }
 
@@ -45,15 +53,7 @@ impl BegunSessionBody {
     /// Returns a session with its token.
     pub fn new(session: Session, token: String) -> Self {
         let Session { grant, return_url } = session;
-        Self {
-            id: grant.id,
-            token,
-            account: grant.reach.account().cloned(),
-            livemode: grant.reach.mode(),
-            capabilities: grant.scopes,
-            expires_at: grant.expires_at,
-            return_url,
-        }
+        Self { id: grant.id, token, opened: grant.into(), return_url }
     }
 }
 

@@ -5,8 +5,24 @@ use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
 use crate::bodies::{AttemptBody, CursorListBody};
 use crate::listing::log_page::LogPageBuilder;
+use crate::listing::room::sized;
 use crate::listing::window::Window;
 use crate::problem::Problem;
+
+/// How many attempts are shown with an endpoint.
+pub const LAST_ATTEMPTS: usize = 5;
+/// How many events are examined for them. An endpoint without recent events shows no attempts.
+const LOOK_AT_MOST: usize = 25;
+
+/// Returns the last attempts at an endpoint, at most [`LAST_ATTEMPTS`], newest first.
+pub async fn last_attempts(
+    log: &EventLog,
+    tenant: &Tenant,
+    endpoint: &Endpoint,
+) -> Result<Vec<AttemptBody>, Problem> {
+    let window = Window::First { limit: LAST_ATTEMPTS };
+    Ok(attempts_at(log, tenant, endpoint, None, window, LOOK_AT_MOST).await?.list)
+}
 
 /// Returns a page of the attempts at an endpoint, sorted by event and then by attempt, newest first. Examines at most
 /// `look_at_most` events.
@@ -32,7 +48,7 @@ pub async fn attempts_at(
             status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
         };
         for attempt in attempts.into_iter().filter(is_asked_for) {
-            page.offer(attempt.id, || (attempt.bytes_in_answer(), attempt));
+            page.offer(attempt.id, || sized(attempt));
         }
         page.pass(beyond_all_of(event_id, endpoint, window.time_order()));
     }

@@ -7,7 +7,7 @@ use posthorn_domain::{Endpoint, EndpointId, EndpointOutline};
 use crate::bodies::{EndpointBody, EndpointListBody};
 use crate::listing::cursor::EndpointCursor;
 use crate::listing::endpoints::EndpointListing;
-use crate::listing::room::{PageTooLarge, Room, bytes_in_answer};
+use crate::listing::room::{PageTooLarge, Room, sized};
 use crate::listing::window::Window;
 
 /// Builds a part of a list of endpoints: it says which endpoints to read next, and takes them, until the part is
@@ -54,9 +54,8 @@ impl EndpointPageBuilder {
             endpoints.into_iter().map(|endpoint| (endpoint.id, endpoint)).collect();
         for id in self.wanted() {
             if let Some(endpoint) = endpoints.remove(&id) {
-                let entry = EndpointBody::for_everybody(endpoint);
-                let json = serde_json::to_string(&entry).expect("JSON can express every endpoint");
-                if !self.room.take(bytes_in_answer(&json)) {
+                let (bytes, entry) = sized(EndpointBody::for_everybody(endpoint));
+                if !self.room.take(bytes) {
                     self.is_full = true;
                     let is_numbered = matches!(self.listing.window, Window::Page { .. });
                     let refusal = PageTooLarge { fitting: self.room.fitting() };
@@ -70,7 +69,7 @@ impl EndpointPageBuilder {
     }
 
     /// Returns the part of the list.
-    pub fn finish(mut self) -> EndpointListBody {
+    pub fn finish(mut self) -> EndpointListBody<EndpointBody> {
         let has_more = self.has_more || self.is_full;
         let last = self.read.checked_sub(1).filter(|_| has_more).map(|n| &self.selected[n]);
         let next_cursor = last.map(|last| EndpointCursor::of(last, self.listing.fields()).to_string());

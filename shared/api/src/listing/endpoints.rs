@@ -132,7 +132,10 @@ mod tests {
     }
 
     /// Returns the requested part of the list, which does not change while it is read.
-    fn page_of(listing: &EndpointListing, endpoints: &[Endpoint]) -> Result<EndpointListBody, UnknownCursor> {
+    fn page_of(
+        listing: &EndpointListing,
+        endpoints: &[Endpoint],
+    ) -> Result<EndpointListBody<EndpointBody>, UnknownCursor> {
         let mut page = listing.begin(endpoints.iter().map(EndpointOutline::from).collect())?;
         loop {
             let wanted = page.wanted();

@@ -4,18 +4,21 @@ mod attempts_at;
 mod cursor;
 mod endpoint_page;
 mod endpoints;
+mod expansion;
 mod log_page;
 mod order;
 mod parameters;
 mod room;
 mod window;
 
-pub use self::attempts_at::attempts_at;
+pub use self::attempts_at::{LAST_ATTEMPTS, attempts_at, last_attempts};
+pub use self::expansion::Expansion;
 pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
 pub use self::parameters::{
-    AccountListing, AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing, LAST_PAGE,
-    MAX_NUMBERED_EVENTS, MAX_PAGE, account_listing, attempt_listing, attention_listing, audit_window,
-    endpoint_listing, event_listing, unknown_cursor,
+    AccountListing, AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing,
+    ExplanationListing, LAST_PAGE, MAX_NUMBERED_EVENTS, MAX_PAGE, account_listing, attempt_listing,
+    attention_listing, audit_window, endpoint_listing, event_listing, explanation_listing, key_window,
+    unknown_cursor,
 };
-pub use self::room::{MAX_LIST_BYTES, bytes_in_answer};
+pub use self::room::{MAX_LIST_BYTES, bytes_in_answer, sized};
 pub use self::window::Window;

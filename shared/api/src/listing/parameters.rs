@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use posthorn_domain::{
     AccountId, AttemptId, AttemptStatus, AuditId, EndpointId, EventFilter, EventId, EventSpan, Invalid,
-    TroubleState,
+    KeyId, TroubleState,
 };
 
 use crate::code::Code;
@@ -49,7 +49,19 @@ const ATTENTION_PARAMETERS: &[&str] = &["livemode", "state", "limit", "starting_
 
 const ACCOUNT_PARAMETERS: &[&str] = &["prefix", "limit", "starting_after"];
 
-const AUDIT_PARAMETERS: &[&str] = &["limit", "starting_after"];
+/// Of lists that have nothing to choose: keys, the audit log.
+const PAGE_PARAMETERS: &[&str] = &["limit", "starting_after"];
+
+const EXPLANATION_PARAMETERS: &[&str] = &["livemode", "webhook_endpoint_id", "limit", "starting_after"];
+
+/// The query of a list that explains where an event went.
+#[derive(Debug)]
+pub struct ExplanationListing {
+    /// Only this endpoint, if given.
+    pub endpoint: Option<EndpointId>,
+    /// The page: the first one, or one after an endpoint.
+    pub window: Window<EndpointId>,
+}
 
 /// The query of a list of accounts.
 #[derive(Debug)]
@@ -153,6 +165,13 @@ pub fn attention_listing(request: &Request) -> Result<AttentionListing, Problem>
     Ok(AttentionListing { state: request.query_as("state")?, window: window(request, "a webhook endpoint")? })
 }
 
+/// Reads `webhook_endpoint_id`, `limit` and `starting_after`.
+pub fn explanation_listing(request: &Request) -> Result<ExplanationListing, Problem> {
+    request.allow_query(EXPLANATION_PARAMETERS)?;
+    let endpoint = request.query_as("webhook_endpoint_id")?;
+    Ok(ExplanationListing { endpoint, window: window(request, "a webhook endpoint")? })
+}
+
 /// Reads `prefix`, `limit` and `starting_after`.
 pub fn account_listing(request: &Request) -> Result<AccountListing, Problem> {
     request.allow_query(ACCOUNT_PARAMETERS)?;
@@ -165,8 +184,14 @@ pub fn account_listing(request: &Request) -> Result<AccountListing, Problem> {
 
 /// Reads `limit` and `starting_after`.
 pub fn audit_window(request: &Request) -> Result<Window<AuditId>, Problem> {
-    request.allow_query(AUDIT_PARAMETERS)?;
+    request.allow_query(PAGE_PARAMETERS)?;
     window(request, "an entry of the audit log")
+}
+
+/// Reads `limit` and `starting_after`.
+pub fn key_window(request: &Request) -> Result<Window<KeyId>, Problem> {
+    request.allow_query(PAGE_PARAMETERS)?;
+    window(request, "a key")
 }
 
 /// Reads `page`, `pageSize` (or `size`), `order`, `status`, and the cursor form `limit`, `starting_after`,

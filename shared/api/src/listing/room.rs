@@ -1,5 +1,7 @@
 //! The size limit of an answer.
 
+use serde::Serialize;
+
 use crate::problem::Problem;
 
 /// The most bytes of the entries in an answer's list, counted by [`bytes_in_answer`]: Lambda's limit of 6 MB (6,291,456
@@ -16,6 +18,12 @@ pub fn bytes_in_answer(json: &str) -> usize {
         _ => 0,
     };
     json.len() + json.bytes().map(added).sum::<usize>()
+}
+
+/// Returns an entry of a list with the number of bytes that it takes in an answer.
+pub fn sized<T: Serialize>(entry: T) -> (usize, T) {
+    let json = serde_json::to_string(&entry).expect("JSON can express every entry");
+    (bytes_in_answer(&json), entry)
 }
 
 /// The space left in an answer.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::account::{AccountId, GrantId, Mode};
-use crate::id::AuditId;
+use crate::account::{AccountId, Mode};
+use crate::id::{AuditId, GrantId};
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
 

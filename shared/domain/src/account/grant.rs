@@ -1,15 +1,12 @@
 //! Credentials and what they open: API keys, components' keys, portal sessions.
 
 use std::fmt;
-use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 
 use crate::account::{AccountId, Mode, Scopes, Tenant};
-use crate::id::{KeyId, SessionId};
-use crate::invalid::Invalid;
+use crate::id::GrantId;
 use crate::random::Random;
 use crate::text::ShortText;
 use crate::time::Timestamp;
@@ -55,47 +52,6 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
-    }
-}
-
-/// The id of what a request was authorized by: a key or a session. It is not secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum GrantId {
-    /// An API key or a component's key.
-    Key(KeyId),
-    /// A portal session.
-    Session(SessionId),
-}
-
-impl fmt::Display for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(id) => id.fmt(f),
-            Self::Session(id) => id.fmt(f),
-        }
-    }
-}
-
-impl FromStr for GrantId {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        text.parse().map(Self::Session).or_else(|_| text.parse().map(Self::Key))
-    }
-}
-
-impl TryFrom<String> for GrantId {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<GrantId> for String {
-    fn from(id: GrantId) -> Self {
-        id.to_string()
     }
 }
 
@@ -148,6 +104,20 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Returns a grant without a name, which never expires and was not used yet.
+    pub fn new(id: GrantId, reach: Reach, scopes: Scopes, now: Timestamp) -> Self {
+        Self {
+            id,
+            reach,
+            scopes,
+            name: ShortText::default(),
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+            last_used_on: None,
+        }
+    }
+
     /// Returns whether it is neither revoked nor expired at this time.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
@@ -158,6 +128,7 @@ impl Grant {
 mod tests {
     use super::*;
     use crate::account::Scope;
+    use crate::id::{KeyId, SessionId};
     use crate::testing::Same;
 
     #[test]
@@ -179,16 +150,9 @@ mod tests {
     #[test]
     fn a_grant_is_valid_until_it_ends_or_is_revoked() {
         let at = Timestamp::from_millis;
-        let grant = Grant {
-            id: GrantId::Key(KeyId::new(at(0), &Same::byte(1))),
-            reach: Reach::Account("acct_1".parse().unwrap()),
-            scopes: [Scope::EventsRead][..].into(),
-            name: ShortText::default(),
-            created_at: at(0),
-            expires_at: Some(at(10)),
-            revoked_at: None,
-            last_used_on: None,
-        };
+        let (id, reach) = (KeyId::new(at(0), &Same::byte(1)), Reach::Account("acct_1".parse().unwrap()));
+        let endless = Grant::new(GrantId::Key(id), reach, [Scope::EventsRead][..].into(), at(0));
+        let grant = Grant { expires_at: Some(at(10)), ..endless };
         assert!(grant.is_valid(at(9)) && !grant.is_valid(at(10)));
         assert!(!Grant { revoked_at: Some(at(1)), ..grant }.is_valid(at(0)));
     }

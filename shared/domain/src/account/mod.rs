@@ -13,7 +13,7 @@ mod session;
 
 pub use self::audit::{Actor, ActorKind, AuditAction, AuditEntry};
 pub use self::component::{ComponentKey, Did, PublicKey};
-pub use self::grant::{Grant, GrantId, Reach, Token};
+pub use self::grant::{Grant, Reach, Token};
 pub use self::key::{KeyKind, KeyRequest};
 pub use self::page_url::PageUrl;
 pub use self::record::{Account, AccountEdit, AccountStatus, Deletion};

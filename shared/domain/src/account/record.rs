@@ -2,7 +2,8 @@
 
 use strum::{Display, IntoStaticStr};
 
-use crate::account::{AccountId, GrantId};
+use crate::account::AccountId;
+use crate::id::GrantId;
 use crate::json::{Fields, InvalidField};
 use crate::metadata::Metadata;
 use crate::text::ShortText;

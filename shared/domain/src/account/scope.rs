@@ -120,6 +120,11 @@ impl Scopes {
         self.iter().filter(|scope| limit.permit(*scope)).collect()
     }
 
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the scopes in their order.
     pub fn iter(&self) -> impl Iterator<Item = Scope> {
         self.0.iter().copied()

@@ -3,10 +3,12 @@
 //! The crate that makes attempts decides what follows one.
 
 mod attempt_status;
+mod explanation;
 mod message;
 mod schedule;
 
 pub use self::attempt_status::AttemptStatus;
+pub use self::explanation::{Explanation, Reason};
 pub use self::message::{DeliveryMessage, DeliveryWork, ProbeMessage, RecoveryMessage, WorkMessage};
 pub use self::schedule::RetrySchedule;
 

@@ -122,7 +122,10 @@ impl EndpointEdit {
             endpoint.disabled_reason = None;
         }
         set(&mut endpoint.url, self.url.as_ref());
-        if let Some(enabled_events) = &self.enabled_events {
+        if let Some(enabled_events) =
+            self.enabled_events.as_ref().filter(|new| **new != endpoint.enabled_events)
+        {
+            endpoint.former_states.add(endpoint.state_until(now));
             let former = std::mem::replace(&mut endpoint.enabled_events, enabled_events.clone());
             endpoint.remember_patterns(former.iter().cloned());
         }

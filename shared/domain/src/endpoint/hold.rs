@@ -224,6 +224,9 @@ impl Endpoint {
     /// of what is held, if the hold ends.
     #[must_use]
     pub fn with_status(mut self, status: EndpointStatus, drain: Option<RecoveryId>, now: Timestamp) -> Self {
+        if status != self.status {
+            self.former_states.add(self.state_until(now));
+        }
         let paused = Hold { since: now, phase: HoldPhase::Paused };
         self.hold = match (status, self.hold) {
             (EndpointStatus::Paused, hold) => Some(hold.map_or(paused, |hold| hold.with(HoldPhase::Paused))),

@@ -4,6 +4,7 @@
 
 mod edit;
 mod enabled_events;
+mod former;
 mod headers;
 mod health;
 mod hold;
@@ -19,6 +20,7 @@ mod url;
 
 pub use self::edit::EndpointEdit;
 pub use self::enabled_events::{EnabledEvents, EventPattern};
+pub use self::former::{FormerState, FormerStates};
 pub use self::headers::CustomHeaders;
 pub use self::health::{DisabledReason, FailedOn, Health, HealthState};
 pub use self::hold::{Failure, Hold, HoldPhase, HoldState, LAST_LOOK, ProbeOrder, Probes};
@@ -80,6 +82,8 @@ pub struct Endpoint {
     pub retired_secrets: Vec<RetiredSecret>,
     /// Which events may have been sent to it in the past.
     pub history: SubscriptionHistory,
+    /// What it was before its last changes.
+    pub former_states: FormerStates,
     /// The number of times it was written, by anybody; 0 before the first.
     pub revision: u64,
 }

@@ -2,6 +2,7 @@
 
 use crate::account::Tenant;
 use crate::endpoint::enabled_events::EnabledEvents;
+use crate::endpoint::former::FormerStates;
 use crate::endpoint::headers::CustomHeaders;
 use crate::endpoint::health::Health;
 use crate::endpoint::secret::Secret;
@@ -65,6 +66,7 @@ impl NewEndpoint {
             secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
             history: SubscriptionHistory::new(now),
+            former_states: FormerStates::new(now),
             revision: 0,
         }
         .with_status(self.status, None, now)

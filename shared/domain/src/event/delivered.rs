@@ -17,8 +17,8 @@ pub struct DeliveredEvent<'a> {
     r#type: &'a RawValue,
     #[serde(borrow)]
     api_version: &'a RawValue,
-    #[serde(borrow)]
-    data: &'a RawValue,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
     #[serde(borrow)]
     object_type: &'a RawValue,
     #[serde(borrow)]
@@ -45,6 +45,12 @@ impl<'a> DeliveredEvent<'a> {
     pub fn counting(self, deliveries: &[Delivery]) -> Self {
         let open = deliveries.iter().filter(|delivery| delivery.status.is_open());
         Self { pending_webhooks: open.count(), ..self }
+    }
+
+    /// Returns the event without its `data`.
+    #[must_use]
+    pub fn without_data(self) -> Self {
+        Self { data: None, ..self }
     }
 
     /// Returns the event's type.

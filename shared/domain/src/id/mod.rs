@@ -30,6 +30,11 @@ fn millis(at: Timestamp) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(0)
 }
 
+/// Returns the time in the first 48 bits of an id.
+fn made_at(id: Ulid) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(id.timestamp_ms()).unwrap_or(i64::MAX))
+}
+
 /// Returns 48 bits of milliseconds and 80 random bits.
 fn timed(at: Timestamp, random: &dyn Random) -> Ulid {
     Ulid::from_parts(millis(at), (u128::from(random.bits()) << 64) | u128::from(random.bits()))
@@ -105,7 +110,7 @@ impl EndpointId {
 
     /// Returns when the endpoint was registered.
     pub fn at(self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+        made_at(self.0)
     }
 }
 
@@ -169,7 +174,7 @@ impl EventId {
 
     /// Returns when the event was accepted.
     pub fn at(self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+        made_at(self.0)
     }
 
     /// Returns the partition that the event is stored in.
@@ -288,9 +293,38 @@ impl AuditId {
 
     /// Returns when the change was made.
     pub fn at(self) -> Timestamp {
-        Timestamp::from_millis(i64::try_from(self.0.timestamp_ms()).unwrap_or(i64::MAX))
+        made_at(self.0)
     }
 }
+
+/// The id of what a request was authorized by: a key or a session. It is not secret.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum GrantId {
+    /// An API key or a component's key.
+    Key(KeyId),
+    /// A portal session.
+    Session(SessionId),
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(id) => id.fmt(f),
+            Self::Session(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for GrantId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        text.parse().map(Self::Session).or_else(|_| text.parse().map(Self::Key))
+    }
+}
+
+written_as_text!(GrantId);
 
 #[cfg(test)]
 mod tests {

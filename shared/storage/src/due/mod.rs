@@ -12,6 +12,7 @@ use futures::future::join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
 
 use crate::error::StorageError;
+use crate::items::primary_key;
 use crate::outbox::OutgoingMessage;
 pub use places::{Floor, Mark, Minute, Place, Places, Start};
 
@@ -202,8 +203,7 @@ fn partition(minute: Minute, shard: u32) -> String {
 }
 
 fn key(minute: Minute, shard: u32, sort_key: String) -> HashMap<String, AttributeValue> {
-    let pk = AttributeValue::S(partition(minute, shard));
-    HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), AttributeValue::S(sort_key))])
+    primary_key(partition(minute, shard), sort_key)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use posthorn_domain::Timestamp;
 
 use super::DueRetries;
 use crate::error::StorageError;
+use crate::items::primary_key;
 use crate::written::Written;
 
 const MINUTE_MILLIS: i64 = 60_000;
@@ -216,8 +217,7 @@ fn text(row: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
 }
 
 fn place_key(sort_key: String) -> HashMap<String, AttributeValue> {
-    let pk = AttributeValue::S(CURSOR.to_owned());
-    HashMap::from([("pk".to_owned(), pk), ("sk".to_owned(), AttributeValue::S(sort_key))])
+    primary_key(CURSOR, sort_key)
 }
 
 #[cfg(test)]

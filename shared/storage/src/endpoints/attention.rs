@@ -11,7 +11,9 @@ use posthorn_domain::{EndpointId, Tenant, Timestamp, Trouble, TroubleState};
 use serde::Deserialize;
 
 use super::EndpointStore;
-use crate::error::{StorageError, readable};
+use crate::error::StorageError;
+use crate::items::{find_first, primary_key};
+use crate::transaction::{delete_item, put_item};
 
 /// The number of partitions that the rows are spread over, so that an outage that concerns thousands of endpoints at once
 /// does not have to wait for one partition's 1,000 writes a second.
@@ -46,21 +48,16 @@ pub(super) fn change(
     if state(before) == state(after) {
         return None;
     }
-    let key = HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(pk(shard(id)))),
-        ("sk".to_owned(), AttributeValue::S(sk(tenant, id))),
-    ]);
-    let write = TransactWriteItem::builder();
+    let key = primary_key(pk(shard(id)), sk(tenant, id));
     let Some(Trouble { state, since }) = after else {
-        let delete = Delete::builder().table_name(table).set_key(Some(key)).build();
-        return Some(write.delete(delete.expect("table and key are set")).build());
+        return Some(delete_item(Delete::builder().table_name(table).set_key(Some(key))));
     };
     let put = Put::builder()
         .table_name(table)
         .set_item(Some(key))
         .item("state", AttributeValue::S(state.to_string()))
         .item("since", AttributeValue::N(since.as_millis().to_string()));
-    Some(write.put(put.build().expect("table and item are set")).build())
+    Some(put_item(put))
 }
 
 fn shard(id: EndpointId) -> u8 {
@@ -102,7 +99,7 @@ impl EndpointStore {
     ) -> Result<Vec<InTrouble>, StorageError> {
         let prefix = format!("{tenant}#");
         let last = before.map_or_else(|| format!("{prefix}~"), |id| sk(tenant, id));
-        let mut pages = self
+        let query = self
             .client
             .query()
             .table_name(&self.table)
@@ -111,22 +108,11 @@ impl EndpointStore {
             .expression_attribute_values(":first", AttributeValue::S(prefix.clone()))
             .expression_attribute_values(":last", AttributeValue::S(last))
             .scan_index_forward(false)
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while found.len() < most
-            && let Some(item) = pages.next().await
-        {
-            let item = item.map_err(StorageError::from_call("Query"))?;
-            let Some(row) = readable(read(item, &prefix))? else { continue };
-            let is_asked = state.is_none_or(|state| state == row.trouble.state);
-            if is_asked && Some(row.endpoint_id) != before {
-                found.push(row);
-            }
-        }
-        Ok(found)
+            .consistent_read(true);
+        let is_asked = |row: &InTrouble| {
+            state.is_none_or(|state| state == row.trouble.state) && Some(row.endpoint_id) != before
+        };
+        find_first(query, most, |item| read(item, &prefix), is_asked).await
     }
 }
 

@@ -22,8 +22,9 @@ use tokio::task::consume_budget;
 use tokio::time::sleep;
 
 use crate::error::{StorageError, readable};
+use crate::items::primary_key;
 use crate::secrets_key::SecretsKey;
-use crate::transaction::{put_item, retrying, transact};
+use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 use crate::written::Written;
 use crate::{accounts, audit_log};
 pub use attention::InTrouble;
@@ -257,12 +258,11 @@ impl EndpointStore {
                 .table_name(&self.table)
                 .set_key(Some(key(tenant, &sort_key(id))))
                 .condition_expression("version = :revision")
-                .expression_attribute_values(":revision", number(found.revision))
-                .build()
-                .expect("table and key are set");
-            let delete = TransactWriteItem::builder().delete(delete).build();
+                .expression_attribute_values(":revision", number(found.revision));
             let attention = self.attention(tenant, id, found.trouble(), None);
-            self.write(tenant, delete, meta::move_version(id, -1, None), attention).await?.done()?;
+            self.write(tenant, delete_item(delete), meta::move_version(id, -1, None), attention)
+                .await?
+                .done()?;
             Ok(Some(found))
         };
         retrying(attempt).await
@@ -327,10 +327,8 @@ impl EndpointStore {
         others: impl IntoIterator<Item = TransactWriteItem>,
     ) -> Result<Transaction, StorageError> {
         let meta = moved.table_name(&self.table).set_key(Some(key(tenant, meta::SORT_KEY)));
-        let meta = meta.build().expect("table, key and expression are set");
-        let meta = TransactWriteItem::builder().update(meta).build();
         let audit = self.audit.as_ref().map(|entry| audit_log::write(&self.table, entry));
-        let writes = [endpoint, meta].into_iter().chain(others).chain(audit).collect();
+        let writes = [endpoint, update_item(meta)].into_iter().chain(others).chain(audit).collect();
         let failed = transact(&self.client, writes).await?;
         match failed.first() {
             None => Ok(Transaction::Done),
@@ -385,10 +383,7 @@ impl Transaction {
 }
 
 fn key(tenant: &Tenant, sort_key: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([
-        ("pk".to_owned(), AttributeValue::S(tenant.to_string())),
-        ("sk".to_owned(), AttributeValue::S(sort_key.to_owned())),
-    ])
+    primary_key(tenant.to_string(), sort_key)
 }
 
 fn number(number: u64) -> AttributeValue {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
     CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, EventId, FailedOn,
-    Failure, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId, RetiredSecret,
-    SubscriptionHistory, Tenant, Timestamp,
+    Failure, FormerState, FormerStates, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId,
+    RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,11 @@ pub(super) struct EndpointRow {
     reach_since: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     reach_former: Vec<String>,
+    /// Since when the endpoint's former states are known, and below it, these, oldest first. Missing in rows of 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    known_since: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former_states: Vec<FormerStateItem>,
     /// Since when deliveries are held. The status of a paused endpoint is `enabled` here: 0.1.0 knows no other, and would
     /// pass over an endpoint whose status it cannot read, instead of sending to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -203,6 +208,33 @@ struct RetiredSecretItem {
     until: i64,
 }
 
+/// An entry of `former_states`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct FormerStateItem {
+    until: i64,
+    status: String,
+    enabled_events: Vec<String>,
+}
+
+impl FormerStateItem {
+    pub(super) fn all(states: &FormerStates) -> Vec<Self> {
+        let item = |state: &FormerState| Self {
+            until: state.until.as_millis(),
+            status: state.status.to_string(),
+            enabled_events: state.enabled_events.iter().map(ToString::to_string).collect(),
+        };
+        states.iter().map(item).collect()
+    }
+
+    fn read(&self) -> Result<FormerState, Invalid> {
+        Ok(FormerState {
+            until: Timestamp::from_millis(self.until),
+            status: self.status.parse()?,
+            enabled_events: EnabledEvents::parse(self.enabled_events.iter().map(String::as_str))?,
+        })
+    }
+}
+
 impl EndpointRow {
     pub(super) fn item(
         tenant: &Tenant,
@@ -239,6 +271,8 @@ impl EndpointRow {
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
             reach_since: endpoint.history.since.as_millis(),
             reach_former: endpoint.history.former_patterns.iter().map(ToString::to_string).collect(),
+            known_since: Some(endpoint.former_states.known_since().as_millis()),
+            former_states: FormerStateItem::all(&endpoint.former_states),
             held_since,
             drain,
             probes,
@@ -290,12 +324,20 @@ impl EndpointRow {
                     .map(|text| text.parse())
                     .collect::<Result<_, _>>()?,
             },
+            former_states: self.former_states()?,
             revision: self.version,
         })
     }
 }
 
 impl EndpointRow {
+    /// Returns the former states. A row of an earlier release says nothing of the time before its last update.
+    fn former_states(&self) -> Result<FormerStates, Invalid> {
+        let known_since = Timestamp::from_millis(self.known_since.unwrap_or(self.updated_at));
+        let states = self.former_states.iter().map(FormerStateItem::read).collect::<Result<_, _>>()?;
+        Ok(FormerStates::on_record(known_since, states))
+    }
+
     fn health(&self) -> Result<Health, Invalid> {
         let health = Health::new(self.health.parse()?, Timestamp::from_millis(self.health_since));
         let failed_on = match (self.failed_days, self.failed_last) {

@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::data_key::Sealed;
 use crate::error::StorageError;
+use crate::items::primary_key;
 use crate::secrets_key::SecretsKey;
 
 type Item = HashMap<String, AttributeValue>;
@@ -98,10 +99,7 @@ impl Seal {
     }
 
     fn row_key(&self, period: u128) -> Item {
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(format!("datakey#{}", self.key.arn()))),
-            ("sk".to_owned(), AttributeValue::S(period.to_string())),
-        ])
+        primary_key(format!("datakey#{}", self.key.arn()), period.to_string())
     }
 
     fn row_name(&self, period: u128) -> String {

@@ -8,10 +8,10 @@ use posthorn_domain::{
     Timestamp, Trouble, TroubleState,
 };
 
-use super::row::{HoldAttributes, ProbesItem, sort_key};
+use super::row::{FormerStateItem, HoldAttributes, ProbesItem, sort_key};
 use super::{EndpointStore, Transaction, key, meta, number};
 use crate::error::StorageError;
-use crate::transaction::{retrying, transact};
+use crate::transaction::{retrying, transact, update_alone};
 use crate::written::Written;
 
 impl EndpointStore {
@@ -45,11 +45,17 @@ impl EndpointStore {
         now: Timestamp,
     ) -> Result<Written, StorageError> {
         let disabled = AttributeValue::S(EndpointStatus::Disabled.as_str().to_owned());
-        let expression = "SET #status = :disabled, disabled_reason = :reason REMOVE held_since, drain, probes \
-                          ADD version :one";
+        let expression = "SET #status = :disabled, disabled_reason = :reason, known_since = :known, \
+                          former_states = :states REMOVE held_since, drain, probes ADD version :one";
+        let mut states = before.former_states.clone();
+        states.add(before.state_until(now));
+        let items = serde_dynamo::to_attribute_value(FormerStateItem::all(&states));
+        let known_since = states.known_since().as_millis().to_string();
         let update = unless_written_since(before, expression)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":disabled", disabled)
+            .expression_attribute_values(":known", AttributeValue::N(known_since))
+            .expression_attribute_values(":states", items.expect("texts and numbers are attributes"))
             .expression_attribute_values(":reason", AttributeValue::S(reason.as_str().to_owned()));
         let trouble = Trouble { state: TroubleState::Disabled, since: now };
         let attention = self.attention(tenant, before.id, before.trouble(), Some(trouble));
@@ -135,7 +141,10 @@ impl EndpointStore {
     ) -> Result<Written, StorageError> {
         let update = self.of_row(tenant, id, update);
         let attempt = || async {
-            let Some(attention) = attention.clone() else { return self.update_alone(update.clone()).await };
+            let Some(attention) = attention.clone() else {
+                let alone = update_alone(&self.client, update.clone());
+                return Written::read("UpdateItem", alone.send().await);
+            };
             let update = TransactWriteItem::builder().update(update.clone()).build();
             match transact(&self.client, vec![update, attention]).await?.first() {
                 None => Ok(Written::Now),
@@ -143,21 +152,6 @@ impl EndpointStore {
             }
         };
         retrying(attempt).await
-    }
-
-    async fn update_alone(&self, update: Update) -> Result<Written, StorageError> {
-        let answer = self
-            .client
-            .update_item()
-            .table_name(update.table_name)
-            .set_key(Some(update.key))
-            .update_expression(update.update_expression)
-            .set_condition_expression(update.condition_expression)
-            .set_expression_attribute_names(update.expression_attribute_names)
-            .set_expression_attribute_values(update.expression_attribute_values)
-            .send()
-            .await;
-        Written::read("UpdateItem", answer)
     }
 
     fn of_row(&self, tenant: &Tenant, id: EndpointId, update: UpdateBuilder) -> Update {

@@ -9,6 +9,7 @@ use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
 use super::scan::Item;
 use super::{EventLog, RecordKey, row};
 use crate::error::StorageError;
+use crate::items::primary_key;
 
 /// The chunk that contains the delivery; absent if the record itself does.
 const CHUNK: &str = "c";
@@ -39,7 +40,7 @@ impl EventLog {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(row::primary_key(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
+            .set_item(Some(primary_key(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
             .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention)));
         if let Some(chunk) = key.chunk {
             put = put.item(CHUNK, AttributeValue::N(chunk.to_string()));

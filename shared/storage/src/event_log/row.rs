@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Chunk, EventRecord, RecordKey};
 use crate::codec;
 use crate::error::StorageError;
+use crate::items::primary_key;
 
 /// The payload: text, or bytes when it is compressed.
 pub(super) const BODY: &str = "b";
@@ -94,11 +95,6 @@ pub(super) fn key(key: &RecordKey) -> HashMap<String, AttributeValue> {
 /// Returns the partition key of a tenant's records in a partition.
 pub(super) fn log(tenant: &Tenant, partition: Partition) -> String {
     format!("{tenant}#{partition}")
-}
-
-/// Returns a row's key as attributes.
-pub(super) fn primary_key(pk: String, sk: String) -> HashMap<String, AttributeValue> {
-    HashMap::from([("pk".to_owned(), AttributeValue::S(pk)), ("sk".to_owned(), AttributeValue::S(sk))])
 }
 
 /// Returns the event that a row's sort key names.
