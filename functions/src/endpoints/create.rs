@@ -35,6 +35,7 @@ async fn create_endpoint(app: Arc<App>, request: Request) -> Result<Response, Pr
     let new = request.fields(tenant.mode, NewEndpoint::read)?;
     let endpoint = new.register(tenant, app.clock.now(), app.random.as_ref());
     app.guard.admit(&endpoint.url).map_err(|reason| Problem::field("url", reason))?;
+    endpoint.require_signable().map_err(|reason| Problem::field("url", reason))?;
     let entry = caller.entry(AuditAction::EndpointCreated, endpoint.id);
     app.endpoints.audited(entry).create(tenant, &endpoint, app.max_endpoints).await?;
     let secret = endpoint.secret.reveal();

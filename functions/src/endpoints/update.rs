@@ -76,7 +76,9 @@ fn edited(
         // It was paused a moment ago.
         return Err(StorageError::Conflict.into());
     }
-    Ok(edit.apply(endpoint, released.and_then(|released| released.drain), now))
+    let edited = edit.apply(endpoint, released.and_then(|released| released.drain), now);
+    edited.require_signable().map_err(|reason| Problem::field("url", reason))?;
+    Ok(edited)
 }
 
 /// Returns what the edit means to those who follow the endpoint's pauses.

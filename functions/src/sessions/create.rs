@@ -58,7 +58,7 @@ async fn create_session(app: Arc<App>, request: Request) -> Result<Response, Pro
     let expires_at = Some(principal.grant.expires_at.map_or(end, |last| last.min(end)));
     let grant = Grant { expires_at, ..Grant::new(GrantId::Session(id), reach, scopes, now) };
     let code = Token::code(app.random.as_ref());
-    let session = Session { grant, return_url: asked.return_url };
+    let session = Session { grant, return_url: asked.return_url, appearance: asked.appearance };
     let entry = principal.entry(&session.grant.reach, AuditAction::SessionCreated, id);
     app.sessions.create(TokenHash::from(&code), &session, &entry).await?;
     let console = app.console.as_ref().map_or_else(|| request.origin(), |url| url.as_str().to_owned());

@@ -20,7 +20,9 @@ fn shape(value: &Value) -> Value {
         Value::Array(values) => values.iter().map(shape).collect(),
         Value::Object(fields) => {
             let field = |(name, value): (&String, &Value)| match name.as_str() {
-                "duration_ms" if value.is_u64() => (name.clone(), "[a number]".into()),
+                "duration_ms" | "connect_ms" | "first_byte_ms" if value.is_u64() => {
+                    (name.clone(), "[a number]".into())
+                }
                 _ => (name.clone(), shape(value)),
             };
             fields.iter().map(field).collect()

@@ -64,7 +64,7 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
     check("aws-sdk-dynamodb", &aws);
     check("aws-sdk-sqs", &aws);
     check("aws-sdk-kms", &["posthorn-storage", "posthorn-runtime"]);
-    check("ring", &["posthorn-storage", "posthorn-api", "posthorn-admin"]);
+    check("ring", &["posthorn-storage", "posthorn-api", "posthorn-delivery", "posthorn-admin"]);
     check("reqwest", &["posthorn-runtime", "posthorn-lab", "posthorn-local"]);
     check("hyper", &["posthorn-delivery"]);
     check("dynoxide-rs", &["posthorn-local-aws"]);

@@ -24,9 +24,14 @@ pub(crate) struct Signed<'a> {
 impl Component {
     /// The component whose key pair follows from this name.
     pub(crate) fn named(name: &str) -> Self {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&Sha3_256::digest(name)).unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&Self::seed(name)).unwrap();
         let public_key = PublicKey::from(<[u8; 32]>::try_from(pair.public_key().as_ref()).unwrap());
         Self { pair, key: ComponentKey { did: Did::of(&public_key), public_key } }
+    }
+
+    /// The seed of that key pair.
+    pub(crate) fn seed(name: &str) -> [u8; 32] {
+        Sha3_256::digest(name).into()
     }
 
     /// Registers its key for an account.

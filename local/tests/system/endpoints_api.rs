@@ -91,6 +91,8 @@ async fn bad_input_is_answered_with_what_to_do() {
     check("status", json!("asleep")).await;
     check("headers", json!({ "Host": "example.com" })).await;
     check("headers", json!({ "X-Api-Key": "two\nlines" })).await;
+    check("component_secret_key", json!("0x12")).await;
+    check("component_secret_key", json!(7)).await;
     let (status, _) = refused(with("description", json!("x".repeat(300 * 1024)))).await;
     assert_eq!(status, 413);
     let (status, problem) = system.request("GET", "/api/webhook-endpoints?pageSize=101", None).await;

@@ -75,6 +75,9 @@ fn keep(stream: impl AsyncRead + Send + Unpin + 'static, output: Arc<Mutex<Strin
     });
 }
 
+/// The secret key of a component, which signs deliveries.
+const COMPONENT_SECRET: &str = "0x0303030303030303030303030303030303030303030303030303030303030303";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_key_body_or_query_string_is_in_the_log() {
     let answer = |path: &str, _: &str| match path {
@@ -85,7 +88,7 @@ async fn no_secret_key_body_or_query_string_is_in_the_log() {
     posthorn_local::install_tls();
     let system = Talkative::start().await;
     let key = posthorn_local::DEVELOPMENT_KEY;
-    let mut said = vec![key.to_owned()];
+    let mut said = vec![key.to_owned(), COMPONENT_SECRET.to_owned()];
     let say = |what: &str, said: &mut Vec<String>| {
         said.push(format!("unspeakable-{what}"));
         format!("unspeakable-{what}")
@@ -98,6 +101,7 @@ async fn no_secret_key_body_or_query_string_is_in_the_log() {
             "description": say("description", &mut said),
             "metadata": { "note": say("metadata", &mut said) },
             "headers": { "X-Token": say("header", &mut said) },
+            "component_secret_key": COMPONENT_SECRET,
         });
         let (status, created) = system.request("POST", "/api/webhook-endpoints", key, Some(&endpoint)).await;
         assert_eq!(status, 201, "{created}");

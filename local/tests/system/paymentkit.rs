@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use posthorn_domain::{Mode, Scope};
+use http::StatusCode;
+use posthorn_domain::{ComponentCall, Mode, Numbers, Scope};
+use posthorn_local::Receiver;
+use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use crate::component::{Component, Signed};
-use crate::harness::{TestStores, TestSystem, text};
+use crate::harness::{TestStores, TestSystem, next, text};
 use crate::time_machine::TimeMachine;
 
 const ENDPOINTS: &str = "/api/webhook-endpoints";
@@ -200,4 +203,61 @@ async fn the_sdk_gets_attempts_only_on_short_pages_and_only_if_it_may_read_event
     assert_eq!(attempts("sk_1", 20).await, [1; 20]);
     assert_eq!(attempts("sk_1", 21).await, [0; 21]);
     assert_eq!(attempts("sk_2", 20).await, [0; 20]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_with_a_components_key_gets_deliveries_signed_as_that_components_calls() {
+    let system = TestSystem::start().await;
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let component = Component::named("app");
+    let url = format!("{}/callback?b=2&a=1", receiver.url);
+    let secret_key = format!("0x{}", hex::encode(Component::seed("app")));
+    let new = json!({ "url": url, "enabled_events": ["*"], "component_secret_key": secret_key });
+    let created = system.register(&new).await;
+    assert_eq!(text(&created, "component_public_key"), component.key.public_key.to_string());
+    assert!(!created.to_string().contains(&secret_key), "the secret key is not shown");
+    let event = json!({ "type": "order.paid", "data": { "n": 1.5e20, "é": ["😀", null] } });
+    let publish = async || assert_eq!(system.request("POST", "/api/events", Some(&event)).await.0, 202);
+    publish().await;
+    let arrival = next(&mut receiver).await;
+    arrival.verify(text(&created, "secret")).unwrap();
+    let header = |name: &str| arrival.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("x-component-did"), component.key.did.as_str());
+    assert_eq!(header("x-component-sig-version"), "1");
+    let (issued_at, expires_at) =
+        (header("x-component-sig-iat").parse().unwrap(), header("x-component-sig-exp").parse().unwrap());
+    assert_eq!(expires_at - issued_at, 300);
+    let query = [("b".to_owned(), "2".to_owned()), ("a".to_owned(), "1".to_owned())];
+    let call = ComponentCall {
+        method: "POST",
+        path: "/callback",
+        query: &query,
+        body: &arrival.body,
+        issued_at,
+        expires_at,
+    };
+    let digest = call.digest(Numbers::AsInJavaScript).unwrap();
+    let signature = hex::decode(&header("x-component-sig")[2..]).unwrap();
+    let key = UnparsedPublicKey::new(&ED25519, component.key.public_key.as_bytes());
+    assert!(key.verify(&digest, &signature).is_ok());
+
+    let path = format!("/api/webhook-endpoints/{}", text(&created, "id"));
+    let remove = json!({ "component_secret_key": null });
+    assert_eq!(system.request("PUT", &path, Some(&remove)).await.0, 200);
+    publish().await;
+    assert!(!next(&mut receiver).await.headers.contains_key("x-component-sig"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_that_no_components_signature_covers_is_refused_with_a_components_key() {
+    let system = TestSystem::start().await;
+    let key = format!("0x{}", hex::encode(Component::seed("app")));
+    let odd = "https://example.com/?toString=1";
+    let new = json!({ "url": odd, "enabled_events": ["*"], "component_secret_key": key });
+    let (status, problem) = system.request("POST", ENDPOINTS, Some(&new)).await;
+    assert_eq!((status, text(&problem, "param")), (400, "url"), "{problem}");
+    let created = system.register(&json!({ "url": odd, "enabled_events": ["*"] })).await;
+    let path = format!("{ENDPOINTS}/{}", text(&created, "id"));
+    let (status, problem) = system.request("PUT", &path, Some(&json!({ "component_secret_key": key }))).await;
+    assert_eq!((status, text(&problem, "param")), (400, "url"), "{problem}");
 }

@@ -36,9 +36,17 @@ fn endpoints(stores: &TestStores, kms: &Kms) -> EndpointStore {
     TestStores::runtime_of(environment).endpoints().unwrap()
 }
 
-/// An endpoint with a header that is a credential.
+/// The secret key of a component.
+const COMPONENT_SECRET: &str = "0x0303030303030303030303030303030303030303030303030303030303030303";
+
+/// An endpoint with secrets of all kinds.
 fn with_header(url: &str) -> Value {
-    json!({ "url": url, "enabled_events": ["*"], "headers": { "Authorization": "Bearer sesame" } })
+    json!({
+        "url": url,
+        "enabled_events": ["*"],
+        "headers": { "Authorization": "Bearer sesame" },
+        "component_secret_key": COMPONENT_SECRET,
+    })
 }
 
 async fn publish(system: &TestSystem) {
@@ -86,6 +94,7 @@ async fn what_is_sealed_cannot_be_read_in_the_table_and_is_used_as_ever() {
     let arrival = webhook(&system, &mut receiver).await;
     arrival.verify(old).unwrap();
     assert_eq!(arrival.headers["authorization"], "Bearer sesame");
+    assert!(arrival.headers.contains_key("x-component-sig"));
 
     let path = format!("/api/webhook-endpoints/{}", text(&created, "id"));
     let (_, rotated) = system.request("POST", &format!("{path}/secret/rotate"), None).await;
@@ -100,7 +109,7 @@ async fn what_is_sealed_cannot_be_read_in_the_table_and_is_used_as_ever() {
 
     let table = table(&system.stores).await;
     assert!(table.contains(&receiver.url), "the table can be read");
-    for secret in [old, new, "sesame", "whsec_"] {
+    for secret in [old, new, "sesame", "whsec_", &COMPONENT_SECRET[2..]] {
         assert!(!table.contains(secret), "{secret} is in the table");
     }
     let (_, deleted) = system.request("DELETE", &path, None).await;

@@ -91,6 +91,19 @@ async fn a_customer_gets_what_the_session_allows_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_platforms_colour_and_logo_come_with_the_session() {
+    let machine = platform().await;
+    let appearance = json!({ "color": "#1d4ed8", "logo": "data:image/svg+xml;base64,PHN2Zy8+" });
+    let session =
+        create(&machine, json!({ "account": ADA, "livemode": true, "appearance": appearance })).await;
+    let (status, begun) = exchange(&machine, &code(&session)).await;
+    assert_eq!((status, &begun["appearance"]), (200, &appearance));
+    let plain = create(&machine, json!({ "account": ADA, "livemode": true })).await;
+    let (_, begun) = exchange(&machine, &code(&plain)).await;
+    assert_eq!(begun["appearance"], json!({ "color": null, "logo": null }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_code_begins_one_session_however_many_use_it_at_once() {
     let machine = platform().await;
     let back = "https://app.example.com/webhooks";

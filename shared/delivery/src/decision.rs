@@ -82,7 +82,7 @@ pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
 mod tests {
     use std::time::Duration;
 
-    use posthorn_domain::{Attempt, Timestamp};
+    use posthorn_domain::{Attempt, Timestamp, Trace};
     use proptest::prelude::*;
 
     use super::*;
@@ -91,7 +91,14 @@ mod tests {
 
     fn attempt(code: Option<u16>, error: Option<AttemptError>) -> Attempt {
         let at = Timestamp::from_millis(1_000);
-        Attempt { at, duration: Duration::from_millis(500), code, error, resend: None }
+        Attempt {
+            at,
+            duration: Duration::from_millis(500),
+            code,
+            error,
+            resend: None,
+            trace: Trace::default(),
+        }
     }
 
     fn decide(before: &[Attempt], answer: Answer, chance: f64) -> Delivery {

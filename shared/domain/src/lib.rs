@@ -4,6 +4,7 @@
 //! edge; after that nothing is checked twice, and nothing is a bare string.
 
 mod account;
+mod component_call;
 mod delivery;
 mod endpoint;
 mod event;
@@ -20,13 +21,14 @@ mod text;
 mod time;
 
 pub use self::account::{
-    Account, AccountEdit, AccountId, AccountStatus, Actor, ActorKind, AuditAction, AuditEntry, ComponentKey,
-    Deletion, Did, Grant, KeyKind, KeyRequest, Mode, PageUrl, PublicKey, Reach, Scope, Scopes, Session,
-    SessionRequest, Tenant, Token,
+    Account, AccountEdit, AccountId, AccountStatus, Actor, ActorKind, Appearance, AuditAction, AuditEntry,
+    Color, ComponentKey, ComponentSecret, Deletion, Did, Grant, KeyKind, KeyRequest, Logo, Mode, PageUrl,
+    PublicKey, Reach, Scope, Scopes, Session, SessionRequest, Tenant, Token,
 };
+pub use self::component_call::{ComponentCall, Numbers, parameters};
 pub use self::delivery::{
     Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
-    Explanation, ProbeMessage, Reason, RecoveryMessage, RetrySchedule, WorkMessage,
+    Explanation, Millis, ProbeMessage, Reason, RecoveryMessage, RetrySchedule, Trace, WorkMessage,
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,

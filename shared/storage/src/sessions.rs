@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, Update};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use posthorn_domain::{AccountId, AuditEntry, Grant, Mode, Session, Timestamp};
+use posthorn_domain::{AccountId, Appearance, AuditEntry, Grant, Invalid, Mode, Session, Timestamp};
 
+use crate::codec::read_json;
 use crate::error::StorageError;
 use crate::grants::{TokenHash, read_grant, token_key, token_row};
 use crate::items::primary_key;
@@ -57,6 +58,10 @@ impl Sessions {
         row.extend(code_key(&code.hex()));
         if let Some(url) = &session.return_url {
             row.insert("return_url".to_owned(), AttributeValue::S(url.as_str().to_owned()));
+        }
+        if session.appearance != Appearance::default() {
+            let json = serde_json::to_string(&session.appearance).expect("texts are JSON");
+            row.insert("appearance".to_owned(), AttributeValue::S(json));
         }
         let mut entry = entry_key(grant.reach.account(), &grant.id.to_string());
         entry.insert("code".to_owned(), AttributeValue::S(code.hex()));
@@ -200,9 +205,10 @@ fn code_key(hash: &str) -> HashMap<String, AttributeValue> {
 }
 
 fn read_session(item: HashMap<String, AttributeValue>) -> Result<Session, StorageError> {
-    let url = item.get("return_url").and_then(|url| url.as_s().ok());
-    let return_url = url.map(|url| url.parse()).transpose();
-    let return_url = return_url.map_err(|reason| StorageError::corrupt("code#…", reason))?;
+    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok());
+    let corrupt = |reason: Invalid| StorageError::corrupt("code#…", reason);
+    let return_url = text("return_url").map(|url| url.parse()).transpose().map_err(corrupt)?;
+    let appearance = text("appearance").map(|json| read_json(json)).transpose().map_err(corrupt)?;
     let grant: Grant = read_grant(item)?;
-    Ok(Session { grant, return_url })
+    Ok(Session { grant, return_url, appearance: appearance.unwrap_or_default() })
 }

@@ -51,14 +51,19 @@ async fn an_update_empties_what_can_be_empty_and_leaves_the_rest() {
     let system = TestSystem::start().await;
     let full = json!({
         "url": "https://example.com/", "enabled_events": ["a"], "description": "d", "metadata": { "k": "v" },
-        "headers": { "X-A": "b" }, "status": "disabled", "api_version": "2",
+        "headers": { "X-A": "b" }, "status": "disabled", "api_version": "2", "component_secret_key": "07".repeat(32),
     });
     let created = system.register(&full).await;
     let path = format!("/api/webhook-endpoints/{}", text(&created, "id"));
     let nulls = Value::from(nulls("WebhookEndpointEdit"));
     let (status, updated) = system.request("PUT", &path, Some(&nulls)).await;
     assert_eq!(status, 200, "{updated}");
-    for (field, value) in [("description", json!("")), ("metadata", json!({})), ("headers", json!({}))] {
+    for (field, value) in [
+        ("description", json!("")),
+        ("metadata", json!({})),
+        ("headers", json!({})),
+        ("component_public_key", Value::Null),
+    ] {
         assert_eq!(updated[field], value);
     }
     for field in ["url", "enabled_events", "status", "api_version", "disabled_reason"] {

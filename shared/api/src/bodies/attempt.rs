@@ -1,7 +1,9 @@
 //! An attempt.
 
+use std::net::IpAddr;
+
 use posthorn_domain::{
-    AttemptError, AttemptId, AttemptStatus, Delivery, EndpointId, EventId, Mode, Timestamp,
+    AttemptError, AttemptId, AttemptStatus, Delivery, EndpointId, EventId, Millis, Mode, Timestamp, Trace,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -27,6 +29,37 @@ pub struct AttemptBody {
     updated_at: Timestamp,
     duration_ms: u64,
     error: Option<&'static str>,
+    #[serde(flatten)]
+    trace: TraceBody,
+}
+
+/// How an attempt reached its endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct TraceBody {
+    address: Option<IpAddr>,
+    phases: Option<PhasesBody>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "they are the names in the JSON")]
+struct PhasesBody {
+    dns_ms: Option<u32>,
+    connect_ms: Option<u32>,
+    tls_ms: Option<u32>,
+    first_byte_ms: Option<u32>,
+}
+
+impl From<Trace> for TraceBody {
+    fn from(trace: Trace) -> Self {
+        let millis = |phase: Option<Millis>| phase.map(Millis::get);
+        let phases = (!trace.is_empty()).then(|| PhasesBody {
+            dns_ms: millis(trace.dns),
+            connect_ms: millis(trace.connect),
+            tls_ms: millis(trace.tls),
+            first_byte_ms: millis(trace.first_byte),
+        });
+        Self { address: trace.address, phases }
+    }
 }
 
 impl AttemptBody {
@@ -49,6 +82,7 @@ impl AttemptBody {
                 updated_at: attempt.at.plus(attempt.duration),
                 duration_ms: attempt.duration_ms(),
                 error: attempt.error.map(AttemptError::as_str),
+                trace: attempt.trace.into(),
             })
             .collect()
     }

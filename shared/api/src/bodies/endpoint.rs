@@ -1,10 +1,11 @@
 //! A webhook endpoint.
 
 use posthorn_domain::{
-    ApiVersion, AttemptError, CreatedVia, CustomHeaders, Description, DisabledReason, EnabledEvents,
-    Endpoint, EndpointId, EndpointStatus, Failure, Health, Hold, Metadata, Mode, Probes, RecoveryId, Scope,
-    Timestamp, WebhookUrl,
+    ApiVersion, AttemptError, ComponentSecret, CreatedVia, CustomHeaders, Description, DisabledReason,
+    EnabledEvents, Endpoint, EndpointId, EndpointStatus, Failure, Health, Hold, Metadata, Mode, Probes,
+    RecoveryId, Scope, Timestamp, WebhookUrl,
 };
+use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde::Serialize;
 
 use crate::access::Caller;
@@ -27,6 +28,7 @@ pub struct EndpointBody {
     disabled_reason: Option<DisabledReason>,
     health: HealthBody,
     hold: Option<HoldBody>,
+    component_public_key: Option<String>,
     #[serde(flatten)]
     headers: HeadersBody,
 }
@@ -116,9 +118,16 @@ impl EndpointBody {
             disabled_reason: endpoint.disabled_reason,
             health: HealthBody { status: state.as_str(), since },
             hold: endpoint.hold.map(HoldBody::from),
+            component_public_key: endpoint.component_secret.as_ref().map(public_key),
             headers,
         }
     }
+}
+
+/// Returns the public key of a component's secret key. The secret key itself is never shown.
+fn public_key(secret: &ComponentSecret) -> String {
+    let pair = Ed25519KeyPair::from_seed_unchecked(secret.seed()).expect("every seed of 32 bytes is one");
+    format!("0x{}", hex::encode(pair.public_key().as_ref()))
 }
 
 /// A new endpoint, and its signing secret.

@@ -5,6 +5,8 @@ use posthorn_domain::{
 };
 use serde::Serialize;
 
+use crate::bodies::attempt::TraceBody;
+
 /// The most deliveries that are shown with an event. Each may have 1 KiB of its last answer, so this limits the size of
 /// the API's answer, which is read and written whole.
 pub const MAX_SHOWN_DELIVERIES: usize = 100;
@@ -34,6 +36,8 @@ struct AttemptSummaryBody {
     error: Option<&'static str>,
     duration_ms: u64,
     created_at: Timestamp,
+    #[serde(flatten)]
+    trace: TraceBody,
 }
 
 impl<'a> EventBody<'a> {
@@ -80,6 +84,7 @@ impl From<&Attempt> for AttemptSummaryBody {
             error: attempt.error.map(AttemptError::as_str),
             duration_ms: attempt.duration_ms(),
             created_at: attempt.at,
+            trace: attempt.trace.into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A portal session.
 
-use posthorn_domain::{AccountId, Grant, GrantId, Mode, PageUrl, Scopes, Session, Timestamp};
+use posthorn_domain::{AccountId, Appearance, Grant, GrantId, Mode, PageUrl, Scopes, Session, Timestamp};
 use serde::Serialize;
 
 /// What a portal session opens, and until when.
@@ -47,13 +47,14 @@ pub struct BegunSessionBody {
     #[serde(flatten)]
     opened: OpenedBody,
     return_url: Option<PageUrl>,
+    appearance: Appearance,
 }
 
 impl BegunSessionBody {
     /// Returns a session with its token.
     pub fn new(session: Session, token: String) -> Self {
-        let Session { grant, return_url } = session;
-        Self { id: grant.id, token, opened: grant.into(), return_url }
+        let Session { grant, return_url, appearance } = session;
+        Self { id: grant.id, token, opened: grant.into(), return_url, appearance }
     }
 }
 

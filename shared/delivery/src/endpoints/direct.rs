@@ -1,10 +1,10 @@
 //! Limits which events are sent to an endpoint directly, while it is not known to be slow or failing.
 //!
 //! An unproven endpoint gets one event directly. Events that follow at once wait for its result, others take the first
-//! attempts queue. A process tries 16 unproven endpoints at the same time, so that hundreds that hang from their first
-//! event on, as in a provider's outage, do not hold its events until they are cut short. An endpoint that has answered gets all events directly, until an attempt is overdue: the endpoint
-//! may have begun to hang. Otherwise one attempt for each event would hold a place until the first of them is cut
-//! short.
+//! attempts queue. If a process tries more than 16 unproven endpoints at the same time, further ones have to answer within
+//! 250 ms: hundreds that hang from their first event on, as in a provider's outage, would hold its events for a second.
+//! An endpoint that has answered gets all events directly, until an attempt is overdue: the endpoint may have begun to
+//! hang. Otherwise one attempt for each event would hold a place until the first of them is cut short.
 
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use lru::LruCache;
 use posthorn_domain::{Endpoint, EndpointId, HealthState, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// The number of endpoints kept in memory; the least recently used are evicted.
 const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
@@ -21,17 +21,16 @@ const MAX_ENDPOINTS: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not 
 const OVERDUE: Duration = Duration::from_millis(250);
 /// How many times its usual latency an attempt may take before it is overdue.
 const TIMES_AS_USUAL: u32 = 4;
-/// How many unproven endpoints are tried at the same time. A healthy one answers within milliseconds, so that some
-/// hundred take their turns within the longest wait.
-const MAX_TRIALS: usize = 16;
-/// How long after the first event to a new endpoint began others wait for its result, and how long it waits for its
-/// turn. The way through the first attempts queue takes about as long, and does not hold a place in fan-out.
+/// How many unproven endpoints have the usual time at the same time. Most that work answer within [`OVERDUE`] anyway.
+const MAX_LONG_TRIALS: usize = 16;
+/// How long after the first event to a new endpoint began others wait for its result. The way through the first attempts
+/// queue takes about as long, and does not hold a place in fan-out.
 const LONGEST_WAIT: Duration = Duration::from_millis(50);
 
 /// The direct attempts of this process.
 pub(crate) struct Direct {
     traffic: Mutex<LruCache<EndpointId, Traffic>>,
-    trials: Semaphore,
+    long_trials: Semaphore,
 }
 
 /// The direct attempts at one endpoint.
@@ -63,8 +62,10 @@ pub(crate) struct Ticket<'d> {
     number: u64,
     /// Sends the result to those that wait. Dropped unsent, it means that the attempt failed.
     waited_for: Option<watch::Sender<Fate>>,
-    /// The turn of an unproven endpoint.
-    turn: Option<SemaphorePermit<'d>>,
+    /// The place of an unproven endpoint that has the usual time.
+    _long_trial: Option<SemaphorePermit<'d>>,
+    /// The longest time that the attempt may take, if it is less than usual.
+    at_most: Option<Duration>,
 }
 
 enum Admission<'d> {
@@ -75,7 +76,10 @@ enum Admission<'d> {
 
 impl Default for Direct {
     fn default() -> Self {
-        Self { traffic: Mutex::new(LruCache::new(MAX_ENDPOINTS)), trials: Semaphore::new(MAX_TRIALS) }
+        Self {
+            traffic: Mutex::new(LruCache::new(MAX_ENDPOINTS)),
+            long_trials: Semaphore::new(MAX_LONG_TRIALS),
+        }
     }
 }
 
@@ -91,11 +95,7 @@ impl Direct {
             }
             admission => admission,
         };
-        let Admission::Go(mut ticket) = admission else { return None };
-        if ticket.waited_for.is_some() {
-            ticket.turn = Some(timeout(LONGEST_WAIT, self.trials.acquire()).await.ok()?.ok()?);
-        }
-        Some(ticket)
+        if let Admission::Go(ticket) = admission { Some(ticket) } else { None }
     }
 
     fn ask(&self, endpoint: &Endpoint, usual: Option<Duration>) -> Admission<'_> {
@@ -124,7 +124,17 @@ impl Direct {
         traffic.next_number += 1;
         traffic.under_way.push((number, now));
         let (endpoint_id, revision) = (endpoint.id, traffic.revision);
-        Admission::Go(Ticket { direct: self, endpoint_id, revision, number, waited_for, turn: None })
+        let long_trial = waited_for.as_ref().and_then(|_| self.long_trials.try_acquire().ok());
+        let at_most = (waited_for.is_some() && long_trial.is_none()).then_some(OVERDUE);
+        Admission::Go(Ticket {
+            direct: self,
+            endpoint_id,
+            revision,
+            number,
+            waited_for,
+            _long_trial: long_trial,
+            at_most,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Traffic>> {
@@ -150,6 +160,11 @@ impl Traffic {
 }
 
 impl Ticket<'_> {
+    /// Returns how long the attempt may take, if that is usually this long.
+    pub(crate) fn time(&self, usual: Duration) -> Duration {
+        self.at_most.map_or(usual, |most| most.min(usual))
+    }
+
     /// Notes that the endpoint acknowledged the event.
     pub(crate) fn succeeded(&mut self) {
         if let Some(traffic) = self.direct.lock().peek_mut(&self.endpoint_id) {
@@ -216,25 +231,26 @@ mod tests {
         assert_eq!(began.elapsed(), LONGEST_WAIT);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn sixteen_new_endpoints_are_tried_at_once_and_further_ones_wait_for_a_turn_up_to_50_ms() {
+    #[test]
+    fn of_many_new_endpoints_that_are_tried_at_once_sixteen_have_the_usual_time() {
         let direct = Direct::default();
         let numbered = |number: u128, state| Endpoint {
             id: EndpointId::from_bytes(number.to_be_bytes()),
             ..endpoint(state)
         };
-        let all: Vec<_> = (0..16).map(|number| numbered(number, HealthState::Unproven)).collect();
-        let mut tried: Vec<_> = all.iter().map(|new| at_once(direct.admit(new, None)).unwrap()).collect();
-        let further = numbered(16, HealthState::Unproven);
-        let began = Instant::now();
-        assert!(direct.admit(&further, None).await.is_none(), "all sixteen hang");
-        assert_eq!(began.elapsed(), LONGEST_WAIT);
-        let mut waiting = Box::pin(direct.admit(&further, None));
-        assert!(poll_immediate(&mut waiting).await.is_none(), "it waits");
-        tried.pop();
-        assert!(waiting.await.is_some());
-        let healthy = numbered(17, HealthState::Healthy);
-        assert!(at_once(direct.admit(&healthy, None)).is_some(), "others need no turn");
+        let usual = Duration::from_secs(1);
+        let mut tried: Vec<_> = (0..20)
+            .map(|number| at_once(direct.admit(&numbered(number, HealthState::Unproven), None)).unwrap())
+            .collect();
+        let times: Vec<_> = tried.iter().map(|ticket| ticket.time(usual)).collect();
+        assert_eq!(times, [[usual; 16].as_slice(), &[OVERDUE; 4]].concat());
+        let short = Duration::from_millis(100);
+        assert_eq!(tried[19].time(short), short);
+        tried.remove(0);
+        let further = at_once(direct.admit(&numbered(20, HealthState::Unproven), None)).unwrap();
+        assert_eq!(further.time(usual), usual);
+        let healthy = at_once(direct.admit(&numbered(21, HealthState::Healthy), None)).unwrap();
+        assert_eq!(healthy.time(usual), usual, "one that has answered is no trial");
     }
 
     #[tokio::test(start_paused = true)]

@@ -200,7 +200,8 @@ impl Subscribers {
 
 /// Returns about how many bytes an endpoint takes in memory.
 fn weight(endpoint: &Endpoint) -> usize {
-    let patterns = endpoint.enabled_events.iter().chain(&endpoint.history.former_patterns);
+    let former = endpoint.former_states.iter().flat_map(|state| state.enabled_events.iter());
+    let patterns = endpoint.enabled_events.iter().chain(&endpoint.history.former_patterns).chain(former);
     let patterns = patterns.map(|pattern| match pattern {
         EventPattern::All => 0,
         EventPattern::Prefix(prefix) => prefix.len(),

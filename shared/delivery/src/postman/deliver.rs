@@ -107,7 +107,10 @@ impl Postman {
         }
         let accepted_at = accepted_at(key, &delivery);
         let answer = match pace {
-            Pace::Brisk => self.post_briefly(&endpoint, key.event_id, &sent.body).await?,
+            Pace::Brisk => {
+                let time = self.seen.watch.patience(endpoint.id);
+                self.post_briefly(time, &endpoint, key.event_id, &sent.body).await?
+            }
             Pace::Patient => self.sender.post(&endpoint, key.event_id, &sent.body).await?,
         };
         let outcome = self.conclude(key, endpoint, delivery, answer, accepted_at, sent.expires_at);

@@ -50,7 +50,8 @@ impl Postman {
             let Some(mut ticket) = self.seen.direct.admit(&endpoint, usual).await else {
                 return Fate::Postponed(delivery);
             };
-            let Ok(answer) = self.post_briefly(&endpoint, key.event_id, body).await else {
+            let time = ticket.time(self.seen.watch.patience(endpoint.id));
+            let Ok(answer) = self.post_briefly(time, &endpoint, key.event_id, body).await else {
                 return Fate::Unsent(delivery);
             };
             if answer.attempt.succeeded() {
@@ -78,16 +79,15 @@ impl Postman {
         dispatched
     }
 
-    /// Makes an attempt that is cut short after a second, or sooner if the endpoint has always been quick. It is then
-    /// made again from the deliveries queue.
+    /// Makes an attempt that is cut short after this time. It is then made again from the deliveries queue.
     pub(crate) async fn post_briefly(
         &self,
+        time: Duration,
         endpoint: &Endpoint,
         event_id: EventId,
         body: &Bytes,
     ) -> Result<Answer, NoSockets> {
-        let patience = self.seen.watch.patience(endpoint.id);
-        let mut answer = self.sender.post_within(patience, endpoint, event_id, body).await?;
+        let mut answer = self.sender.post_within(time, endpoint, event_id, body).await?;
         if answer.attempt.error == Some(AttemptError::Timeout) {
             answer.attempt.error = Some(AttemptError::Slow);
         }

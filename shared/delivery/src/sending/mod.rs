@@ -4,6 +4,7 @@
 
 #[cfg(test)]
 pub(crate) mod answers;
+mod component;
 mod dns;
 #[cfg(test)]
 mod hostile_names;
@@ -21,12 +22,12 @@ use std::time::Duration;
 use ::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp};
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp, Trace};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use crate::sending::dns::Names;
-use crate::sending::http::{Client, Dialer, KEPT_BODY_BYTES, NoReply, Post, Reply};
+use crate::sending::http::{Client, Dialer, KEPT_BODY_BYTES, NoReply, Post, Reply, Tracer};
 use crate::sending::resolver::{GuardedResolver, Resolve};
 
 pub(crate) use self::http::Pace;
@@ -119,7 +120,14 @@ impl Sender {
         let at = self.clock.now();
         let started = Instant::now();
         let mut answer = Answer {
-            attempt: Attempt { at, duration: Duration::ZERO, code: None, error: None, resend: None },
+            attempt: Attempt {
+                at,
+                duration: Duration::ZERO,
+                code: None,
+                error: None,
+                resend: None,
+                trace: Trace::default(),
+            },
             body: String::new(),
             latency: None,
             retry_after: None,
@@ -129,7 +137,11 @@ impl Sender {
             answer.attempt.error = Some(AttemptError::Blocked);
             return Ok(answer);
         };
-        let post = Post { url, headers: headers(endpoint, event_id, at, body), body: body.clone() };
+        let mut headers = headers(endpoint, event_id, at, body);
+        if let Some(secret) = &endpoint.component_secret {
+            component::sign(&mut headers, secret, url, at, body);
+        }
+        let post = Post { url, headers, body: body.clone(), tracer: Tracer::default() };
         match self.client.post(&post, time).await {
             Err(NoReply::NoSockets(missing)) => return Err(missing),
             Err(NoReply::Failed(error)) => answer.attempt.error = Some(error),
@@ -139,6 +151,7 @@ impl Sender {
             }
         }
         answer.attempt.duration = started.elapsed();
+        answer.attempt.trace = post.tracer.trace();
         Ok(answer)
     }
 
@@ -280,6 +293,28 @@ mod tests {
         let (_, brisk) = futures::future::join(hanging, brisk).await;
         assert!(brisk < TIMEOUT, "{brisk:?}");
         assert!(began.elapsed() >= 2 * TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_opens_a_connection_notes_its_address_and_the_time_of_each_phase() {
+        let (sender, (url, listener)) = (sender(), silent().await);
+        let (endpoint, body) = (endpoint(&url), Bytes::from_static(b"{}"));
+        let post = async || sender.post(&endpoint, event(), &body).await.unwrap().attempt.trace;
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for _ in 0..2 {
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            }
+        };
+        let ((first, second), ()) =
+            futures::future::join(async { (post().await, post().await) }, server).await;
+        let here = Some("127.0.0.1".parse().unwrap());
+        assert_eq!((first.address, first.dns, first.tls), (here, None, None));
+        assert!(first.connect.is_some() && first.first_byte.is_some(), "{first:?}");
+        assert!(second.is_empty(), "it used the open connection: {second:?}");
+        drop(listener);
+        assert_eq!(post().await, Trace { address: here, ..Trace::default() }, "refused");
     }
 
     #[test]

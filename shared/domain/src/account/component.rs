@@ -103,6 +103,41 @@ impl fmt::Display for PublicKey {
     }
 }
 
+/// An Ed25519 secret key of a component, which signs deliveries: `0x` and 64 hexadecimal digits, or 128 as ArcBlock's wallets
+/// write it, with the public key at the end. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ComponentSecret([u8; 32]);
+
+impl ComponentSecret {
+    /// Returns the seed of the key pair.
+    pub fn seed(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Returns the key as text, `0x…`. It must never reach a log.
+    pub fn reveal(&self) -> String {
+        format!("0x{}", hex::encode(self.0))
+    }
+}
+
+impl FromStr for ComponentSecret {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+        let bytes = hex::decode(digits).ok().filter(|bytes| [32, 64].contains(&bytes.len()));
+        let seed = bytes.and_then(|bytes| bytes.first_chunk().copied());
+        let reason = "must be an Ed25519 secret key: 0x and 64 or 128 hexadecimal digits";
+        seed.map(Self).ok_or_else(|| Invalid::because(reason))
+    }
+}
+
+impl fmt::Debug for ComponentSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("0x…")
+    }
+}
+
 /// A public key that is registered for a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentKey {
@@ -142,6 +177,19 @@ mod tests {
         }
         for text in ["", "z NK", "z#", &"z".repeat(129)] {
             assert!(text.parse::<Did>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_key_is_a_seed_or_a_seed_and_its_public_key() {
+        let seed = "01".repeat(32);
+        for text in [format!("0x{seed}"), seed.clone(), format!("0X{seed}{}", "02".repeat(32))] {
+            let secret: ComponentSecret = text.parse().unwrap();
+            assert_eq!(secret.reveal(), format!("0x{seed}"));
+            assert_eq!(format!("{secret:?}"), "0x…");
+        }
+        for wrong in ["", "0x", "0x01", &"01".repeat(33), &"zz".repeat(32)] {
+            assert!(wrong.parse::<ComponentSecret>().is_err(), "{wrong}");
         }
     }
 }

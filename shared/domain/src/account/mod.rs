@@ -2,6 +2,7 @@
 //!
 //! What an account owns is in other modules.
 
+mod appearance;
 mod audit;
 mod component;
 mod grant;
@@ -11,8 +12,9 @@ mod record;
 mod scope;
 mod session;
 
+pub use self::appearance::{Appearance, Color, Logo};
 pub use self::audit::{Actor, ActorKind, AuditAction, AuditEntry};
-pub use self::component::{ComponentKey, Did, PublicKey};
+pub use self::component::{ComponentKey, ComponentSecret, Did, PublicKey};
 pub use self::grant::{Grant, Reach, Token};
 pub use self::key::{KeyKind, KeyRequest};
 pub use self::page_url::PageUrl;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use crate::account::{AccountId, Grant, Mode, PageUrl, Scopes};
+use crate::account::{AccountId, Appearance, Grant, Mode, PageUrl, Scopes};
 use crate::invalid::Invalid;
 use crate::json::{Fields, Flag, FromJson, InvalidField};
 
@@ -22,6 +22,8 @@ pub struct Session {
     pub grant: Grant,
     /// Where a visitor goes whose code is used or has expired.
     pub return_url: Option<PageUrl>,
+    /// How the console looks in it.
+    pub appearance: Appearance,
 }
 
 impl Session {
@@ -46,6 +48,8 @@ pub struct SessionRequest {
     pub expires_in: Duration,
     /// Where a visitor goes whose session has ended.
     pub return_url: Option<PageUrl>,
+    /// How the console looks in it.
+    pub appearance: Appearance,
 }
 
 /// The life of a session, in seconds.
@@ -81,6 +85,7 @@ impl SessionRequest {
             capabilities: fields.optional("capabilities")?,
             expires_in: fields.optional("expires_in")?.map_or(USUAL, |Lifetime(time)| time),
             return_url: fields.optional("return_url")?,
+            appearance: fields.optional("appearance")?.unwrap_or_default(),
         })
     }
 }

@@ -6,11 +6,13 @@ mod attempt_status;
 mod explanation;
 mod message;
 mod schedule;
+mod trace;
 
 pub use self::attempt_status::AttemptStatus;
 pub use self::explanation::{Explanation, Reason};
 pub use self::message::{DeliveryMessage, DeliveryWork, ProbeMessage, RecoveryMessage, WorkMessage};
 pub use self::schedule::RetrySchedule;
+pub use self::trace::{Millis, Trace};
 
 use std::time::Duration;
 
@@ -159,6 +161,8 @@ pub struct Attempt {
     pub error: Option<AttemptError>,
     /// The token of the request for a manual retry; `None` for an attempt of the retry schedule.
     pub resend: Option<u32>,
+    /// How it reached the endpoint.
+    pub trace: Trace,
 }
 
 impl Attempt {
@@ -246,7 +250,14 @@ mod tests {
     use super::*;
 
     fn attempt(code: Option<u16>, error: Option<AttemptError>, resend: Option<u32>) -> Attempt {
-        Attempt { at: Timestamp::from_millis(0), duration: Duration::ZERO, code, error, resend }
+        Attempt {
+            at: Timestamp::from_millis(0),
+            duration: Duration::ZERO,
+            code,
+            error,
+            resend,
+            trace: Trace::default(),
+        }
     }
 
     fn delivery(attempts: &[Attempt]) -> Delivery {

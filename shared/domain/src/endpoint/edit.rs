@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use crate::account::ComponentSecret;
 use crate::endpoint::enabled_events::EnabledEvents;
 use crate::endpoint::headers::CustomHeaders;
 use crate::endpoint::health::Health;
@@ -26,6 +27,7 @@ pub struct EndpointEdit {
     status: Option<EndpointStatus>,
     headers: Option<CustomHeaders>,
     secret: Option<SecretSentBack>,
+    component_secret: Option<ComponentSecretEdit>,
 }
 
 /// The `metadata` in an edit. Metadata that an earlier release accepted and this one refuses may be sent back
@@ -53,8 +55,12 @@ impl FromJson for SecretSentBack {
     }
 }
 
+/// The `component_secret_key` in an edit; `None` removes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ComponentSecretEdit(Option<ComponentSecret>);
+
 impl EndpointEdit {
-    /// Reads a request's fields, all optional. `null` empties `description`, `metadata` and `headers`; for the others
+    /// Reads a request's fields, all optional. `null` empties `description`, `metadata`, `headers` and `component_secret_key`; for the others
     /// it means "not given".
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
@@ -67,6 +73,7 @@ impl EndpointEdit {
             status: fields.optional("status")?,
             headers: fields.nullable("headers")?.map(Option::unwrap_or_default),
             secret: fields.optional("secret")?,
+            component_secret: fields.nullable("component_secret_key")?.map(ComponentSecretEdit),
         })
     }
 
@@ -133,6 +140,10 @@ impl EndpointEdit {
         set(&mut endpoint.description, self.description.as_ref());
         set(&mut endpoint.metadata, self.metadata.as_ref().map(|sent| &sent.metadata));
         set(&mut endpoint.headers, self.headers.as_ref());
+        set(
+            &mut endpoint.component_secret,
+            self.component_secret.as_ref().map(|ComponentSecretEdit(edit)| edit),
+        );
         if let Some(status) = self.status.filter(|_| another_status) {
             endpoint = endpoint.with_status(status, drain, now);
         }

@@ -35,7 +35,8 @@ pub use self::url::WebhookUrl;
 use serde::{Deserialize, Serialize};
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::account::Mode;
+use crate::account::{ComponentSecret, Mode};
+use crate::component_call::{ComponentCall, Numbers, parameters};
 use crate::event::EventType;
 use crate::id::EndpointId;
 use crate::invalid::Invalid;
@@ -80,6 +81,8 @@ pub struct Endpoint {
     pub secret: Secret,
     /// The former secrets, oldest first; some may have expired.
     pub retired_secrets: Vec<RetiredSecret>,
+    /// The secret key that signs its deliveries as calls of a PaymentKit component, too; `None` if nothing does.
+    pub component_secret: Option<ComponentSecret>,
     /// Which events may have been sent to it in the past.
     pub history: SubscriptionHistory,
     /// What it was before its last changes.
@@ -99,6 +102,22 @@ impl Endpoint {
     /// Returns whether events of this type may have been sent to it.
     pub fn may_have_received(&self, event_type: &EventType) -> bool {
         self.enabled_events.matches(event_type) || self.history.matches(event_type)
+    }
+
+    /// Errors if its deliveries should be signed as component calls, but no such signature covers the query of its URL.
+    pub fn require_signable(&self) -> Result<(), Invalid> {
+        let (url, has_key) = (self.url.parsed(), self.component_secret.is_some());
+        let query = parameters(url);
+        let call = ComponentCall {
+            method: "POST",
+            path: url.path(),
+            query: &query,
+            body: b"",
+            issued_at: 0,
+            expires_at: 0,
+        };
+        let signed = if has_key { call.digest(Numbers::AsInJavaScript).map(drop) } else { Ok(()) };
+        signed.map_err(|reason| Invalid::because(format!("cannot be signed as a component call. {reason}")))
     }
 
     /// Records patterns whose events may have been sent to it. Those that it subscribes to now are left out.
@@ -178,4 +197,5 @@ const READ_ONLY: &[&str] = &[
     "hold",
     "header_names",
     "attempts",
+    "component_public_key",
 ];

@@ -1,6 +1,6 @@
 //! Registering an endpoint.
 
-use crate::account::Tenant;
+use crate::account::{ComponentSecret, Tenant};
 use crate::endpoint::enabled_events::EnabledEvents;
 use crate::endpoint::former::FormerStates;
 use crate::endpoint::headers::CustomHeaders;
@@ -27,6 +27,7 @@ pub struct NewEndpoint {
     status: EndpointStatus,
     headers: CustomHeaders,
     secret: Option<Secret>,
+    component_secret: Option<ComponentSecret>,
 }
 
 impl NewEndpoint {
@@ -42,6 +43,7 @@ impl NewEndpoint {
             status: fields.optional("status")?.unwrap_or_default(),
             headers: fields.optional("headers")?.unwrap_or_default(),
             secret: fields.optional("secret")?,
+            component_secret: fields.optional("component_secret_key")?,
         })
     }
 
@@ -65,6 +67,7 @@ impl NewEndpoint {
             headers: self.headers,
             secret: self.secret.unwrap_or_else(|| Secret::new(random)),
             retired_secrets: Vec::new(),
+            component_secret: self.component_secret,
             history: SubscriptionHistory::new(now),
             former_states: FormerStates::new(now),
             revision: 0,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{
-    CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus, EventId, FailedOn,
-    Failure, FormerState, FormerStates, Health, Hold, HoldPhase, Invalid, KeptMetadata, Probes, RecoveryId,
-    RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
+    ComponentSecret, CustomHeaders, EnabledEvents, Endpoint, EndpointId, EndpointOutline, EndpointStatus,
+    EventId, FailedOn, Failure, FormerState, FormerStates, Health, Hold, HoldPhase, Invalid, KeptMetadata,
+    Probes, RecoveryId, RetiredSecret, SubscriptionHistory, Tenant, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,8 @@ pub(super) struct EndpointRow {
     secret: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     retired_secrets: Vec<RetiredSecretItem>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    component_secret: Option<String>,
     /// The history's `since` and, below, its `former_patterns`.
     reach_since: i64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -269,6 +271,7 @@ impl EndpointRow {
             headers,
             secret: endpoint.secret.reveal(),
             retired_secrets: endpoint.retired_secrets.iter().map(RetiredSecretItem::of).collect(),
+            component_secret: endpoint.component_secret.as_ref().map(ComponentSecret::reveal),
             reach_since: endpoint.history.since.as_millis(),
             reach_former: endpoint.history.former_patterns.iter().map(ToString::to_string).collect(),
             known_since: Some(endpoint.former_states.known_since().as_millis()),
@@ -316,6 +319,7 @@ impl EndpointRow {
                 .iter()
                 .map(RetiredSecretItem::read)
                 .collect::<Result<_, _>>()?,
+            component_secret: self.component_secret.as_deref().map(str::parse).transpose()?,
             history: SubscriptionHistory {
                 since: Timestamp::from_millis(self.reach_since),
                 former_patterns: self

@@ -17,7 +17,7 @@ use crate::secrets_key::SecretsKey;
 type Item = HashMap<String, AttributeValue>;
 
 /// The attributes that are sealed together.
-const SECRETS: [&str; 3] = ["secret", "retired_secrets", "headers"];
+const SECRETS: [&str; 4] = ["secret", "retired_secrets", "headers", "component_secret"];
 /// The attribute that replaces them: the wrapped data key `k`, the nonce `n` and the ciphertext `c` of their JSON.
 const SEALED: &str = "sealed";
 

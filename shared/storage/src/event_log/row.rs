@@ -67,7 +67,7 @@ struct ChunkRow {
 }
 
 /// An attempt: start `t`ime, duration in `m`illiseconds, status `c`ode, `e`rror in words that 0.1.0 knows, the e`x`act
-/// error if that is another, the to`k`en of the manual retry that asked for it.
+/// error if that is another, the to`k`en of the manual retry that asked for it, its trace, of which `p`hases are a part.
 #[derive(Serialize, Deserialize)]
 struct AttemptRow {
     t: i64,
@@ -80,6 +80,8 @@ struct AttemptRow {
     x: Option<AttemptError>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     k: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    p: Option<String>,
 }
 
 pub(super) fn key(key: &RecordKey) -> HashMap<String, AttributeValue> {
@@ -256,6 +258,7 @@ impl From<&Attempt> for AttemptRow {
             e: known,
             x: attempt.error.filter(|_| known != attempt.error),
             k: attempt.resend,
+            p: (!attempt.trace.is_empty()).then(|| attempt.trace.to_string()),
         }
     }
 }
@@ -278,12 +281,16 @@ impl From<&AttemptRow> for Attempt {
             code: row.c,
             error: row.x.or(row.e),
             resend: row.k,
+            // It decides nothing, so what cannot be read counts as unknown.
+            trace: row.p.as_deref().and_then(|text| text.parse().ok()).unwrap_or_default(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use posthorn_domain::Trace;
+
     use super::*;
 
     #[test]
@@ -295,6 +302,7 @@ mod tests {
                 code,
                 error: Some(error),
                 resend: None,
+                trace: Trace::default(),
             };
             let row = AttemptRow::from(&attempt);
             assert_eq!(row.e, known, "{error}");

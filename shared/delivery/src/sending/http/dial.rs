@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
-use url::{Host, Url};
+use url::Host;
 
 use super::http1::Http1;
-use super::{Connection, NoReply, http2};
+use super::{Connection, NoReply, Post, http2};
 use crate::sending::no_sockets::NoSockets;
 use crate::sending::resolver::GuardedResolver;
 
@@ -70,7 +70,9 @@ impl Dialer {
 
     /// Opens a connection to the URL's host. An address in the URL itself has been checked by
     /// [`Guard::admit`](posthorn_domain::Guard::admit).
-    pub(super) async fn dial(&self, url: &Url, protocols: Protocols) -> Result<Connection, NoReply> {
+    pub(super) async fn dial(&self, request: &Post<'_>, protocols: Protocols) -> Result<Connection, NoReply> {
+        let (url, tracer) = (request.url, &request.tracer);
+        tracer.begin();
         let port = url.port_or_known_default().expect("an admitted URL has the scheme http or https");
         let host = url.host().expect("an admitted URL has a host");
         let (addresses, name) = match &host {
@@ -78,15 +80,17 @@ impl Dialer {
             Host::Ipv6(address) => (vec![IpAddr::from(*address)], ServerName::from(IpAddr::from(*address))),
             Host::Domain(name) => {
                 let server = ServerName::try_from((*name).to_owned()).map_err(|_| AttemptError::Tls)?;
-                (self.names.addresses(name).await?, server)
+                (tracer.resolving(self.names.addresses(name)).await?, server)
             }
         };
         let addresses: Vec<_> = addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect();
-        let stream = connect(&addresses, &self.spare_sockets).await?;
+        addresses.iter().take(1).for_each(|address| tracer.address(address.ip()));
+        let stream = tracer.connecting(connect(&addresses, &self.spare_sockets)).await?;
+        stream.peer_addr().into_iter().for_each(|address| tracer.address(address.ip()));
         if url.scheme() == "http" {
             return Ok(Connection::Http1(Http1::new(Box::new(stream))));
         }
-        Ok(self.shake_hands(name, stream, protocols).await?)
+        Ok(tracer.securing(self.shake_hands(name, stream, protocols)).await?)
     }
 
     async fn shake_hands(

@@ -316,12 +316,14 @@ mod tests {
     use url::Url;
 
     use super::*;
+    use crate::sending::http::Tracer;
 
     /// Sends 100 KB over a connection that buffers one, to this receiver.
     async fn send<R>(receiver: impl AsyncFnOnce(DuplexStream) -> R) -> (Option<u16>, R) {
         let (near, far) = duplex(1024);
         let url = Url::parse("http://a.example/").unwrap();
-        let post = Post { url: &url, headers: HeaderMap::new(), body: vec![b'x'; 100_000].into() };
+        let (headers, body, tracer) = (HeaderMap::new(), vec![b'x'; 100_000].into(), Tracer::default());
+        let post = Post { url: &url, headers, body, tracer };
         let sending = async {
             let (head, mut body) = Http1::new(Box::new(near)).send(&post).await.ok()?;
             body.sent().await;

@@ -10,6 +10,7 @@ mod http1;
 mod http2;
 mod metered;
 mod pool;
+mod tracer;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use self::head::Head;
 use self::http1::Http1;
 use self::http2::Http2;
 use self::pool::Pool;
+pub(crate) use self::tracer::Tracer;
 use crate::sending::no_sockets::NoSockets;
 
 /// The number of ticks into which an answer's time limit is divided.
@@ -78,6 +80,8 @@ pub(crate) struct Post<'p> {
     pub(crate) headers: HeaderMap,
     /// The body.
     pub(crate) body: Bytes,
+    /// Notes how it reaches the receiver.
+    pub(crate) tracer: Tracer,
 }
 
 impl Post<'_> {
@@ -257,11 +261,11 @@ impl Client {
     async fn send(&self, post: &Post<'_>, began: Instant) -> Result<(Head, Body), NoReply> {
         let pooled = self.pool.take(post.origin());
         let has_answered = pooled.as_ref().is_some_and(Connection::has_answered);
-        let connection = match pooled {
-            Some(connection) => connection,
-            None => self.connect(post).await?,
+        let sent = match pooled {
+            Some(connection) => connection.send(post).await,
+            None => post.tracer.answering(self.connect(post).await?.send(post)).await,
         };
-        let failed = match connection.send(post).await {
+        let failed = match sent {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
@@ -272,14 +276,15 @@ impl Client {
         if !failed.allows_another(has_answered) {
             return Err(AttemptError::Protocol.into());
         }
-        let connection = self.connect(post).await?;
-        connection.send(post).await.map_err(|_| AttemptError::Protocol.into())
+        let sent = post.tracer.answering(self.connect(post).await?.send(post)).await;
+        sent.map_err(|_| AttemptError::Protocol.into())
     }
 
     /// Opens a connection. If too many files are open, idle connections are closed, and it is tried once more.
     async fn connect(&self, post: &Post<'_>) -> Result<Connection, NoReply> {
         self.pool.keep_at_most(self.may_wait());
-        let dial = || self.dialer.dial(post.url, self.pool.protocols(post.origin()));
+        // On the heap, because most requests need no new connection.
+        let dial = || Box::pin(self.dialer.dial(post, self.pool.protocols(post.origin())));
         let mut dialled = dial().await;
         if let Err(NoReply::NoSockets(_)) = dialled {
             self.pool.clear();
