@@ -4,7 +4,8 @@
     commands.py SYSTEM
 
 SYSTEM is the program that runs Posthorn on a laptop. Only its port and the receiver's port are changed. `$ENDPOINT`, `$EVENT`,
-`$ATTEMPT` and `$RECOVERY` are set to existing ids. Commands that need an API key call AWS, and are left out.
+`$ATTEMPT` and `$RECOVERY` are set to existing ids, `$CODE` to the code of a new portal session. Commands that need an API key call AWS,
+and are left out.
 """
 
 import os
@@ -45,8 +46,9 @@ def things(system, receiver):
     attempt = system.call("GET", attempts)["list"][0]["id"]
     path = f"/api/webhook-endpoints/{endpoint}/recover"
     recovery = system.call("POST", path, {"since": "2026-01-01T00:00:00Z"})["id"]
+    code = system.call("POST", "/api/sessions", {})["url"].partition("#code=")[2]
     named = {"API": system.http, "ENDPOINT": endpoint, "EVENT": event, "ATTEMPT": attempt, "RECOVERY": recovery}
-    return {**os.environ, **named}
+    return {**os.environ, **named, "CODE": code}
 
 
 def main(program):
