@@ -74,10 +74,14 @@ def faults_of(event, answer, is_error):
     elif "requestContext" in event:
         if not 200 <= answer["statusCode"] < 500:
             yield "the answer is an error of the function's own"
-        try:
-            json.loads(answer["body"])
-        except (json.JSONDecodeError, TypeError):
-            yield "the answer is not JSON"
+        # The console's pages are not JSON.
+        if "json" in answer["headers"].get("content-type", ""):
+            try:
+                json.loads(answer["body"])
+            except (json.JSONDecodeError, TypeError):
+                yield "the answer is not JSON"
+        elif not answer["body"]:
+            yield "the answer is empty"
     elif "Records" in event and not isinstance(answer.get("batchItemFailures"), list):
         yield "the answer does not say which messages failed"
 
