@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AccountBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, account_listing, ok, sized,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, account_listing, ok, sized,
 };
 use posthorn_domain::{AccountId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -24,8 +24,8 @@ async fn list_accounts(app: Arc<App>, request: Request) -> Result<Response, Prob
     let principal = app.access.principal(&request, &[Scope::AccountsRead]).await?;
     principal.require_platform()?;
     let listing = account_listing(&request)?;
-    let after = if let Window::After { id, .. } = &listing.window { Some(id) } else { None };
-    let found = app.accounts.list(&listing.prefix, after, listing.window.limit() + 1).await?;
+    let window = &listing.window;
+    let found = app.accounts.list(&listing.prefix, window.after(), window.limit() + 1).await?;
     let mut page: LogPageBuilder<AccountId, AccountBody> = LogPageBuilder::new(listing.window, MAX_LOOKED_AT);
     for account in found {
         page.offer(account.id.clone(), || sized(AccountBody::from(account)));

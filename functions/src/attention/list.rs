@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AttentionBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, attention_listing, ok, sized,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, attention_listing, ok, sized,
 };
 use posthorn_domain::{Endpoint, EndpointId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -24,7 +24,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 async fn list_attention(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant_with_query(&request, &[Scope::EndpointsRead]).await?;
     let listing = attention_listing(&request)?;
-    let before = if let Window::After { id, .. } = listing.window { Some(id) } else { None };
+    let before = listing.window.after().copied();
     let limit = listing.window.limit();
     let found = app.endpoints.in_trouble(&tenant, listing.state, before, limit + 1).await?;
     let shown: Vec<_> = found.iter().take(limit).map(|found| found.endpoint_id).collect();

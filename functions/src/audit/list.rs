@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::AuditEntryBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, audit_window, ok, sized,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, audit_window, ok, sized,
 };
 use posthorn_domain::{AuditId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -24,7 +24,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 async fn list_audit(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let principal = app.access.principal(&request, &[Scope::AuditRead]).await?;
     let window = audit_window(&request)?;
-    let before = if let Window::After { id, .. } = window { Some(id) } else { None };
+    let before = window.after().copied();
     let (account, mode) = (principal.account.as_ref(), principal.grant.reach.mode());
     let found = app.audit.list(account, mode, before, window.limit() + 1).await?;
     let mut page: LogPageBuilder<AuditId, AuditEntryBody> = LogPageBuilder::new(window, MAX_LOOKED_AT);

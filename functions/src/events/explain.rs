@@ -75,8 +75,8 @@ async fn all_endpoints(
     ids.extend(event.deliveries.keys());
     ids.sort_unstable_by_key(|id| Reverse(*id));
     ids.dedup();
-    if let Window::After { id: after, .. } = window {
-        ids.retain(|id| *id < after);
+    if let Some(after) = window.after() {
+        ids.retain(|id| id < after);
     }
     ids.truncate(window.limit() + 1);
     Ok(ids)

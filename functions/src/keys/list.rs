@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthorn_api::bodies::KeyBody;
 use posthorn_api::{
-    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window, key_window, ok, sized,
+    Access, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, key_window, ok, sized,
 };
 use posthorn_domain::{GrantId, KeyId, Scope};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -23,7 +23,7 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 async fn list_keys(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let principal = app.access.principal(&request, &[Scope::KeysWrite]).await?;
     let window = key_window(&request)?;
-    let after = if let Window::After { id, .. } = window { Some(id) } else { None };
+    let after = window.after().copied();
     let account = principal.account.as_ref();
     let found = app.grants.page(account, after, window.limit() + 1, |grant| principal.sees(grant)).await?;
     let mut page: LogPageBuilder<KeyId, KeyBody> = LogPageBuilder::new(window, MAX_LOOKED_AT);

@@ -137,8 +137,8 @@ impl Measuring {
         let types = "/api/event-types";
         costs.push(self.cost("a key's first use of the day", &keys, &get, types, None).await?);
         costs.push(self.cost("a key that the function knows", &keys, &get, types, None).await?);
-        let attempts = "/api/attention";
-        costs.push(self.cost("a key in another function", &keys, &get, attempts, None).await?);
+        let attention = "/api/attention";
+        costs.push(self.cost("a key in another function", &keys, &get, attention, None).await?);
         Ok(costs)
     }
 

@@ -12,7 +12,7 @@ use http::StatusCode;
 use posthorn_delivery::sign;
 use posthorn_domain::{
     Attempt, Clock as _, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork, Endpoint, Event, EventId,
-    EventMessage, EventShards, Random as _, Timestamp, Trace,
+    EventMessage, EventShards, Random as _, Timestamp,
 };
 use posthorn_functions::set_up;
 use posthorn_local::Stores;
@@ -330,14 +330,7 @@ fn accepted(event: &Value) -> Result<Event> {
 
 /// A delivery whose first attempt succeeded.
 fn delivered(endpoint: &Endpoint, at: Timestamp) -> Delivery {
-    let attempt = Attempt {
-        at,
-        duration: Duration::from_millis(1),
-        code: Some(200),
-        error: None,
-        resend: None,
-        trace: Trace::default(),
-    };
+    let attempt = Attempt { duration: Duration::from_millis(1), code: Some(200), ..Attempt::begun(at) };
     Delivery {
         status: DeliveryStatus::Succeeded,
         next_attempt_at: None,

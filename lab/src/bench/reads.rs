@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::StatusCode;
 use posthorn_domain::{
     Attempt, Clock as _, Delivery, DeliveryStatus, EndpointId, EventDraft, EventId, EventShards, Fields,
-    Mode, Random as _, Tenant, Timestamp, Trace,
+    Mode, Random as _, Tenant, Timestamp,
 };
 use posthorn_local::proxy::Proxy;
 use posthorn_local::{DEVELOPMENT_ACCOUNT, Functions, FunctionsOptions, Stores, StoresOptions};
@@ -162,14 +162,7 @@ async fn write(
     let draft = EventDraft::read(&mut Fields::parse(&draft)?)?;
     let failed = number.is_multiple_of(FAILURES);
     let code = Some(if failed { 500 } else { 200 });
-    let attempt = Attempt {
-        at,
-        duration: Duration::from_millis(20),
-        code,
-        error: None,
-        resend: None,
-        trace: Trace::default(),
-    };
+    let attempt = Attempt { duration: Duration::from_millis(20), code, ..Attempt::begun(at) };
     let status = if failed { DeliveryStatus::Failed } else { DeliveryStatus::Succeeded };
     let delivery =
         Delivery { status, next_attempt_at: None, attempts: vec![attempt], ..Delivery::due(endpoint_id, at) };

@@ -149,12 +149,16 @@ impl Request {
 
     /// Returns the rest of the path, for a route that ends in `{file+}`; `None` for other routes.
     pub fn rest_of_path(&self) -> Option<&str> {
-        self.inner.path_parameters_ref().and_then(|parameters| parameters.first("file"))
+        self.path_parameter_if_any("file")
     }
 
     /// Returns a parameter of the path; an empty text if the route has no such parameter.
     fn path_parameter(&self, name: &str) -> &str {
-        self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name)).unwrap_or_default()
+        self.path_parameter_if_any(name).unwrap_or_default()
+    }
+
+    fn path_parameter_if_any(&self, name: &str) -> Option<&str> {
+        self.inner.path_parameters_ref().and_then(|parameters| parameters.first(name))
     }
 
     /// Returns a query parameter. Errors if it is given more than once.

@@ -82,7 +82,7 @@ pub(crate) fn canceled(mut delivery: Delivery) -> Delivery {
 mod tests {
     use std::time::Duration;
 
-    use posthorn_domain::{Attempt, Timestamp, Trace};
+    use posthorn_domain::{Attempt, Timestamp};
     use proptest::prelude::*;
 
     use super::*;
@@ -90,15 +90,8 @@ mod tests {
     const ENDED: i64 = 1_500;
 
     fn attempt(code: Option<u16>, error: Option<AttemptError>) -> Attempt {
-        let at = Timestamp::from_millis(1_000);
-        Attempt {
-            at,
-            duration: Duration::from_millis(500),
-            code,
-            error,
-            resend: None,
-            trace: Trace::default(),
-        }
+        let duration = Duration::from_millis(500);
+        Attempt { duration, code, error, ..Attempt::begun(Timestamp::from_millis(1_000)) }
     }
 
     fn decide(before: &[Attempt], answer: Answer, chance: f64) -> Delivery {

@@ -40,9 +40,11 @@ pub enum Numbers {
     AsInJavaScript,
 }
 
-/// Returns the parameters of a URL's query in their order, decoded.
-pub fn parameters(url: &Url) -> Vec<(String, String)> {
-    url.query_pairs().into_owned().collect()
+/// Returns what is signed of a delivery to this URL. The error is a sentence.
+pub fn delivery_digest(url: &Url, body: &[u8], issued_at: i64, expires_at: i64) -> Result<[u8; 32], String> {
+    let (path, query) = (url.path(), url.query_pairs().into_owned().collect::<Vec<_>>());
+    let call = ComponentCall { method: "POST", path, query: &query, body, issued_at, expires_at };
+    call.digest(Numbers::AsInJavaScript)
 }
 
 /// The parts of a call that its signature covers. The host and the headers are not among them.

@@ -25,7 +25,7 @@ pub use self::account::{
     Color, ComponentKey, ComponentSecret, Deletion, Did, Grant, KeyKind, KeyRequest, Logo, Mode, PageUrl,
     PublicKey, Reach, Scope, Scopes, Session, SessionRequest, Tenant, Token,
 };
-pub use self::component_call::{ComponentCall, Numbers, parameters};
+pub use self::component_call::{ComponentCall, Numbers, delivery_digest};
 pub use self::delivery::{
     Attempt, AttemptError, AttemptStatus, Delivery, DeliveryMessage, DeliveryStatus, DeliveryWork,
     Explanation, Millis, ProbeMessage, Reason, RecoveryMessage, RetrySchedule, Trace, WorkMessage,

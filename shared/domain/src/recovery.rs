@@ -341,7 +341,7 @@ impl RecoveryScope {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::delivery::{Attempt, AttemptError, Trace};
+    use crate::delivery::{Attempt, AttemptError};
 
     const NOW: i64 = 1_795_514_400_000;
 
@@ -369,14 +369,7 @@ mod tests {
 
     #[test]
     fn a_scope_takes_what_has_no_success_and_is_not_on_its_way() {
-        let attempt = |code, error| Attempt {
-            at: now(),
-            duration: Duration::ZERO,
-            code,
-            error,
-            resend: None,
-            trace: Trace::default(),
-        };
+        let attempt = |code, error| Attempt { code, error, ..Attempt::begun(now()) };
         let delivery = |status, due: Option<Timestamp>, attempts: &[Attempt]| {
             let id = "wh_01JDB5G8Z7M4X3W2V1T0S9R8Q7".parse().unwrap();
             let fresh = Delivery::due(id, now());

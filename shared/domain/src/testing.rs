@@ -1,4 +1,4 @@
-//! Clocks and randomness for tests: the test decides what time it is, and which bytes are drawn.
+//! Clocks, randomness and an endpoint for tests: the test decides what time it is, and which bytes are drawn.
 //!
 //! Built only for tests, with the feature `testing`.
 
@@ -6,6 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use crate::account::{Mode, Tenant};
+use crate::endpoint::{Endpoint, NewEndpoint};
+use crate::json::Fields;
 use crate::random::Random;
 use crate::time::{Clock, Timestamp};
 
@@ -74,6 +77,17 @@ impl Random for Same {
             *byte = same;
         }
     }
+}
+
+/// Returns an endpoint that the live mode of the account `acct_1` registers, with an id and a secret of zeros.
+///
+/// # Panics
+///
+/// Panics if the JSON is no valid request to register an endpoint.
+pub fn registered(json: &str, at: Timestamp) -> Endpoint {
+    let tenant = Tenant { account: "acct_1".parse().expect("it is valid"), mode: Mode::Live };
+    let new = Fields::parse(json).and_then(|mut fields| NewEndpoint::read(&mut fields));
+    new.expect("it is a valid request").register(&tenant, at, &Same::byte(0))
 }
 
 /// Evenly distributed bytes, the same ones for the same seed.

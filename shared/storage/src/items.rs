@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::error::{StorageError, readable};
 
-/// The attributes of a row, by their names.
+/// A row as DynamoDB returns it: its attributes by their names.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// Returns a row's key as attributes.

@@ -8,6 +8,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 const LONGEST: i64 = 300;
 /// How far ahead of ours a client's clock may be, in seconds.
 const SKEW: i64 = 60;
+
 /// A request as it was signed.
 #[derive(Debug)]
 pub(crate) struct SignedRequest<'r> {

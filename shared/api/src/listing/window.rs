@@ -50,6 +50,11 @@ impl<Id> Window<Id> {
         }
     }
 
+    /// Returns the entry that the part follows; `None` if it does not follow one.
+    pub fn after(&self) -> Option<&Id> {
+        if let Self::After { id, .. } = self { Some(id) } else { None }
+    }
+
     /// Returns the order in which a list with the newest first has to be read for this part of it.
     pub fn time_order(&self) -> TimeOrder {
         match self {

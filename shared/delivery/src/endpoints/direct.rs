@@ -63,9 +63,7 @@ pub(crate) struct Ticket<'d> {
     /// Sends the result to those that wait. Dropped unsent, it means that the attempt failed.
     waited_for: Option<watch::Sender<Fate>>,
     /// The place of an unproven endpoint that has the usual time.
-    _long_trial: Option<SemaphorePermit<'d>>,
-    /// The longest time that the attempt may take, if it is less than usual.
-    at_most: Option<Duration>,
+    long_trial: Option<SemaphorePermit<'d>>,
 }
 
 enum Admission<'d> {
@@ -125,16 +123,7 @@ impl Direct {
         traffic.under_way.push((number, now));
         let (endpoint_id, revision) = (endpoint.id, traffic.revision);
         let long_trial = waited_for.as_ref().and_then(|_| self.long_trials.try_acquire().ok());
-        let at_most = (waited_for.is_some() && long_trial.is_none()).then_some(OVERDUE);
-        Admission::Go(Ticket {
-            direct: self,
-            endpoint_id,
-            revision,
-            number,
-            waited_for,
-            _long_trial: long_trial,
-            at_most,
-        })
+        Admission::Go(Ticket { direct: self, endpoint_id, revision, number, waited_for, long_trial })
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<EndpointId, Traffic>> {
@@ -162,7 +151,8 @@ impl Traffic {
 impl Ticket<'_> {
     /// Returns how long the attempt may take, if that is usually this long.
     pub(crate) fn time(&self, usual: Duration) -> Duration {
-        self.at_most.map_or(usual, |most| most.min(usual))
+        let is_short = self.waited_for.is_some() && self.long_trial.is_none();
+        if is_short { OVERDUE.min(usual) } else { usual }
     }
 
     /// Notes that the endpoint acknowledged the event.

@@ -227,7 +227,7 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::{Delivery, DisabledReason, FailedOn, Failure, Health, Hold, Trace};
+    use posthorn_domain::{Delivery, DisabledReason, FailedOn, Failure, Health, Hold};
 
     use super::*;
     use crate::sending::answers;
@@ -242,7 +242,7 @@ mod tests {
 
     fn answer(at: i64, millis: u64, code: Option<u16>, error: Option<AttemptError>) -> Answer {
         let (at, duration) = (Timestamp::from_millis(at), Duration::from_millis(millis));
-        let attempt = Attempt { at, duration, code, error, resend: None, trace: Trace::default() };
+        let attempt = Attempt { duration, code, error, ..Attempt::begun(at) };
         Answer { attempt, body: String::new(), latency: None, retry_after: None }
     }
 

@@ -1,7 +1,7 @@
 //! Signs a delivery as PaymentKit's components sign their calls, version 1: for receivers behind `verifySig` of `@blocklet/sdk`.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use posthorn_domain::{ComponentCall, ComponentSecret, Did, Numbers, PublicKey, Timestamp, parameters};
+use posthorn_domain::{ComponentSecret, Did, PublicKey, Timestamp, delivery_digest};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use url::Url;
 
@@ -13,22 +13,14 @@ const GOOD_FOR: i64 = 300;
 pub(super) fn sign(headers: &mut HeaderMap, secret: &ComponentSecret, url: &Url, at: Timestamp, body: &[u8]) {
     let pair = Ed25519KeyPair::from_seed_unchecked(secret.seed()).expect("every seed of 32 bytes is one");
     let public_key = <[u8; 32]>::try_from(pair.public_key().as_ref()).expect("a public key has 32 bytes");
-    let query = parameters(url);
     let issued_at = at.as_seconds();
-    let call = ComponentCall {
-        method: "POST",
-        path: url.path(),
-        query: &query,
-        body,
-        issued_at,
-        expires_at: issued_at + GOOD_FOR,
-    };
-    let Ok(digest) = call.digest(Numbers::AsInJavaScript) else { return };
+    let expires_at = issued_at + GOOD_FOR;
+    let Ok(digest) = delivery_digest(url, body, issued_at, expires_at) else { return };
     let fields = [
         ("x-component-did", Did::of(&PublicKey::from(public_key)).to_string()),
         ("x-component-sig", format!("0x{}", hex::encode(pair.sign(&digest)))),
         ("x-component-sig-iat", issued_at.to_string()),
-        ("x-component-sig-exp", call.expires_at.to_string()),
+        ("x-component-sig-exp", expires_at.to_string()),
         ("x-component-sig-version", "1".to_owned()),
     ];
     for (name, text) in fields {

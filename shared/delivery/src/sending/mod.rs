@@ -22,7 +22,7 @@ use std::time::Duration;
 use ::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use ::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
-use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp, Trace};
+use posthorn_domain::{Attempt, AttemptError, Clock, Endpoint, EventId, Guard, Random, Timestamp};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
@@ -119,19 +119,8 @@ impl Sender {
         let _turn = self.client.turn(pace).await;
         let at = self.clock.now();
         let started = Instant::now();
-        let mut answer = Answer {
-            attempt: Attempt {
-                at,
-                duration: Duration::ZERO,
-                code: None,
-                error: None,
-                resend: None,
-                trace: Trace::default(),
-            },
-            body: String::new(),
-            latency: None,
-            retry_after: None,
-        };
+        let mut answer =
+            Answer { attempt: Attempt::begun(at), body: String::new(), latency: None, retry_after: None };
         // The endpoint may be older than today's guard, and an address in a URL never gets to the resolver.
         let Ok(url) = self.guard.admit(&endpoint.url) else {
             answer.attempt.error = Some(AttemptError::Blocked);
@@ -201,6 +190,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use posthorn_domain::Trace;
     use posthorn_domain::testing::Fixed;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::invalid::Invalid;
-use crate::json::{Fields, FromJson, InvalidField};
+use crate::json::{Fields, FromJson};
 
 /// The platform's colour and logo, for the console. They come with the session, never with the address of the page: else a
 /// link could make the console look like another company's.
@@ -20,13 +20,9 @@ pub struct Appearance {
 
 impl FromJson for Appearance {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        let read = || {
-            let mut fields = Fields::parse(json.get())?;
-            let appearance = Self { color: fields.optional("color")?, logo: fields.optional("logo")? };
-            fields.finish()?;
-            Ok(appearance)
-        };
-        read().map_err(|error: InvalidField| Invalid::because(format!("is invalid: {error}")))
+        Fields::read_object(json, |fields| {
+            Ok(Self { color: fields.optional("color")?, logo: fields.optional("logo")? })
+        })
     }
 }
 

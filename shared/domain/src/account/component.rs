@@ -69,6 +69,12 @@ impl From<Did> for String {
     }
 }
 
+/// Reads bytes in hexadecimal digits, with or without `0x` before them.
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    hex::decode(digits).ok()
+}
+
 /// An Ed25519 public key: `0x` and 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; 32]);
@@ -90,8 +96,7 @@ impl FromStr for PublicKey {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-        let bytes = hex::decode(digits).ok().and_then(|bytes| bytes.try_into().ok());
+        let bytes = from_hex(text).and_then(|bytes| bytes.try_into().ok());
         let reason = "must be an Ed25519 public key: 0x and 64 hexadecimal digits";
         bytes.map(Self).ok_or_else(|| Invalid::because(reason))
     }
@@ -124,8 +129,7 @@ impl FromStr for ComponentSecret {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-        let bytes = hex::decode(digits).ok().filter(|bytes| [32, 64].contains(&bytes.len()));
+        let bytes = from_hex(text).filter(|bytes| [32, 64].contains(&bytes.len()));
         let seed = bytes.and_then(|bytes| bytes.first_chunk().copied());
         let reason = "must be an Ed25519 secret key: 0x and 64 or 128 hexadecimal digits";
         seed.map(Self).ok_or_else(|| Invalid::because(reason))

@@ -93,21 +93,17 @@ impl Explanation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::{EndpointEdit, NewEndpoint};
+    use crate::endpoint::EndpointEdit;
     use crate::json::Fields;
-    use crate::testing::Same;
+    use crate::testing::registered;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_000 * seconds)
     }
 
     fn endpoint() -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["order.*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let endpoint = registered(r#"{"url": "https://a.example", "enabled_events": ["order.*"]}"#, at(100));
         let edit = |json: &str| EndpointEdit::read(&mut Fields::parse(json).unwrap()).unwrap();
-        let endpoint = new.register(&tenant, at(100), &Same::byte(0));
         let endpoint = edit(r#"{"status": "disabled"}"#).apply(endpoint, None, at(200));
         edit(r#"{"status": "enabled"}"#).apply(endpoint, None, at(300))
     }

@@ -166,6 +166,11 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Returns an attempt of the retry schedule that begins now, of which nothing more is known.
+    pub fn begun(at: Timestamp) -> Self {
+        Self { at, duration: Duration::ZERO, code: None, error: None, resend: None, trace: Trace::default() }
+    }
+
     /// Returns whether the endpoint acknowledged the event: it answered with a 2xx status, even if the body was
     /// incomplete.
     pub fn succeeded(&self) -> bool {
@@ -250,14 +255,7 @@ mod tests {
     use super::*;
 
     fn attempt(code: Option<u16>, error: Option<AttemptError>, resend: Option<u32>) -> Attempt {
-        Attempt {
-            at: Timestamp::from_millis(0),
-            duration: Duration::ZERO,
-            code,
-            error,
-            resend,
-            trace: Trace::default(),
-        }
+        Attempt { code, error, resend, ..Attempt::begun(Timestamp::from_millis(0)) }
     }
 
     fn delivery(attempts: &[Attempt]) -> Delivery {

@@ -157,10 +157,8 @@ impl EndpointEdit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
     use crate::endpoint::health::{DisabledReason, HealthState};
-    use crate::endpoint::new::NewEndpoint;
-    use crate::testing::Same;
+    use crate::testing::{Same, registered};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_795_514_400_000 + 1000 * seconds)
@@ -169,9 +167,7 @@ mod tests {
     fn endpoint() -> Endpoint {
         let json = r#"{"url": "https://a.example", "enabled_events": ["a.*", "b"], "description": "d",
             "metadata": {"k": "v"}, "headers": {"X-A": "b"}, "api_version": "2"}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, at(0), &Same::byte(0))
+        registered(json, at(0))
     }
 
     fn edit(json: &str) -> EndpointEdit {

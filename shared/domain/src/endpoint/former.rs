@@ -100,20 +100,16 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::{EndpointEdit, NewEndpoint};
+    use crate::endpoint::EndpointEdit;
     use crate::json::Fields;
-    use crate::testing::Same;
+    use crate::testing::registered;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(1_000 * seconds)
     }
 
     fn endpoint() -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["a.*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, at(100), &Same::byte(0))
+        registered(r#"{"url": "https://a.example", "enabled_events": ["a.*"]}"#, at(100))
     }
 
     fn edit(endpoint: Endpoint, json: &str, seconds: i64) -> Endpoint {

@@ -244,10 +244,7 @@ impl Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::NewEndpoint;
-    use crate::json::Fields;
-    use crate::testing::Same;
+    use crate::testing::{Same, registered};
     use EndpointStatus::{Disabled, Enabled, Paused};
     use ProbeOrder::{Newest, Oldest};
 
@@ -258,10 +255,7 @@ mod tests {
     }
 
     fn endpoint() -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, at(0), &Same::byte(0))
+        registered(r#"{"url": "https://a.example", "enabled_events": ["*"]}"#, at(0))
     }
 
     fn down(before: Option<Hold>, seconds: i64) -> Endpoint {

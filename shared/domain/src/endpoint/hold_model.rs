@@ -11,7 +11,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crate::account::{Mode, Tenant};
-use crate::delivery::{Attempt, Delivery, DeliveryStatus, Trace};
+use crate::delivery::{Attempt, Delivery, DeliveryStatus};
 use crate::endpoint::hold::{Failure, Hold, HoldPhase, LAST_LOOK, ProbeOrder, Probes};
 use crate::endpoint::{Endpoint, EndpointStatus, NewEndpoint};
 use crate::id::{EventId, Partition, RecoveryId};
@@ -150,14 +150,7 @@ impl World {
 
     fn attempted(&self, event: usize, delivery: &Delivery) -> Delivery {
         let code = if self.post(event) { 200 } else { 503 };
-        let attempt = Attempt {
-            at: self.now,
-            duration: Duration::ZERO,
-            code: Some(code),
-            error: None,
-            resend: None,
-            trace: Trace::default(),
-        };
+        let attempt = Attempt { code: Some(code), ..Attempt::begun(self.now) };
         let mut after = delivery.clone();
         after.attempts.push(attempt);
         let status = match attempt.succeeded() {

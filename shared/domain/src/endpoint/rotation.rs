@@ -77,9 +77,7 @@ impl SecretRotation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::NewEndpoint;
-    use crate::testing::Same;
+    use crate::testing::{Same, registered};
 
     const HOUR: Duration = Duration::from_hours(1);
     const START: i64 = 1_795_514_400_000;
@@ -94,13 +92,7 @@ mod tests {
 
     /// An endpoint with the secret 0.
     fn endpoint() -> Endpoint {
-        let json = r#"{"url": "https://a.example", "enabled_events": ["*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap().register(
-            &tenant,
-            start(),
-            &Same::byte(0),
-        )
+        registered(r#"{"url": "https://a.example", "enabled_events": ["*"]}"#, start())
     }
 
     /// Replaces the secret by the one made of this byte.

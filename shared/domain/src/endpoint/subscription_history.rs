@@ -50,16 +50,13 @@ impl SubscriptionHistory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::account::{Mode, Tenant};
-    use crate::endpoint::{Endpoint, EndpointEdit, NewEndpoint};
+    use crate::endpoint::{Endpoint, EndpointEdit};
     use crate::json::Fields;
-    use crate::testing::Same;
+    use crate::testing::registered;
 
     fn endpoint() -> Endpoint {
         let json = r#"{"url": "https://a.example", "enabled_events": ["customer.*"]}"#;
-        let tenant = Tenant { account: "acct_1".parse().unwrap(), mode: Mode::Live };
-        let new = NewEndpoint::read(&mut Fields::parse(json).unwrap()).unwrap();
-        new.register(&tenant, Timestamp::from_millis(0), &Same::byte(0))
+        registered(json, Timestamp::from_millis(0))
     }
 
     fn edit(endpoint: Endpoint, patterns: &str) -> Endpoint {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::invalid::Invalid;
-use crate::json::{Fields, FromJson, InvalidField};
+use crate::json::{Fields, FromJson};
 use crate::text::ShortText;
 
 /// The request that caused an event, as far as the publisher knows it.
@@ -34,16 +34,12 @@ impl EventRequest {
 
 impl FromJson for EventRequest {
     fn from_json(json: &RawValue) -> Result<Self, Invalid> {
-        let read = || {
-            let mut fields = Fields::parse(json.get())?;
-            let request = Self {
+        Fields::read_object(json, |fields| {
+            Ok(Self {
                 id: fields.optional("id")?,
                 idempotency_key: fields.optional("idempotency_key")?,
                 requested_by: fields.optional("requested_by")?,
-            };
-            fields.finish()?;
-            Ok(request)
-        };
-        read().map_err(|error: InvalidField| Invalid::because(format!("is invalid: {error}")))
+            })
+        })
     }
 }

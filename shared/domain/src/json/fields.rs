@@ -118,6 +118,20 @@ impl<'a> Fields<'a> {
         Ok(Self { unread, known: Vec::new() })
     }
 
+    /// Reads an object that is itself the value of a field. Errors if it has a field that `read` does not take.
+    pub fn read_object<T>(
+        json: &'a RawValue,
+        read: impl FnOnce(&mut Self) -> Result<T, InvalidField>,
+    ) -> Result<T, Invalid> {
+        let read = || {
+            let mut fields = Self::parse(json.get())?;
+            let object = read(&mut fields)?;
+            fields.finish()?;
+            Ok(object)
+        };
+        read().map_err(|error: InvalidField| Invalid::because(format!("is invalid: {error}")))
+    }
+
     /// Reads a field that must be present and not `null`.
     pub fn required<T: FromJson>(&mut self, name: &'static str) -> Result<T, InvalidField> {
         self.optional(name)?.ok_or_else(|| InvalidField::Missing { param: name.to_owned() })

@@ -11,10 +11,8 @@ use tokio::sync::Mutex;
 
 use crate::data_key::Sealed;
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{Item, primary_key};
 use crate::secrets_key::SecretsKey;
-
-type Item = HashMap<String, AttributeValue>;
 
 /// The attributes that are sealed together.
 const SECRETS: [&str; 4] = ["secret", "retired_secrets", "headers", "component_secret"];

@@ -6,10 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::future::join_all;
 use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
 
-use super::scan::Item;
 use super::{EventLog, RecordKey, row};
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{Item, primary_key};
 
 /// The chunk that contains the delivery; absent if the record itself does.
 const CHUNK: &str = "c";

@@ -289,21 +289,13 @@ impl From<&AttemptRow> for Attempt {
 
 #[cfg(test)]
 mod tests {
-    use posthorn_domain::Trace;
-
     use super::*;
 
     #[test]
     fn an_error_that_0_1_0_has_no_word_for_is_one_that_it_knows_to_it() {
         let check = |code, error: AttemptError, known: Option<AttemptError>| {
-            let attempt = Attempt {
-                at: Timestamp::from_millis(0),
-                duration: Duration::ZERO,
-                code,
-                error: Some(error),
-                resend: None,
-                trace: Trace::default(),
-            };
+            let begun = Attempt::begun(Timestamp::from_millis(0));
+            let attempt = Attempt { code, error: Some(error), ..begun };
             let row = AttemptRow::from(&attempt);
             assert_eq!(row.e, known, "{error}");
             assert_eq!(Attempt::from(&row), attempt);

@@ -1,6 +1,6 @@
 //! Reads events of several partitions of the log in order.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -9,9 +9,7 @@ use posthorn_domain::{EventId, EventSpan, Partition, Tenant, TimeOrder};
 use super::{EventLog, EventRecord, RecordKey, row};
 use crate::error::StorageError;
 use crate::error::readable;
-
-/// A row as DynamoDB returns it.
-pub(super) type Item = HashMap<String, AttributeValue>;
+use crate::items::Item;
 
 /// Minimum number of rows in the first read of a partition.
 const FEWEST: usize = 4;
