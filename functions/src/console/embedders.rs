@@ -33,8 +33,12 @@ fn origin(text: &str) -> Result<String, Invalid> {
     let url = Url::parse(text).map_err(|_| invalid())?;
     let origin = url.origin();
     let is_origin = matches!(origin, Origin::Tuple(..)) && ["", "/"].contains(&url.path());
+    // A policy gives `*`, `;` and `,` a meaning.
+    let is_plain_host = url
+        .host_str()
+        .is_some_and(|host| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c)));
     let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if is_origin && is_bare && ["https", "http"].contains(&url.scheme()) {
+    if is_origin && is_plain_host && is_bare && ["https", "http"].contains(&url.scheme()) {
         Ok(origin.ascii_serialization())
     } else {
         Err(invalid())
@@ -57,7 +61,9 @@ mod tests {
         for wrong in [
             "*",
             "app.example.com",
-            "https://*.example.com; script-src *",
+            "https://*.example.com",
+            "https://a.example;script-src",
+            "https://a.example, https://b.example",
             "https://a.example/path",
             "https://a.example?q",
             "https://user@a.example",

@@ -41,12 +41,14 @@ async fn explain_event(app: Arc<App>, request: Request) -> Result<Response, Prob
     let id = request.event_id()?;
     let record = app.log.get_whole(&tenant, id).await?.ok_or_else(|| Problem::no_event(id))?;
     let event = Explained::new(id, record)?;
-    let asked = match listing.endpoint {
+    let mut asked = match listing.endpoint {
         Some(endpoint) => vec![endpoint],
         None => all_endpoints(&app, &tenant, &event, listing.window).await?,
     };
     let mut page: LogPageBuilder<EndpointId, ExplanationBody> =
         LogPageBuilder::new(listing.window, MAX_LOOKED_AT);
+    let has_more = asked.len() > listing.window.limit();
+    asked.truncate(listing.window.limit());
     let mut endpoints = HashMap::new();
     for ids in asked.chunks(READ_AT_ONCE) {
         let read = app.endpoints.get_all(&tenant, ids).await?.into_iter();
@@ -56,8 +58,13 @@ async fn explain_event(app: Arc<App>, request: Request) -> Result<Response, Prob
         match event.at(id, endpoints.get(&id)) {
             Some(explanation) => page.offer(id, || sized(explanation)),
             None if listing.endpoint.is_some() => return Err(Problem::no_endpoint(id)),
+            // It was deleted a moment ago, or its row cannot be read.
             None => {}
         }
+        page.pass(id);
+    }
+    if has_more {
+        page.end();
     }
     Ok(ok(&page.finish()?))
 }

@@ -50,7 +50,7 @@ async fn create_session(app: Arc<App>, request: Request) -> Result<Response, Pro
         );
         return Err(Problem::field("expires_in", reason));
     }
-    let scopes = scopes(&principal, asked.capabilities, &reach)?;
+    let scopes = scopes(&principal, asked.capabilities, offered(&reach, is_for_a_customer))?;
     let now = app.clock.now();
     let end = now.plus(asked.expires_in);
     let id = SessionId::new(now, app.random.as_ref());
@@ -86,9 +86,17 @@ fn reach(principal: &Principal, request: &Request, asked: Option<Mode>) -> Resul
     Ok(Reach::Tenant(Tenant { account, mode: principal.mode_of(request, asked)? }))
 }
 
+/// Returns what the session's holder can be allowed to do.
+fn offered(reach: &Reach, is_for_a_customer: bool) -> &'static [Scope] {
+    match reach {
+        Reach::Platform => Scope::ALL,
+        Reach::Tenant(tenant) if tenant.mode == Mode::Test && !is_for_a_customer => Scope::OF_TEST_SESSIONS,
+        Reach::Tenant(_) | Reach::Account(_) => Scope::OF_SESSIONS,
+    }
+}
+
 /// Returns what the session's holder may do: nothing that the maker may not.
-fn scopes(principal: &Principal, asked: Option<Scopes>, reach: &Reach) -> Result<Scopes, Problem> {
-    let offered = if *reach == Reach::Platform { Scope::ALL } else { Scope::OF_SESSIONS };
+fn scopes(principal: &Principal, asked: Option<Scopes>, offered: &[Scope]) -> Result<Scopes, Problem> {
     let is_not_offered = |scope: &Scope| !offered.contains(scope);
     if let Some(scope) = asked.as_ref().and_then(|scopes| scopes.iter().find(is_not_offered)) {
         let reason = format!("can have only {}, not {scope}", Scopes::from(offered));

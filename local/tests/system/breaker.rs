@@ -314,6 +314,55 @@ async fn endpoints_that_need_attention_are_listed_page_by_page_for_their_own_acc
     assert_eq!((status, text(&problem, "param")), (400, "state"), "{problem}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_sees_the_endpoints_of_all_accounts_that_need_attention() {
+    let machine = TimeMachine::start(&[]).await;
+    let create = async |account: &str, livemode: bool, status: &str| {
+        let body = json!({ "url": "https://a.example/", "enabled_events": ["*"], "status": status });
+        let query = format!("livemode={livemode}");
+        let created =
+            machine.call_as_platform("create-endpoint", "", &query, Some(account), Some(body)).await;
+        assert_eq!(created.0, 201, "{}", created.1);
+        text(&created.1, "id").to_owned()
+    };
+    let mut expected = Vec::new();
+    for account in ["cust_a", "cust_b", "cust_c"] {
+        create(account, true, "enabled").await;
+        for (livemode, status) in [(true, "disabled"), (true, "paused"), (false, "disabled")] {
+            expected.push((account, livemode, create(account, livemode, status).await));
+        }
+    }
+    // The last account comes first, and of each account and mode the latest endpoint.
+    expected.sort_by(|a, b| (b.0, !b.1, &b.2).cmp(&(a.0, !a.1, &a.2)));
+    let all = async |query: &str| {
+        let (mut listed, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let query = format!("limit=2{query}{cursor}");
+            let (status, page) = machine.call_as_platform("list-attention", "", &query, None, None).await;
+            assert_eq!(status, 200, "{page}");
+            for entry in page["list"].as_array().unwrap() {
+                let endpoint = &entry["webhook_endpoint"];
+                let id = text(endpoint, "id").to_owned();
+                listed.push((text(entry, "account").to_owned(), endpoint["livemode"] == true, id));
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&starting_after={next}"),
+                None => return listed,
+            }
+        }
+    };
+    let wanted = |keep: &dyn Fn(bool) -> bool| {
+        let kept = expected.iter().filter(|(_, livemode, _)| keep(*livemode));
+        kept.map(|(account, livemode, id)| ((*account).to_owned(), *livemode, id.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(all("").await, wanted(&|_| true));
+    assert_eq!(all("&livemode=false").await, wanted(&|livemode| !livemode));
+    assert_eq!(all("&state=paused").await.len(), 3);
+    let (status, problem) =
+        machine.call_as_platform("list-attention", "", "starting_after=wh_1", None, None).await;
+    assert_eq!((status, text(&problem, "param")), (400, "starting_after"), "{problem}");
+}
+
 /// Deliver sees only the retries of events that fail, and fan-out everything that succeeds.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_is_not_held_because_of_the_retries_of_a_few_events_while_it_takes_all_others() {

@@ -41,6 +41,22 @@ async fn the_sdk_creates_reads_changes_and_deletes_an_endpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_checks_an_endpoint_as_a_registration_does_and_registers_nothing() {
+    let system = TestSystem::start().await;
+    let create = async |url: &str, dry_run: Value| {
+        let body = json!({ "url": url, "enabled_events": ["*"], "dry_run": dry_run });
+        system.request("POST", "/api/webhook-endpoints", Some(&body)).await
+    };
+    let refused = "https://user@example.com/";
+    assert_eq!(create("https://example.com/", json!(true)).await, (200, json!({ "dry_run": true })));
+    assert_eq!(create(refused, json!(true)).await, create(refused, json!(false)).await);
+    assert_eq!(create("https://10.0.0.1/", json!(true)).await.1["param"], "url", "the guard is asked, too");
+    let (_, page) = system.request("GET", "/api/webhook-endpoints", None).await;
+    assert_eq!(page["count"], 0);
+    assert_eq!(create("https://example.com/", Value::Null).await.0, 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_sdk_lists_endpoints_by_page_and_order() {
     let system = TestSystem::start().await;
     for (name, status) in [("b", "enabled"), ("a", "disabled"), ("c", "enabled")] {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{Endpoint, EventId};
+use posthorn_local_aws::clients;
 use serde_json::{Value, json};
 
-use crate::harness::{changing_receiver, text};
+use crate::harness::{changing_receiver, local_tenant, text};
 use crate::time_machine::TimeMachine;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -122,4 +124,33 @@ async fn an_endpoint_that_posthorn_disabled_is_told_so_later() {
     let (_, page) = explain(&machine, missed, "").await;
     assert_eq!(text(&page["list"][0], "reason"), "disabled", "{page:#}");
     assert!(text(&page["list"][0], "detail").starts_with("The endpoint was disabled at "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_whose_row_cannot_be_read_hides_no_others() {
+    let (receiver, _) = changing_receiver(200).await;
+    let machine = TimeMachine::start(&[]).await;
+    let mut endpoints = Vec::new();
+    for _ in 0..3 {
+        endpoints.push(machine.register(&receiver.url, &["invoice.*"]).await);
+        machine.sleep(SECOND);
+    }
+    let event = machine.publish("order.paid").await;
+    machine.pass(SECOND).await;
+    let update =
+        clients::dynamodb(&machine.stores.stores.dynamodb).update_item().table_name("EndpointsTable");
+    let key = |text: String| AttributeValue::S(text);
+    let update = update
+        .key("pk", key(local_tenant().to_string()))
+        .key("sk", key(format!("endpoint#{}", endpoints[1].id)))
+        .update_expression("SET health = :odd")
+        .expression_attribute_values(":odd", AttributeValue::S("odd".to_owned()));
+    update.send().await.unwrap();
+    let (_, first) = explain(&machine, event, "limit=2").await;
+    let cursor = text(&first, "next_cursor");
+    let (_, second) = explain(&machine, event, &format!("limit=2&starting_after={cursor}")).await;
+    let ids = [&first, &second]
+        .map(|page| reasons(page).into_keys().map(str::to_owned).collect::<Vec<_>>())
+        .concat();
+    assert_eq!(ids, [endpoints[2].id.to_string(), endpoints[0].id.to_string()]);
 }

@@ -242,6 +242,13 @@ async fn an_endpoint_with_a_components_key_gets_deliveries_signed_as_that_compon
     assert!(key.verify(&digest, &signature).is_ok());
 
     let path = format!("/api/webhook-endpoints/{}", text(&created, "id"));
+    let elsewhere = json!({ "url": "http://127.0.0.1:9/" });
+    let (status, problem) = system.request("PUT", &path, Some(&elsewhere)).await;
+    assert_eq!(
+        (status, text(&problem, "param")),
+        (400, "url"),
+        "whoever gets a signature can use it: {problem}"
+    );
     let remove = json!({ "component_secret_key": null });
     assert_eq!(system.request("PUT", &path, Some(&remove)).await.0, 200);
     publish().await;

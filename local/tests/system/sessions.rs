@@ -192,3 +192,22 @@ async fn a_session_can_do_no_more_and_lasts_no_longer_than_its_maker_allows() {
     let (status, problem) = machine.call_as_platform("create-session", "", "", None, Some(publishing)).await;
     assert_eq!((status, text(&problem, "param")), (400, "capabilities"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_session_of_a_test_mode_key_itself_can_publish() {
+    use posthorn_domain::Mode;
+    let machine = platform().await;
+    for (key, mode) in [("sk_live", Mode::Live), ("sk_test", Mode::Test)] {
+        let scopes = [Scope::EventsRead, Scope::EventsPublish];
+        machine.stores.add_key_for(key, ADA, mode, &scopes).await;
+        let headers = json!({ "authorization": format!("Bearer {key}"), "content-type": "application/json" });
+        let asked = json!({ "headers": headers, "body": "{}" });
+        let (status, session) = machine.request("create-session", &asked).await;
+        let expected: &[&str] =
+            if mode == Mode::Test { &["events:read", "events:publish"] } else { &["events:read"] };
+        assert_eq!((status, &session["capabilities"]), (201, &json!(expected)));
+    }
+    let for_a_customer = json!({ "account": ADA, "livemode": false });
+    let (_, session) = machine.call_as_platform("create-session", "", "", None, Some(for_a_customer)).await;
+    assert!(!session["capabilities"].as_array().unwrap().contains(&json!("events:publish")), "{session}");
+}

@@ -109,6 +109,46 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Returns the UTF-16 code units of a JSON string, among them halves of surrogate pairs, which Rust's texts cannot have.
+fn units(json: &str) -> Option<Vec<u16>> {
+    let mut chars = json.trim().strip_prefix('"')?.strip_suffix('"')?.chars();
+    let mut units = Vec::new();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            units.extend_from_slice(char.encode_utf16(&mut [0; 2]));
+            continue;
+        }
+        units.push(match chars.next()? {
+            'u' => u16::from_str_radix(&chars.by_ref().take(4).collect::<String>(), 16).ok()?,
+            'b' => 0x08,
+            'f' => 0x0c,
+            'n' => 0x0a,
+            'r' => 0x0d,
+            't' => 0x09,
+            same @ ('"' | '\\' | '/') => u16::try_from(u32::from(same)).ok()?,
+            _ => return None,
+        });
+    }
+    Some(units)
+}
+
+/// Writes code units as JavaScript's `JSON.stringify` does: half a surrogate pair is an escape.
+fn quoted_units(units: &[u16]) -> String {
+    let mut json = String::from("\"");
+    for char in char::decode_utf16(units.iter().copied()) {
+        match char {
+            Ok(char) => {
+                let text = quoted(&char.to_string());
+                json.push_str(&text[1..text.len() - 1]);
+            }
+            Err(half) => write!(json, "\\u{:04x}", half.unpaired_surrogate())
+                .expect("writing to a string does not fail"),
+        }
+    }
+    json.push('"');
+    json
+}
+
 /// A value of canonical JSON: without white space, the fields of objects sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Node {
@@ -133,7 +173,10 @@ impl Node {
                 let values: Vec<&RawValue> = serde_json::from_str(json).ok()?;
                 Self::List(values.into_iter().map(of_part).collect::<Option<_>>()?)
             }
-            b'"' => Self::Scalar(quoted(&serde_json::from_str::<String>(json).ok()?)),
+            b'"' => Self::Scalar(match serde_json::from_str::<String>(json) {
+                Ok(text) => quoted(&text),
+                Err(_) => quoted_units(&units(json)?),
+            }),
             b'-' | b'0'..=b'9' if numbers == Numbers::AsInJavaScript => {
                 let number: f64 = serde_json::from_str::<&RawValue>(json).ok()?.get().parse().ok()?;
                 Self::Scalar(if number.is_finite() {
@@ -279,12 +322,22 @@ mod tests {
             "{",
             "[1,]",
             "nul",
-            r#"{"a": "\ud800"}"#,
             &"[".repeat(MAX_DEPTH + 1),
             &format!("{}{}", "[".repeat(MAX_DEPTH + 1), "]".repeat(MAX_DEPTH + 1)),
         ] {
             assert_eq!(Node::of_json(wrong, Numbers::AsTheyAre, MAX_DEPTH), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_stays_as_javascript_writes_it() {
+        let check = |json: &str, expected: &str| {
+            let mut canonical = String::new();
+            Node::of_json(json, Numbers::AsInJavaScript, 2).unwrap().write(&mut canonical);
+            assert_eq!(canonical, expected, "{json}");
+        };
+        check(r#"["Ada \uD83D"]"#, r#"["Ada \ud83d"]"#);
+        check(r#"["\ud83d\ude00\ude00 \"\\\/\n\u00e9é"]"#, "[\"😀\\ude00 \\\"\\\\/\\néé\"]");
     }
 
     #[test]

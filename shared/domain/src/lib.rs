@@ -32,9 +32,9 @@ pub use self::delivery::{
 };
 pub use self::endpoint::{
     CreatedVia, CustomHeaders, DisabledReason, EnabledEvents, Endpoint, EndpointEdit, EndpointOutline,
-    EndpointStatus, EventPattern, FailedOn, Failure, FormerState, FormerStates, Health, HealthState, Hold,
-    HoldPhase, HoldState, LAST_LOOK, NewEndpoint, ProbeOrder, Probes, RetiredSecret, RotationRefused, Secret,
-    SecretRotation, SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
+    EndpointPlace, EndpointStatus, EventPattern, FailedOn, Failure, FormerState, FormerStates, Health,
+    HealthState, Hold, HoldPhase, HoldState, LAST_LOOK, NewEndpoint, ProbeOrder, Probes, RetiredSecret,
+    RotationRefused, Secret, SecretRotation, SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
 };
 pub use self::event::{
     CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,

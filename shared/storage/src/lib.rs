@@ -27,7 +27,7 @@ mod written;
 pub use accounts::Accounts;
 pub use audit_log::AuditLog;
 pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place, Places, Start};
-pub use endpoints::{EndpointStore, InTrouble, Latest, Version};
+pub use endpoints::{EndpointStore, InTrouble, Latest, Version, Whose};
 pub use error::StorageError;
 pub use event_log::{
     Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Held, Progress, RecordKey,

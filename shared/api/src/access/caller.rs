@@ -82,6 +82,11 @@ impl Principal {
         }
     }
 
+    /// Returns the account and mode that the request is about. Errors if a platform key names no account, or no mode.
+    pub fn tenant(&self, request: &Request) -> Result<Tenant, Problem> {
+        Ok(Tenant { account: self.named_account()?, mode: self.mode(request)? })
+    }
+
     /// Returns the mode of something that a request asks it to make: the one that the body names, or else that of the request.
     pub fn mode_of(&self, request: &Request, asked: Option<Mode>) -> Result<Mode, Problem> {
         let Some(mode) = asked else { return self.mode(request) };

@@ -70,9 +70,7 @@ impl Access {
     /// Like [`Self::caller`], but other query parameters are allowed, and checked elsewhere.
     pub async fn caller_with_query(&self, request: &Request, needed: &[Scope]) -> Result<Caller, Problem> {
         let principal = self.principal(request, needed).await?;
-        let account = principal.named_account()?;
-        let mode = principal.mode(request)?;
-        Ok(Caller { tenant: Tenant { account, mode }, principal })
+        Ok(Caller { tenant: principal.tenant(request)?, principal })
     }
 
     /// Returns the caller of a route that is about an account as a whole, or about the platform.

@@ -1,6 +1,6 @@
 //! An endpoint that needs attention.
 
-use posthorn_domain::{Endpoint, Timestamp, Trouble, TroubleState};
+use posthorn_domain::{AccountId, Endpoint, Timestamp, Trouble, TroubleState};
 use serde::Serialize;
 
 use crate::bodies::EndpointBody;
@@ -10,13 +10,14 @@ use crate::bodies::EndpointBody;
 pub struct AttentionBody {
     state: TroubleState,
     since: Timestamp,
+    account: AccountId,
     webhook_endpoint: EndpointBody,
 }
 
 impl AttentionBody {
-    /// Returns what is wrong with this endpoint.
-    pub fn new(trouble: Trouble, endpoint: Endpoint) -> Self {
+    /// Returns what is wrong with this endpoint of an account.
+    pub fn new(trouble: Trouble, account: AccountId, endpoint: Endpoint) -> Self {
         let Trouble { state, since } = trouble;
-        Self { state, since, webhook_endpoint: EndpointBody::for_everybody(endpoint) }
+        Self { state, since, account, webhook_endpoint: EndpointBody::for_everybody(endpoint) }
     }
 }

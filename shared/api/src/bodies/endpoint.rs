@@ -140,6 +140,19 @@ pub struct CreatedEndpointBody {
     pub secret: String,
 }
 
+/// The answer to a registration that was only checked.
+#[derive(Debug, Serialize)]
+pub struct EndpointDryRunBody {
+    dry_run: bool,
+}
+
+impl EndpointDryRunBody {
+    /// Returns the answer: the endpoint could be registered.
+    pub fn passed() -> Self {
+        Self { dry_run: true }
+    }
+}
+
 /// An endpoint and its last attempts.
 #[derive(Debug, Serialize)]
 pub struct EndpointWithAttemptsBody<A> {

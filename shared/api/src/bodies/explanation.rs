@@ -55,18 +55,21 @@ impl ExplanationBody {
 }
 
 fn of_delivery(reason: Reason, delivery: &Delivery) -> String {
-    let attempts = match delivery.attempts.len() {
+    let count = |number: usize| match number {
         1 => "1 attempt".to_owned(),
         number => format!("{number} attempts"),
     };
+    let made = count(delivery.attempts.len());
+    let failed = count(delivery.attempts.iter().filter(|attempt| attempt.failed()).count());
     let next =
         delivery.next_attempt_at.map(|at| format!(" The next attempt is due at {at}.")).unwrap_or_default();
     match reason {
-        Reason::Delivered => format!("The endpoint acknowledged the event after {attempts}."),
+        Reason::Delivered => format!("The endpoint acknowledged the event after {made}."),
         Reason::Pending if delivery.attempts.is_empty() => format!("No attempt has been made yet.{next}"),
-        Reason::Pending => format!("{attempts} failed.{next}"),
-        Reason::Failed => format!("All attempts failed: {attempts}. Nothing more is sent unless you resend it."),
-        Reason::Held => "The endpoint is down. The event is held, and sent when the endpoint works again.".to_owned(),
+        Reason::Pending => format!("{failed} failed.{next}"),
+        Reason::Failed => format!("All attempts failed: {failed}. Nothing more is sent unless you resend it."),
+        Reason::Held => "The event is held because the endpoint is or was down. It is sent in its turn when the endpoint works again."
+                .to_owned(),
         Reason::Paused => "The endpoint is paused. The event is held, and sent when the endpoint is resumed.".to_owned(),
         _ => "The delivery was canceled: the endpoint was disabled or deleted, or no longer wanted the event's type. \
               Resend the event if it should get it."

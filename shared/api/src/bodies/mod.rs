@@ -23,7 +23,7 @@ pub use self::account::{AccountBody, CountedAccountBody};
 pub use self::attempt::{AttemptBody, ExpandedAttemptBody};
 pub use self::attention::AttentionBody;
 pub use self::audit::AuditEntryBody;
-pub use self::endpoint::{CreatedEndpointBody, EndpointBody, EndpointWithAttemptsBody};
+pub use self::endpoint::{CreatedEndpointBody, EndpointBody, EndpointDryRunBody, EndpointWithAttemptsBody};
 pub use self::event::{EventBody, MAX_SHOWN_DELIVERIES};
 pub use self::event_type::EventTypeBody;
 pub use self::explanation::ExplanationBody;

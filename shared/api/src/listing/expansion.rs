@@ -1,23 +1,27 @@
 //! Endpoints as PaymentKit's SDK declares them: with their attempts, each with its event and its endpoint.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use posthorn_domain::{DeliveredEvent, Endpoint, EndpointId, EventId, Scope, Tenant};
+use posthorn_domain::{DeliveredEvent, Endpoint, EndpointId, EventId, Scope};
 use posthorn_storage::EventLog;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::access::Caller;
-use crate::bodies::{EndpointBody, EndpointListBody, EndpointWithAttemptsBody, ExpandedAttemptBody};
+use crate::bodies::{
+    AttemptBody, EndpointBody, EndpointListBody, EndpointWithAttemptsBody, ExpandedAttemptBody,
+};
 use crate::listing::attempts_at::last_attempts;
 use crate::listing::room::{Room, sized};
 use crate::problem::Problem;
 
 /// The most endpoints of a page that are shown with attempts: the SDK's usual page.
 const MAX_EXPANDED: usize = 20;
-/// How many endpoints' attempts are read at the same time.
+/// How many endpoints' attempts, and how many events, are read at the same time.
 const AT_ONCE: usize = 5;
+
+/// Events without their data, by id.
+type Events = HashMap<EventId, Box<RawValue>>;
 
 /// An endpoint as the SDK declares it.
 type Expanded = EndpointWithAttemptsBody<ExpandedAttemptBody>;
@@ -36,6 +40,8 @@ impl Expansion<'_> {
     /// Returns the endpoint with its last attempts.
     pub async fn one(self, endpoint: Endpoint) -> Result<Expanded, Problem> {
         let attempts = self.attempts(&endpoint).await?;
+        let events = self.events(&attempts).await?;
+        let attempts = expand(attempts, &endpoint, &events).collect();
         Ok(EndpointWithAttemptsBody::new(EndpointBody::for_caller(self.caller, endpoint), attempts))
     }
 
@@ -46,26 +52,25 @@ impl Expansion<'_> {
         page: EndpointListBody<EndpointBody>,
         endpoints: &HashMap<EndpointId, Endpoint>,
     ) -> Result<EndpointListBody<Expanded>, Problem> {
-        let is_expanded = page.list.len() <= MAX_EXPANDED;
         let mut room = Room::default();
         room.take(sized(&page).0);
-        let attempts = page.list.iter().map(|body| {
-            let endpoint = endpoints.get(&body.id).filter(|_| is_expanded);
-            async move {
-                match endpoint {
-                    Some(endpoint) => self.attempts(endpoint).await,
-                    None => Ok(Vec::new()),
-                }
-            }
-        });
+        let is_expanded = page.list.len() <= MAX_EXPANDED;
+        let shown: Vec<_> = page.list.iter().filter_map(|body| endpoints.get(&body.id)).collect();
+        let reads = shown.iter().filter(|_| is_expanded).map(|endpoint| self.attempts(endpoint));
         let attempts: Vec<_> =
-            stream::iter(attempts.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
-        let mut fitting = |attempt: ExpandedAttemptBody| {
-            let (bytes, attempt) = sized(attempt);
-            room.take(bytes).then_some(attempt)
-        };
-        let list = page.list.into_iter().zip(attempts).map(|(endpoint, attempts)| {
-            EndpointWithAttemptsBody::new(endpoint, attempts.into_iter().map_while(&mut fitting).collect())
+            stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
+        let events = self.events(attempts.iter().flatten()).await?;
+        let mut of_endpoints: HashMap<_, _> = shown
+            .into_iter()
+            .zip(attempts)
+            .map(|(endpoint, attempts)| (endpoint.id, expand(attempts, endpoint, &events)))
+            .collect();
+        let list = page.list.into_iter().map(|body| {
+            let attempts = of_endpoints.remove(&body.id).into_iter().flatten();
+            let fitting =
+                attempts.map(sized).map_while(|(bytes, attempt)| room.take(bytes).then_some(attempt));
+            let fitting = fitting.collect();
+            EndpointWithAttemptsBody::new(body, fitting)
         });
         let list = list.collect();
         Ok(EndpointListBody {
@@ -76,30 +81,37 @@ impl Expansion<'_> {
         })
     }
 
-    async fn attempts(self, endpoint: &Endpoint) -> Result<Vec<ExpandedAttemptBody>, Problem> {
+    async fn attempts(self, endpoint: &Endpoint) -> Result<Vec<AttemptBody>, Problem> {
         if !self.caller.may(Scope::EventsRead) {
             return Ok(Vec::new());
         }
-        let tenant = &self.caller.tenant;
-        let attempts = last_attempts(self.log, tenant, endpoint).await?;
-        let mut events = HashMap::new();
-        for attempt in &attempts {
-            if let Entry::Vacant(entry) = events.entry(attempt.event_id) {
-                entry.insert(self.event(tenant, attempt.event_id).await?);
-            }
-        }
-        let expanded = attempts.into_iter().filter_map(|attempt| {
-            let event = events.get(&attempt.event_id)?.clone()?;
-            Some(ExpandedAttemptBody::new(attempt, event, EndpointBody::for_everybody(endpoint.clone())))
-        });
-        Ok(expanded.collect())
+        last_attempts(self.log, &self.caller.tenant, endpoint).await
     }
 
-    /// Returns an event without its data; `None` if it has expired meanwhile.
-    async fn event(self, tenant: &Tenant, id: EventId) -> Result<Option<Box<RawValue>>, Problem> {
-        let Some(record) = self.log.get_whole(tenant, id).await? else { return Ok(None) };
+    /// Reads the events of these attempts, each once, without their data. One that has expired meanwhile is left out.
+    async fn events(self, attempts: impl IntoIterator<Item = &AttemptBody>) -> Result<Events, Problem> {
+        let ids: BTreeSet<_> = attempts.into_iter().map(|attempt| attempt.event_id).collect();
+        let reads = ids.into_iter().map(|id| async move { Ok::<_, Problem>((id, self.event(id).await?)) });
+        let events: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(AT_ONCE).try_collect().await?;
+        Ok(events.into_iter().filter_map(|(id, event)| Some((id, event?))).collect())
+    }
+
+    async fn event(self, id: EventId) -> Result<Option<Box<RawValue>>, Problem> {
+        let Some(record) = self.log.get_whole(&self.caller.tenant, id).await? else { return Ok(None) };
         let event = DeliveredEvent::read(&record.body).map_err(Problem::internal)?;
         let event = event.counting(&record.deliveries).without_data();
         to_raw_value(&event).map(Some).map_err(Problem::internal)
     }
+}
+
+/// Returns the attempts at an endpoint with their events. Those whose events have expired are left out.
+fn expand(
+    attempts: Vec<AttemptBody>,
+    endpoint: &Endpoint,
+    events: &Events,
+) -> impl Iterator<Item = ExpandedAttemptBody> {
+    attempts.into_iter().filter_map(|attempt| {
+        let event = events.get(&attempt.event_id)?.clone();
+        Some(ExpandedAttemptBody::new(attempt, event, EndpointBody::for_everybody(endpoint.clone())))
+    })
 }

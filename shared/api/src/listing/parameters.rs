@@ -72,13 +72,13 @@ pub struct AccountListing {
     pub window: Window<AccountId>,
 }
 
-/// The query of the list of endpoints that need attention.
+/// The query of the list of endpoints that need attention, of an account or of all.
 #[derive(Debug)]
-pub struct AttentionListing {
+pub struct AttentionListing<Id> {
     /// Only endpoints in this state, if given.
     pub state: Option<TroubleState>,
     /// The page: the first one, or one after an endpoint.
-    pub window: Window<EndpointId>,
+    pub window: Window<Id>,
 }
 
 /// The query of a list of events.
@@ -160,7 +160,9 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
 }
 
 /// Reads `state`, `limit` and `starting_after`.
-pub fn attention_listing(request: &Request) -> Result<AttentionListing, Problem> {
+pub fn attention_listing<Id: FromStr<Err = Invalid>>(
+    request: &Request,
+) -> Result<AttentionListing<Id>, Problem> {
     request.allow_query(ATTENTION_PARAMETERS)?;
     Ok(AttentionListing { state: request.query_as("state")?, window: window(request, "a webhook endpoint")? })
 }

@@ -133,7 +133,7 @@ impl Watch {
     /// Returns whether this process has cut a first attempt at the endpoint short in the last 30 seconds, or at any time if
     /// the endpoint is still unproven, and the endpoint has acknowledged nothing since. The process itself may have been
     /// slow, so the next ones go to the first attempts queue, not to the deliveries queue. An unproven endpoint has to
-    /// prove itself there: if hundreds of new ones hang, each takes a place in fan-out for a second once.
+    /// prove itself there: if hundreds of new ones hang, each takes a place in fan-out once.
     pub(crate) fn was_cut_short(&self, endpoint: &Endpoint, now: Timestamp) -> bool {
         let is_unproven = endpoint.health.state == HealthState::Unproven;
         let cut_short_at = self.lock().peek(&endpoint.id).and_then(|recent| recent.cut_short_at);

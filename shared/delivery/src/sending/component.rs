@@ -3,19 +3,23 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use posthorn_domain::{ComponentSecret, Did, PublicKey, Timestamp, delivery_digest};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
+use tracing::warn;
 use url::Url;
 
 /// How long a signature is good, in seconds: as long as the SDK's own.
 const GOOD_FOR: i64 = 300;
 
-/// Adds the signature's headers. They are left out if the URL's query cannot be part of a signature, which a client is told
-/// when it registers the endpoint.
+/// Adds the signature's headers. They are left out, with a line in the log, if the request cannot be signed: because of the
+/// URL's query, which a client is told when it registers the endpoint, or because the name of a field is not Unicode.
 pub(super) fn sign(headers: &mut HeaderMap, secret: &ComponentSecret, url: &Url, at: Timestamp, body: &[u8]) {
     let pair = Ed25519KeyPair::from_seed_unchecked(secret.seed()).expect("every seed of 32 bytes is one");
     let public_key = <[u8; 32]>::try_from(pair.public_key().as_ref()).expect("a public key has 32 bytes");
     let issued_at = at.as_seconds();
     let expires_at = issued_at + GOOD_FOR;
-    let Ok(digest) = delivery_digest(url, body, issued_at, expires_at) else { return };
+    let digest = match delivery_digest(url, body, issued_at, expires_at) {
+        Ok(digest) => digest,
+        Err(reason) => return warn!(reason, "a delivery is sent without the signature of its component"),
+    };
     let fields = [
         ("x-component-did", Did::of(&PublicKey::from(public_key)).to_string()),
         ("x-component-sig", format!("0x{}", hex::encode(pair.sign(&digest)))),

@@ -77,6 +77,15 @@ impl Scope {
     /// The scopes that a portal session can have.
     pub const OF_SESSIONS: &[Self] =
         &[Self::EndpointsRead, Self::EndpointsWrite, Self::EventsRead, Self::EventsResend, Self::SecretsRead];
+    /// The scopes that a session can have which an account's key makes of itself in test mode: it may try out publishing.
+    pub const OF_TEST_SESSIONS: &[Self] = &[
+        Self::EndpointsRead,
+        Self::EndpointsWrite,
+        Self::EventsRead,
+        Self::EventsPublish,
+        Self::EventsResend,
+        Self::SecretsRead,
+    ];
 
     /// Returns whether an account's own key can have it.
     pub fn is_for_accounts(self) -> bool {

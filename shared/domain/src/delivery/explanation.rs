@@ -51,8 +51,10 @@ impl Explanation {
         let is_paused = || endpoint.is_some_and(|endpoint| endpoint.status == EndpointStatus::Paused);
         let first_attempt = || delivery.attempts.first().map(|attempt| attempt.at);
         let last_attempt = || delivery.attempts.last().map(|attempt| attempt.at);
+        let success =
+            || delivery.attempts.iter().rfind(|attempt| attempt.succeeded()).map(|attempt| attempt.at);
         let (reason, since) = match delivery.status {
-            DeliveryStatus::Succeeded => (Reason::Delivered, last_attempt()),
+            DeliveryStatus::Succeeded => (Reason::Delivered, success()),
             DeliveryStatus::Pending => (Reason::Pending, first_attempt()),
             DeliveryStatus::Failed => (Reason::Failed, last_attempt()),
             DeliveryStatus::Held if is_paused() => (Reason::Paused, delivery.held_since),

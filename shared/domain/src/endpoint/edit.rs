@@ -83,8 +83,16 @@ impl EndpointEdit {
         self.secret.as_ref().is_some_and(|SecretSentBack(secret)| secret.as_ref() != Some(&endpoint.secret))
     }
 
-    /// Returns an error if the edit would store metadata that not every parser can read.
+    /// Returns an error if the edit would store metadata that not every parser can read, or send deliveries elsewhere that
+    /// are signed as a component's calls: whoever gets them could use their signatures.
     pub fn refusal(&self, endpoint: &Endpoint) -> Option<InvalidField> {
+        let moves = self.url.as_ref().is_some_and(|url| *url != endpoint.url);
+        if moves && endpoint.component_secret.is_some() && self.component_secret.is_none() {
+            let reason = "cannot be changed while deliveries are signed with a component's key. Send `component_secret_key` \
+                          again, or null to remove it";
+            let reason = Invalid::because(reason);
+            return Some(InvalidField::Field { param: "url".to_owned(), reason });
+        }
         let sent = self.metadata.as_ref().filter(|sent| sent.metadata != endpoint.metadata)?;
         let reason = sent.refusal.clone()?;
         Some(InvalidField::Field { param: "metadata".to_owned(), reason })

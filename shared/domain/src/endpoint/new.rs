@@ -10,7 +10,7 @@ use crate::endpoint::subscription_history::SubscriptionHistory;
 use crate::endpoint::url::WebhookUrl;
 use crate::endpoint::{CreatedVia, Endpoint, EndpointStatus, READ_ONLY};
 use crate::id::EndpointId;
-use crate::json::{Fields, InvalidField};
+use crate::json::{Fields, Flag, InvalidField};
 use crate::metadata::Metadata;
 use crate::random::Random;
 use crate::text::{ApiVersion, Description};
@@ -28,12 +28,14 @@ pub struct NewEndpoint {
     headers: CustomHeaders,
     secret: Option<Secret>,
     component_secret: Option<ComponentSecret>,
+    dry_run: bool,
 }
 
 impl NewEndpoint {
     /// Reads a request's fields: `url` and `enabled_events` are required.
     pub fn read(fields: &mut Fields<'_>) -> Result<Self, InvalidField> {
         fields.ignore(READ_ONLY);
+        let Flag(dry_run) = fields.optional("dry_run")?.unwrap_or_default();
         Ok(Self {
             url: fields.required("url")?,
             enabled_events: fields.required("enabled_events")?,
@@ -44,7 +46,13 @@ impl NewEndpoint {
             headers: fields.optional("headers")?.unwrap_or_default(),
             secret: fields.optional("secret")?,
             component_secret: fields.optional("component_secret_key")?,
+            dry_run,
         })
+    }
+
+    /// Returns whether the endpoint is only checked, and not registered.
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
     }
 
     /// Returns the endpoint, registered `now` through the API, with a new id, and a new secret unless one was given.

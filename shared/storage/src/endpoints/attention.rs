@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem};
 use futures::future::try_join_all;
-use posthorn_domain::{EndpointId, Tenant, Timestamp, Trouble, TroubleState};
+use posthorn_domain::{EndpointId, EndpointPlace, Mode, Tenant, Timestamp, Trouble, TroubleState};
 use serde::Deserialize;
 
 use super::EndpointStore;
@@ -23,9 +23,18 @@ const SHARDS: u8 = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InTrouble {
     /// The endpoint.
-    pub endpoint_id: EndpointId,
+    pub place: EndpointPlace,
     /// What is wrong with it.
     pub trouble: Trouble,
+}
+
+/// Which endpoints that need attention are asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose<'t> {
+    /// A tenant's.
+    Tenant(&'t Tenant),
+    /// Those of all accounts, in one mode or in both.
+    Everybody(Option<Mode>),
 }
 
 #[derive(Deserialize)]
@@ -73,18 +82,19 @@ fn sk(tenant: &Tenant, id: EndpointId) -> String {
 }
 
 impl EndpointStore {
-    /// Returns the tenant's endpoints that need attention, the latest registered first, at most `most`: those before the
-    /// endpoint `before`, and of this state, if they are given.
+    /// Returns the endpoints that need attention, at most `most`: those before the endpoint `before`, and of this state, if
+    /// they are given. They are in the order of their accounts, from the last to the first; of each account, the latest
+    /// registered comes first.
     pub async fn in_trouble(
         &self,
-        tenant: &Tenant,
+        whose: Whose<'_>,
         state: Option<TroubleState>,
-        before: Option<EndpointId>,
+        before: Option<&EndpointPlace>,
         most: usize,
     ) -> Result<Vec<InTrouble>, StorageError> {
-        let shards = (0..SHARDS).map(|shard| self.in_trouble_of_shard(shard, tenant, state, before, most));
+        let shards = (0..SHARDS).map(|shard| self.in_trouble_of_shard(shard, whose, state, before, most));
         let mut found: Vec<_> = try_join_all(shards).await?.into_iter().flatten().collect();
-        found.sort_unstable_by_key(|found| Reverse(found.endpoint_id));
+        found.sort_by_cached_key(|found| Reverse(sk(&found.place.tenant, found.place.id)));
         found.truncate(most);
         Ok(found)
     }
@@ -92,36 +102,44 @@ impl EndpointStore {
     async fn in_trouble_of_shard(
         &self,
         shard: u8,
-        tenant: &Tenant,
+        whose: Whose<'_>,
         state: Option<TroubleState>,
-        before: Option<EndpointId>,
+        before: Option<&EndpointPlace>,
         most: usize,
     ) -> Result<Vec<InTrouble>, StorageError> {
-        let prefix = format!("{tenant}#");
-        let last = before.map_or_else(|| format!("{prefix}~"), |id| sk(tenant, id));
+        let (prefix, mode) = match whose {
+            Whose::Tenant(tenant) => (format!("{tenant}#"), None),
+            Whose::Everybody(mode) => (String::new(), mode),
+        };
+        let last = before.map_or_else(|| format!("{prefix}~"), |place| sk(&place.tenant, place.id));
+        // No account's id begins with a lower character.
+        let first = if prefix.is_empty() { "-".to_owned() } else { prefix };
         let query = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", AttributeValue::S(pk(shard)))
-            .expression_attribute_values(":first", AttributeValue::S(prefix.clone()))
+            .expression_attribute_values(":first", AttributeValue::S(first))
             .expression_attribute_values(":last", AttributeValue::S(last))
             .scan_index_forward(false)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX))
             .consistent_read(true);
         let is_asked = |row: &InTrouble| {
-            state.is_none_or(|state| state == row.trouble.state) && Some(row.endpoint_id) != before
+            state.is_none_or(|state| state == row.trouble.state)
+                && mode.is_none_or(|mode| mode == row.place.tenant.mode)
+                && Some(&row.place) != before
         };
-        find_first(query, most, |item| read(item, &prefix), is_asked).await
+        find_first(query, most, read, is_asked).await
     }
 }
 
-fn read(item: HashMap<String, AttributeValue>, prefix: &str) -> Result<InTrouble, StorageError> {
-    let row: AttentionRow = serde_dynamo::from_item(item)
-        .map_err(|error| StorageError::corrupt(&format!("attention/{prefix}…"), error))?;
-    let id = row.sk.strip_prefix(prefix).unwrap_or_default();
-    let endpoint_id =
-        id.parse().map_err(|reason| StorageError::corrupt(&format!("attention/{}", row.sk), reason))?;
+fn read(item: HashMap<String, AttributeValue>) -> Result<InTrouble, StorageError> {
+    let row: AttentionRow =
+        serde_dynamo::from_item(item).map_err(|error| StorageError::corrupt("attention/…", error))?;
+    // No part of it contains the other's separator.
+    let place = row.sk.replace('#', ".").parse();
+    let place = place.map_err(|reason| StorageError::corrupt(&format!("attention/{}", row.sk), reason))?;
     let trouble = Trouble { state: row.state, since: Timestamp::from_millis(row.since) };
-    Ok(InTrouble { endpoint_id, trouble })
+    Ok(InTrouble { place, trouble })
 }

@@ -27,7 +27,7 @@ use crate::secrets_key::SecretsKey;
 use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 use crate::written::Written;
 use crate::{accounts, audit_log};
-pub use attention::InTrouble;
+pub use attention::{InTrouble, Whose};
 pub use meta::{Latest, Version};
 use row::{EndpointRow, OutlineRow, sort_key};
 use seal::Seal;

@@ -328,18 +328,21 @@ impl EndpointRow {
                     .map(|text| text.parse())
                     .collect::<Result<_, _>>()?,
             },
-            former_states: self.former_states()?,
+            former_states: self.former_states(),
             revision: self.version,
         })
     }
 }
 
 impl EndpointRow {
-    /// Returns the former states. A row of an earlier release says nothing of the time before its last update.
-    fn former_states(&self) -> Result<FormerStates, Invalid> {
-        let known_since = Timestamp::from_millis(self.known_since.unwrap_or(self.updated_at));
-        let states = self.former_states.iter().map(FormerStateItem::read).collect::<Result<_, _>>()?;
-        Ok(FormerStates::on_record(known_since, states))
+    /// Returns the former states. A row of an earlier release says nothing of the time before its last update. Nor does one
+    /// that cannot be read, by a release that was rolled back to: they decide nothing about deliveries.
+    fn former_states(&self) -> FormerStates {
+        let states = self.former_states.iter().map(FormerStateItem::read).collect::<Result<_, _>>();
+        match (self.known_since, states) {
+            (Some(since), Ok(states)) => FormerStates::on_record(Timestamp::from_millis(since), states),
+            _ => FormerStates::on_record(Timestamp::from_millis(self.updated_at), Vec::new()),
+        }
     }
 
     fn health(&self) -> Result<Health, Invalid> {
