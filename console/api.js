@@ -17,7 +17,16 @@ export class Problem extends Error {
     this.param = said.param ?? null;
     this.returnUrl = said.return_url ?? null;
     this.requestId = requestId;
+    /** Whether the same request may succeed later. */
+    this.isPassing = status === 0 || status === 429 || status >= 500;
   }
+}
+
+/** Returns why something failed. An error of this page's own is reported, too. @param {unknown} error */
+export function asProblem(error) {
+  if (error instanceof Problem) return error;
+  reportError(error);
+  return new Problem(-1, { detail: String(error) }, null);
 }
 
 /**
@@ -40,38 +49,42 @@ const base = location.pathname.replace(/(console\/?)?$/, "");
 export const ended = new EventTarget();
 
 /**
- * Returns the answer's text. Fails with a {@link Problem} unless it is a success.
+ * Returns the answer, and its text. Fails with a {@link Problem} unless it is a success.
  * @param {string} method
  * @param {string} route a route as in the API's description, such as `/api/events/{id}`
- * @param {Call} [call]
+ * @param {Call} call
  */
-export async function callForText(method, route, call = {}) {
+async function send(method, route, call) {
+  const token = session()?.token;
   const response = await fetch(address(route, call), {
     method,
     headers: headers(call),
     body: call.body === undefined ? null : typeof call.body === "string" ? call.body : JSON.stringify(call.body),
     cache: "no-store",
     credentials: "omit",
-  }).catch((error) => {
-    throw new Problem(0, { detail: String(error.message) }, null);
-  });
-  const text = await response.text();
-  if (response.ok) return text;
-  const problem = new Problem(response.status, parsed(text), response.headers.get("apigw-requestid"));
-  if (problem.status === 401 && !call.key && session()?.token) ended.dispatchEvent(new Event("ended"));
+  }).catch(lost);
+  const text = await response.text().catch(lost);
+  const answer = parsed(text);
+  if (response.ok && answer) return { answer, text };
+  // What is no JSON does not come from the API.
+  const status = response.ok ? 0 : response.status;
+  const problem = new Problem(status, answer ?? { detail: text.slice(0, 200) }, response.headers.get("apigw-requestid"));
+  // A late answer to an earlier session ends no other one.
+  const isOfSession = call.key === undefined && token && token === session()?.token;
+  if (status === 401 && isOfSession) ended.dispatchEvent(new Event("ended"));
   throw problem;
 }
 
-/**
- * Returns the answer. Fails with a {@link Problem} unless it is a success.
- * @param {string} method
- * @param {string} route
- * @param {Call} [call]
- * @returns {Promise<any>}
- */
-export async function call(method, route, call = {}) {
-  return JSON.parse(await callForText(method, route, call));
+/** The connection failed, or broke in the middle of an answer. @param {Error} error @returns {never} */
+function lost(error) {
+  throw new Problem(0, { detail: error.message }, null);
 }
+
+/** @type {(method: string, route: string, call?: Call) => Promise<string>} */
+export const callForText = async (method, route, call = {}) => (await send(method, route, call)).text;
+
+/** @type {(method: string, route: string, call?: Call) => Promise<any>} */
+export const call = async (method, route, call = {}) => (await send(method, route, call)).answer;
 
 /** @param {string} route @param {Call} call */
 function address(route, { path = {}, query = {} }) {
@@ -89,7 +102,7 @@ function headers(call) {
   const token = call.key ?? session()?.token;
   const named = call.account === undefined ? account() : call.account;
   if (token) headers.set("authorization", `Bearer ${token}`);
-  if (session()?.account === null && named && !call.key) headers.set("posthorn-account", named);
+  if (session()?.account === null && named && call.key === undefined) headers.set("posthorn-account", named);
   if (call.body !== undefined) headers.set("content-type", "application/json");
   if (call.idempotencyKey) headers.set("idempotency-key", call.idempotencyKey);
   return headers;
@@ -100,6 +113,6 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    return { detail: text.slice(0, 200) };
+    return null;
   }
 }

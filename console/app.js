@@ -1,6 +1,7 @@
 // Starts the page: finds a way in, draws the frame, and shows the page that the address names.
 
-import { ended, Problem } from "./api.js";
+import { asProblem, ended, Problem } from "./api.js";
+import { closeDialogs } from "./dialog.js";
 import { el } from "./dom.js";
 import { ageTimes } from "./format.js";
 import { frame, mayOpen, start } from "./frame.js";
@@ -24,10 +25,10 @@ import { href, place } from "./place.js";
 import { find, open } from "./router.js";
 import { end, session } from "./session.js";
 import { enter } from "./signin.js";
-import { applyAccent, applyTheme } from "./theme.js";
+import { applyTheme } from "./theme.js";
 import { preferred, speak } from "./words.js";
 
-/** @type {[string, import("./router.js").PageFunction][]} */
+/** @type {[string, PageFunction][]} */
 const PAGES = [
   ["/endpoints", endpoints],
   ["/endpoints/new", newEndpoint],
@@ -44,12 +45,15 @@ const PAGES = [
   ["/keys", keys],
   ["/sessions", sessions],
   ["/audit", audit],
-  ["/key", welcome(null)],
+  ["/key", welcome(null, begin)],
 ];
 
 const main = el("main", { id: "main" });
+// Until the next page is shown, what was typed stays.
+main.addEventListener("input", () => (main.dataset.typed = ""));
 
 function draw() {
+  closeDialogs();
   speak(preferred());
   const found = find(PAGES, place().path);
   if (!found || !mayOpen(place().path)) return location.replace(href(start()));
@@ -59,10 +63,20 @@ function draw() {
 
 /** @param {Problem | null} problem why there is no way in without asking */
 function askForKey(problem) {
+  closeDialogs();
   speak(preferred());
   document.body.className = "";
   document.body.replaceChildren(main, announcements());
-  open(main, welcome(problem), []);
+  open(main, welcome(problem, begin), []);
+}
+
+async function begin() {
+  try {
+    if (await enter()) draw();
+    else askForKey(null);
+  } catch (error) {
+    askForKey(asProblem(error));
+  }
 }
 
 ended.addEventListener("ended", () => {
@@ -81,13 +95,4 @@ addEventListener("hashchange", () => {
 });
 setInterval(ageTimes, 15_000);
 applyTheme();
-
-try {
-  const isIn = await enter();
-  applyAccent(session()?.appearance?.color);
-  if (isIn) draw();
-  else askForKey(null);
-} catch (problem) {
-  if (!(problem instanceof Problem)) throw problem;
-  askForKey(problem);
-}
+await begin();

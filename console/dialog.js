@@ -1,25 +1,27 @@
 // Dialogs, for what can't be undone. Each names what will happen.
 
-import { Problem } from "./api.js";
-import { el } from "./dom.js";
-import { reason } from "./parts.js";
+import { asProblem } from "./api.js";
+import { el, refocus } from "./dom.js";
+import { reason, tell } from "./parts.js";
 import { w } from "./words.js";
 
-/** @import { Child } from "./dom.js" */
+/** Closes what is open, because the reader leaves the page that it is about. */
+export const closeDialogs = () => document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 
 /**
  * Asks before it does something, and stays open with the reason if that fails. Returns whether it was done.
  * @param {object} question
- * @param {string} question.title
  * @param {Child | Child[]} question.text
  * @param {string} question.action the verb on the button
+ * @param {string} [question.title] if it is not the same
  * @param {() => Promise<unknown>} question.work
  * @param {boolean} [question.danger]
  * @param {string} [question.typed] what has to be typed first
  * @returns {Promise<boolean>}
  */
-export function ask({ title, text, action, work, danger = false, typed }) {
+export function ask({ text, action, title = action, work, danger = false, typed }) {
   const before = /** @type {HTMLElement | null} */ (document.activeElement);
+  const page = location.hash;
   const error = el("p.error", { role: "alert" });
   const input = el("input", { type: "text", autocomplete: "off", spellcheck: "false", id: "typed", oninput: () => allow() });
   const confirm = el(`button.${danger ? "danger" : "primary"}`, action);
@@ -40,14 +42,16 @@ export function ask({ title, text, action, work, danger = false, typed }) {
   /** @param {SubmitEvent} event */
   async function submit(event) {
     event.preventDefault();
+    // The account and the mode stand in the address.
+    if (location.hash !== page) return dialog.close();
     confirm.disabled = true;
     try {
       await work();
       isDone = true;
       dialog.close();
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      error.textContent = reason(problem);
+      if (!dialog.open) return tell(problem);
+      error.textContent = reason(asProblem(problem));
       allow();
     }
   }
@@ -58,7 +62,7 @@ export function ask({ title, text, action, work, danger = false, typed }) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
       dialog.remove();
-      before?.focus();
+      refocus(before);
       resolve(isDone);
     });
   });

@@ -66,8 +66,26 @@ export function swap(old, fresh) {
   const opened = [...old.querySelectorAll("details[open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.key);
   old.replaceWith(fresh);
   for (const one of fresh.querySelectorAll("details")) if (opened.includes(one.dataset.key)) one.open = true;
-  const key = focused?.dataset.key;
-  const same = [...fresh.querySelectorAll("[data-key]")].find((one) => /** @type {HTMLElement} */ (one).dataset.key === key);
-  if (key) /** @type {HTMLElement | undefined} */ (same)?.focus();
+  if (focused) refocus(focused);
   return fresh;
+}
+
+/** Gives the focus back: to an element, to what has its `data-key` now, or to the heading. @param {HTMLElement | null} before */
+export function refocus(before) {
+  const key = CSS.escape(before?.dataset.key ?? "");
+  const same = before?.isConnected ? before : document.querySelector(`[data-key="${key}"]`);
+  /** @type {HTMLElement | null} */ (same)?.focus();
+  if (document.activeElement === document.body) document.querySelector("h1")?.focus();
+}
+
+/**
+ * Makes these the children of an element. Those that it has already stay in the page, and keep the focus.
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} children
+ */
+export function arrange(parent, children) {
+  const focused = parent.contains(document.activeElement) ? /** @type {HTMLElement} */ (document.activeElement) : null;
+  for (const one of [...parent.children]) if (!children.some((child) => child === one)) one.remove();
+  children.forEach((one, index) => one === parent.children[index] || parent.insertBefore(one, parent.children[index] ?? null));
+  if (focused) refocus(focused);
 }

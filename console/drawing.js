@@ -65,7 +65,8 @@ export function latency(hours, text) {
   const x = (/** @type {number} */ index) => index * 20 + 10;
   const lines = /** @type {const} */ (["p99", "p50"]).flatMap((name) => {
     const points = hours.flatMap((hour, index) => (hour ? [[x(index), y(hour[name])]] : []));
-    const dots = points.map(([cx, cy]) => svg("circle", { class: name, cx, cy, r: 2.5 }));
+    // The ends of lines without length, which stay round in a drawing that is stretched.
+    const dots = points.map(([cx, cy]) => svg("path", { class: name, d: `M${cx} ${cy}h0` }));
     return [svg("polyline", { class: name, points: points.join(" ") }), ...dots];
   });
   return drawing(hours.length * 20, 80, text, "wide", line(hours.length * 20, 78), ...lines);

@@ -1,11 +1,10 @@
 // Forms: the label above, the help below, and the API's own words in place of the help when it refuses a field.
 
-import { Problem } from "./api.js";
+import { asProblem, Problem } from "./api.js";
 import { el } from "./dom.js";
 import { reason } from "./parts.js";
 import { w } from "./words.js";
 
-/** @import { Child } from "./dom.js" */
 /** @typedef {{ name: string, element: HTMLElement, fail: (detail: string) => void, clear: () => void }} Field */
 
 /**
@@ -20,7 +19,7 @@ export function field(name, label, input, { help = "", optional = false } = {}) 
   const isGroup = !("value" in input);
   const id = `field-${name}`;
   const below = el("p.help", { id: `${id}-help` }, help);
-  const mark = optional ? el("span.muted", ` ${w.optional}`) : null;
+  const mark = optional ? el("span.muted", w.space, w.optional) : null;
   input.setAttribute("aria-describedby", below.id);
   if (isGroup) input.setAttribute("tabindex", "-1");
   else input.id = id;
@@ -49,10 +48,11 @@ export function field(name, label, input, { help = "", optional = false } = {}) 
  * @param {string} form.action the verb on the button
  * @param {() => Promise<unknown>} form.submit
  * @param {Child} [form.beside] what stands beside the button
+ * @param {boolean} [form.isPlain] whether the page's primary action is another
  */
-export function form({ fields, action, submit, beside }) {
+export function form({ fields, action, submit, beside, isPlain = false }) {
   const error = el("p.error", { role: "alert" });
-  const confirm = el("button.primary", action);
+  const confirm = el(isPlain ? "button" : "button.primary", action);
   const named = fields.flatMap((one) => (one instanceof HTMLElement ? [] : [one]));
 
   /** @param {Problem} problem */
@@ -71,8 +71,7 @@ export function form({ fields, action, submit, beside }) {
     try {
       await submit();
     } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      refuse(problem);
+      refuse(asProblem(problem));
     } finally {
       confirm.disabled = false;
     }

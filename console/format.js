@@ -1,7 +1,7 @@
 // Times, numbers, durations and ids, as people read them.
 
 import { el } from "./dom.js";
-import { language } from "./words.js";
+import { language, w } from "./words.js";
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
 const UNITS = [
@@ -12,7 +12,7 @@ const UNITS = [
 ];
 
 /** Returns a time as "2 minutes ago" or "in 4 hours". @param {string} time */
-export function relative(time) {
+function relative(time) {
   const seconds = Math.round((Date.parse(time) - Date.now()) / 1000);
   const [unit, length] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? ["second", 1];
   const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
@@ -35,18 +35,35 @@ export function moment(time) {
   return new Intl.DateTimeFormat(language, isToday ? hour : { ...hour, month: "short", day: "numeric" }).format(date);
 }
 
-/** Returns an element that says how long ago a time is, and the exact time when asked. @param {string} time */
-export function ago(time) {
-  return el("time", { datetime: time, title: exact(time) }, relative(time));
+/** What the times on the page say. @type {WeakMap<Element, () => string>} */
+const says = new WeakMap();
+
+/**
+ * Returns an element that says how long ago a time is, or how far ahead, and the exact time when asked.
+ * @param {string} time
+ * @param {(when: string) => string} [sentence] the words around it
+ * @param {string} [due] what it says instead when the time has come
+ */
+export function ago(time, sentence = (when) => when, due) {
+  const text = () => (due !== undefined && Date.parse(time) <= Date.now() ? due : sentence(relative(time)));
+  const element = el("time", { datetime: time, title: exact(time) }, text());
+  says.set(element, text);
+  return element;
 }
 
 /** Says again how long ago everything on the page is. */
 export function ageTimes() {
   for (const time of document.querySelectorAll("time")) {
-    const text = relative(time.dateTime);
+    const text = says.get(time)?.() ?? "";
     if (time.textContent !== text) time.textContent = text;
   }
 }
+
+/** Returns a time of this zone, as a form has it, in UTC; null if it is none. @param {string} local */
+export const utc = (local) => (Number.isNaN(Date.parse(local)) ? null : new Date(local).toISOString());
+
+/** Sentences in a row. @param {...string} sentences */
+export const join = (...sentences) => sentences.filter(Boolean).join(w.space);
 
 /** @param {number} value */
 export const number = (value) => new Intl.NumberFormat(language).format(value);

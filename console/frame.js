@@ -2,13 +2,13 @@
 
 import { el, swap } from "./dom.js";
 import { horn } from "./drawing.js";
-import { relative } from "./format.js";
-import { announcements } from "./parts.js";
+import { ago } from "./format.js";
+import { announcements, outLink } from "./parts.js";
 import { account, href, livemode, place } from "./place.js";
 import { can, isLocal, isOperator, leave, session } from "./session.js";
 import { lasting } from "./storage.js";
-import { switchTheme, theme } from "./theme.js";
-import { language, LANGUAGES, w } from "./words.js";
+import { applyAccent, switchTheme, theme } from "./theme.js";
+import { language, LANGUAGES, speak, w } from "./words.js";
 
 /** @returns {[string, string][]} paths and names */
 function places() {
@@ -40,6 +40,7 @@ export const mayOpen = (path) => path === "/key" || places().some(([allowed]) =>
 /** Draws the frame around a page. @param {HTMLElement} main @param {() => void} redraw */
 export function frame(main, redraw) {
   document.body.className = livemode() ? "" : "test-mode";
+  applyAccent(session()?.appearance?.color);
   const links = places().map(([path, name]) => {
     const here = place().path.startsWith(path) ? "page" : null;
     // The list of accounts is about no account.
@@ -53,7 +54,7 @@ export function frame(main, redraw) {
     el("a.brand", { href: href(start()), "aria-label": w.start }, brand()),
     whose(),
     el("nav", { "aria-label": w.navigation }, el("ul", links)),
-    choices(redraw),
+    choices(main, redraw),
   );
   const shown = /** @type {HTMLElement | null} */ (document.querySelector(".side"));
   if (shown) swap(shown, side);
@@ -65,7 +66,7 @@ export function frame(main, redraw) {
 function brand() {
   const { logo } = session()?.appearance ?? {};
   const isImage = logo?.startsWith("data:image/");
-  return isImage ? el("img", { src: logo, alt: "", height: 24 }) : [horn(), el("span", "Posthorn")];
+  return isImage ? el("img.logo", { src: logo, alt: "", height: 24 }) : [horn(), el("span", "Posthorn")];
 }
 
 /** The account and the mode, always in sight. */
@@ -82,24 +83,28 @@ function whose() {
   );
 }
 
-/** @param {() => void} redraw */
-function choices(redraw) {
+/** @param {HTMLElement} main @param {() => void} redraw */
+function choices(main, redraw) {
+  const again = () => frame(main, redraw);
   const others = Object.entries(LANGUAGES).filter(([code]) => code !== language);
   const speakOther = others.map(([code, { name }]) => {
     const choose = () => {
       lasting.set("language", code);
-      redraw();
+      // What was typed, or is shown only once, would be lost.
+      if (!main.matches("[data-typed], :has(.once)")) return redraw();
+      speak(code);
+      again();
     };
     return el("button.quiet", { type: "button", lang: code, "data-key": "language", onclick: choose }, name);
   });
   const dim = () => {
     switchTheme();
-    redraw();
+    again();
   };
   const ends = session()?.expires_at;
   return el(
     "div.choices",
-    ends ? el("p.muted", w.session_ends(relative(ends))) : null,
+    ends ? el("p.muted", ago(ends, w.session_ends)) : null,
     el("button.quiet", { type: "button", "data-key": "theme", onclick: dim }, theme() === "dark" ? w.light : w.dark),
     speakOther,
     isLocal()
@@ -111,6 +116,8 @@ function choices(redraw) {
 function goAway() {
   const back = session()?.return_url;
   leave();
-  if (back && /^https?:/.test(back)) location.assign(back);
-  else location.assign(location.pathname);
+  const link = outLink(w.leave, back ?? null);
+  link?.click();
+  // A frame may be forbidden to lead its page elsewhere.
+  if (!link || window.top !== window) location.assign(location.pathname);
 }

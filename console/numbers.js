@@ -3,8 +3,7 @@
 import { timeOfId } from "./format.js";
 import { listAttempts } from "./routes.js";
 
-/** @import { Hour, Tone } from "./drawing.js" */
-/** @import { Attempt } from "./types.js" */
+/** @import { Hour } from "./drawing.js" */
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -22,7 +21,7 @@ export async function attemptsOfADay(endpoint) {
   let cursor = null;
   for (let page = 0; page < MOST_PAGES; page += 1) {
     const query = { webhook_endpoint_id: endpoint, limit: PAGE, starting_after: cursor };
-    /** @type {import("./types.js").Page<Attempt>} */
+    /** @type {Page<Attempt>} */
     const { list, has_more, next_cursor } = await listAttempts(query);
     read.push(...list);
     const isPast = list.length > 0 && timeOfId(list[list.length - 1].event_id) < since;
@@ -61,16 +60,9 @@ export function byHour(attempts, now) {
   return hours;
 }
 
-/**
- * Returns the value that this share of the values does not exceed.
- * @param {number[]} values at least one
- * @param {number} share
- */
-export function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+/** Returns the values that half of these do not exceed, and all but one in a hundred. @param {number[]} values */
+export function quantiles(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (/** @type {number} */ share) => sorted[Math.floor(sorted.length * share)];
+  return values.length > 0 ? { p50: at(0.5), p99: at(0.99) } : null;
 }
-
-/** @param {number[]} values */
-export const quantiles = (values) =>
-  values.length > 0 ? { p50: quantile(values, 0.5), p99: quantile(values, 0.99) } : null;

@@ -1,11 +1,11 @@
 // The small pieces that every page is made of: headings, notices, things to copy, what stands while a page loads.
 
-import { Problem } from "./api.js";
+import { asProblem } from "./api.js";
 import { el } from "./dom.js";
-import { short } from "./format.js";
+import { join, short } from "./format.js";
 import { w } from "./words.js";
 
-/** @import { Child } from "./dom.js" */
+/** @import { Problem } from "./api.js" */
 
 /**
  * The top of a page: its title, a sentence of state, and what can be done.
@@ -27,8 +27,13 @@ export function heading(title, { sentence, actions = [], above } = {}) {
 export function button(text, work, { kind, key, label } = {}) {
   const press = async () => {
     element.setAttribute("aria-disabled", "true");
-    await Promise.resolve(work()).catch(tell);
-    element.removeAttribute("aria-disabled");
+    try {
+      await work();
+    } catch (error) {
+      tell(error);
+    } finally {
+      element.removeAttribute("aria-disabled");
+    }
   };
   const onclick = () => element.getAttribute("aria-disabled") ?? press();
   const element = el(`button${kind ? `.${kind}` : ""}`, { type: "button", onclick, "data-key": key, "aria-label": label }, text);
@@ -37,6 +42,17 @@ export function button(text, work, { kind, key, label } = {}) {
 
 /** A link that looks like a button. @param {string} text @param {string} address @param {"primary" | ""} [kind] */
 export const linkButton = (text, address, kind = "") => el(`a.button${kind && `.${kind}`}`, { href: address }, text);
+
+/**
+ * A link to the platform's own page, which may show this one in a frame.
+ * @param {string} text
+ * @param {string | null} address
+ */
+export function outLink(text, address) {
+  // Only the address of a page: a link could run a script otherwise.
+  const isPage = address !== null && /^https?:\/\//.test(address);
+  return isPage ? el("a.button.primary", { href: address, target: "_top" }, text) : null;
+}
 
 const said = el("div.said", { role: "status", "aria-live": "polite" });
 
@@ -52,8 +68,8 @@ export function say(text, tone = "") {
 
 /** Says why something failed. @param {unknown} error */
 export function tell(error) {
-  if (!(error instanceof Problem)) throw error;
-  say(`${reason(error)} ${requestOf(error)}`.trim(), "failed");
+  const problem = asProblem(error);
+  say(join(reason(problem), requestOf(problem)), "failed");
 }
 
 /** @param {Problem} problem */
@@ -66,16 +82,18 @@ const requestOf = (problem) => (problem.requestId ? w.request_id(problem.request
  * What stands in place of a page, or of a part of one, that could not be read.
  * @param {unknown} error
  * @param {() => unknown} again
+ * @param {"h1" | "h2"} [name]
  */
-export function failure(error, again) {
-  if (!(error instanceof Problem)) throw error;
-  const title = error.status === 404 ? w.not_found : error.status === 0 ? w.live_unreached : w.went_wrong;
+export function failure(error, again, name = "h2") {
+  const problem = asProblem(error);
+  const { status, code } = problem;
+  const title = status === 404 ? w.not_found : status === 0 ? w.live_unreached : w.went_wrong;
   return el(
     "div.failure",
     { role: "alert" },
-    el("h2", title),
-    el("p", reason(error)),
-    el("p.muted", error.status ? `${error.status} ${error.code} ` : "", requestOf(error)),
+    el(name, { tabindex: -1 }, title),
+    el("p", reason(problem)),
+    el("p.muted", status > 0 ? `${status} ${code} ` : "", requestOf(problem)),
     button(w.try_again, again),
   );
 }
@@ -100,11 +118,15 @@ export const skeleton = (lines) =>
   el("div.skeleton", { "aria-hidden": "true" }, Array.from({ length: lines }, () => el("div")));
 
 /** @param {string} text @param {string} name what the page says that it copied */
-const copy = (text, name) =>
-  navigator.clipboard.writeText(text).then(
-    () => say(w.copied(name)),
-    () => say(w.not_copied, "failed"),
-  );
+async function copy(text, name) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(w.copied(name));
+  } catch {
+    // Without TLS, there is no clipboard at all.
+    say(w.not_copied, "failed");
+  }
+}
 
 /** A text that a click copies. @param {string} text @param {string} [shown] */
 export const copyable = (text, shown = short(text)) =>
@@ -115,6 +137,32 @@ export function copyBlock(text, label) {
   const press = button(w.copy, () => copy(text, label), { label: `${w.copy}: ${label}` });
   return el("div.copy-block", el("pre", { tabindex: 0, role: "group", "aria-label": label }, text), press);
 }
+
+/**
+ * Texts to copy, one of which is shown.
+ * @param {[string, string][]} texts names and texts
+ * @param {string} [label] what they are, if their names do not say
+ */
+export function copyTabs(texts, label) {
+  const place = el("div");
+  const choose = (/** @type {number} */ chosen) => {
+    tabs.forEach((tab, index) => tab.setAttribute("aria-pressed", String(index === chosen)));
+    place.replaceChildren(copyBlock(texts[chosen][1], label ?? texts[chosen][0]));
+  };
+  const tabs = texts.map(([name], index) => el("button.tab", { type: "button", onclick: () => choose(index) }, name));
+  choose(0);
+  return [el("div.filters", tabs), place];
+}
+
+/**
+ * What is shown once, and has to be copied.
+ * @param {string} title
+ * @param {string} about
+ * @param {string} text
+ * @param {string} [label]
+ */
+export const shownOnce = (title, about, text, label = title) =>
+  el("section.once", el("h2", title), el("p", about), copyBlock(text, label));
 
 /** Short texts beside each other. @param {string[]} list */
 export const chips = (list) => (list.length > 0 ? list.map((one) => el("code.chip", one)) : w.none);

@@ -6,9 +6,7 @@ import { can } from "./session.js";
 import { outcome } from "./status.js";
 import { inTurn, once } from "./turns.js";
 
-/** @import { Endpoint, Event } from "./types.js" */
-
-/** An event's type never changes, so it is read once. @type {(id: string) => Promise<Event>} */
+/** An event's type never changes, so it is read once. @type {(id: string) => Promise<ApiEvent>} */
 export const eventOf = once((id) => readEvent(id).then(JSON.parse));
 
 /** An endpoint's address seldom changes. @type {(id: string) => Promise<Endpoint>} */
@@ -19,7 +17,7 @@ export const endpointOf = once(async (id) => {
 
 /** Returns what became of an event's deliveries. @param {string} id */
 export async function outcomeOf(id) {
-  /** @type {Event} */
+  /** @type {ApiEvent} */
   const event = JSON.parse(await inTurn(() => readEvent(id)));
   return outcome(event);
 }

@@ -1,10 +1,8 @@
 // Shows the page that the address names, and moves the focus to its heading.
 
-import { failure, heading, skeleton } from "./parts.js";
+import { failure, skeleton } from "./parts.js";
 import { place } from "./place.js";
 import { w } from "./words.js";
-
-/** @import { Child } from "./dom.js" */
 
 /**
  * What a page gets: the path's variable parts, the query, a signal that the reader has left, and a way to show itself.
@@ -56,6 +54,10 @@ export async function open(main, page, parts) {
     const isOther = main.dataset.path !== path;
     const isFirst = main.dataset.path === undefined;
     main.dataset.path = path;
+    main.lang = document.documentElement.lang;
+    delete main.dataset.typed;
+    // On a phone, the tabs may be wider than the screen.
+    if (isOther) main.querySelector("nav [aria-current]")?.scrollIntoView({ inline: "center" });
     if (isOther) window.scrollTo(0, 0);
     if (!isFirst && (isOther || document.activeElement === document.body)) main.querySelector("h1")?.focus();
   }
@@ -63,7 +65,7 @@ export async function open(main, page, parts) {
   try {
     await page({ parts, query, left, show });
   } catch (error) {
-    show(w.went_wrong, heading(w.went_wrong), failure(error, () => open(main, page, parts)));
+    show(w.went_wrong, failure(error, () => open(main, page, parts), "h1"));
   }
   clearTimeout(waiting);
 }

@@ -2,8 +2,6 @@
 
 import { call, callForText } from "./api.js";
 
-/** @import { Account, Attempt, Attention, AuditEntry, Endpoint, Event } from "./types.js" */
-/** @import { EventType, Explanation, Key, Page, Recovery } from "./types.js" */
 /** @import { Session } from "./session.js" */
 /** @typedef {Record<string, any>} Query */
 /** @typedef {Record<string, any>} Body */
@@ -18,7 +16,7 @@ export const readEndpoint = (id) => call("GET", "/api/webhook-endpoints/{id}", {
 export const updateEndpoint = (id, body) => call("PUT", "/api/webhook-endpoints/{id}", { path: { id }, body });
 /** @type {(id: string) => Promise<Endpoint>} */
 export const deleteEndpoint = (id) => call("DELETE", "/api/webhook-endpoints/{id}", { path: { id } });
-/** @type {(id: string, body: Body) => Promise<Event>} */
+/** @type {(id: string, body: Body) => Promise<ApiEvent>} */
 export const testEndpoint = (id, body) => call("POST", "/api/webhook-endpoints/{id}/test", { path: { id }, body });
 /** @type {(id: string) => Promise<Endpoint>} */
 export const pauseEndpoint = (id) => call("POST", "/api/webhook-endpoints/{id}/pause", { path: { id }, body: {} });
@@ -29,8 +27,8 @@ export const recoverEndpoint = (id, body) => call("POST", "/api/webhook-endpoint
 /** @type {(id: string, task_id: string) => Promise<Recovery>} */
 export const readRecovery = (id, task_id) =>
   call("GET", "/api/webhook-endpoints/{id}/recover/{task_id}", { path: { id, task_id } });
-/** @type {(account: string | null, query: Query) => Promise<Page<Attention>>} */
-export const listAttention = (account, query) => call("GET", "/api/attention", { account, query });
+/** Of all accounts, if the account is null. @type {(query: Query, account?: null) => Promise<Page<Attention>>} */
+export const listAttention = (query, account) => call("GET", "/api/attention", { account, query });
 
 /** @type {(id: string) => Promise<{ secret: string }>} */
 export const readSecret = (id) => call("GET", "/api/webhook-endpoints/{id}/secret", { path: { id } });
@@ -38,9 +36,9 @@ export const readSecret = (id) => call("GET", "/api/webhook-endpoints/{id}/secre
 export const rotateSecret = (id, body) =>
   call("POST", "/api/webhook-endpoints/{id}/secret/rotate", { path: { id }, body });
 
-/** @type {(query: Query) => Promise<Page<Event>>} */
+/** @type {(query: Query) => Promise<Page<ApiEvent>>} */
 export const listEvents = (query) => call("GET", "/api/events", { query });
-/** @type {(json: string, idempotencyKey: string) => Promise<Event>} */
+/** @type {(json: string, idempotencyKey: string) => Promise<ApiEvent>} */
 export const publishEvent = (json, idempotencyKey) => call("POST", "/api/events", { body: json, idempotencyKey });
 /** The text, because JavaScript's numbers would lose digits of the payload's. @type {(id: string) => Promise<string>} */
 export const readEvent = (id) => callForText("GET", "/api/events/{id}", { path: { id } });
@@ -59,10 +57,10 @@ export const listAccounts = (query) => call("GET", "/api/accounts", { query });
 
 /** @type {(query: Query) => Promise<Page<Key>>} */
 export const listKeys = (query) => call("GET", "/api/keys", { query });
-/** @type {(body: Body) => Promise<Key & { key: string }>} */
-export const createKey = (body) => call("POST", "/api/keys", { body });
-/** @type {(id: string) => Promise<Key>} */
-export const revokeKey = (id) => call("DELETE", "/api/keys/{id}", { path: { id } });
+/** @type {(body: Body, account: string | null) => Promise<Key & { key: string }>} */
+export const createKey = (body, account) => call("POST", "/api/keys", { body, account });
+/** @type {(id: string, account: string | null) => Promise<Key>} */
+export const revokeKey = (id, account) => call("DELETE", "/api/keys/{id}", { path: { id }, account });
 /** @type {(query: Query) => Promise<Page<AuditEntry>>} */
 export const listAudit = (query) => call("GET", "/api/audit", { query });
 
@@ -70,5 +68,5 @@ export const listAudit = (query) => call("GET", "/api/audit", { query });
 export const createSession = (body, key) => call("POST", "/api/sessions", { body, key });
 /** @type {(code: string) => Promise<Session & { token: string }>} */
 export const exchangeCode = (code) => call("POST", "/api/sessions/exchange", { body: { code }, key: "" });
-/** @type {() => Promise<{ ended: number }>} */
-export const endSessions = () => call("DELETE", "/api/sessions");
+/** @type {(account: string) => Promise<{ ended: number }>} */
+export const endSessions = (account) => call("DELETE", "/api/sessions", { account });

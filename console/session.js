@@ -4,6 +4,7 @@ import { ofThisTab } from "./storage.js";
 
 /**
  * @typedef {object} Session
+ * @property {string} id
  * @property {string | null} token what requests send; null on a laptop, which needs none
  * @property {string | null} account the account it acts for; null for an operator, who chooses one
  * @property {boolean | null} livemode its mode; null if the page may choose
@@ -18,6 +19,7 @@ const ALL_OF_AN_ACCOUNT = ["endpoints:read", "endpoints:write", "events:read", "
 
 /** @type {Session} */
 export const LOCAL = {
+  id: "local",
   token: null,
   account: "local",
   livemode: null,
@@ -26,7 +28,7 @@ export const LOCAL = {
   return_url: null,
 };
 
-/** How long another tab may take to hand over its session. */
+/** How long other tabs may take to hand over their sessions. */
 const PATIENCE_MS = 150;
 const KEY = "session";
 
@@ -53,37 +55,41 @@ export function begin(begun) {
   if (begun !== LOCAL) ofThisTab.set(KEY, JSON.stringify(begun));
 }
 
-export function end() {
+/** Ends the session. A tab that was left takes no other tab's. */
+export function end(isLeft = ofThisTab.get(KEY) === "null") {
   current = null;
-  ofThisTab.set(KEY, null);
+  ofThisTab.set(KEY, isLeft ? "null" : null);
 }
 
-/** Ends the session in all tabs of this browser. */
+/** Ends the session in all tabs of this browser that have it. */
 export function leave() {
-  tabs?.postMessage("leave");
-  end();
+  tabs?.postMessage({ leave: current?.id });
+  end(true);
 }
 
-/** Returns the session of this tab, or that of another tab of this browser. */
-export async function kept() {
-  const text = ofThisTab.get(KEY);
-  return text ? /** @type {Session} */ (JSON.parse(text)) : askOtherTabs();
-}
+/** Returns the session that this tab had before it was reloaded. @returns {Session | null} */
+export const ofTab = () => JSON.parse(ofThisTab.get(KEY) ?? "null");
 
 const tabs = "BroadcastChannel" in window ? new BroadcastChannel("posthorn") : null;
 tabs?.addEventListener("message", ({ data }) => {
-  if (data === "ask" && current?.token) tabs.postMessage(current);
-  if (data !== "leave" || !current?.token) return;
-  end();
+  if (!current?.token) return;
+  if (data.ask?.includes(isOperator())) tabs.postMessage({ answer: current });
+  if (data.leave !== current.id) return;
+  end(true);
   location.reload();
 });
 
-/** @returns {Promise<Session | null>} */
-function askOtherTabs() {
-  return new Promise((resolve) => {
-    if (!tabs) return resolve(null);
-    tabs.addEventListener("message", ({ data }) => data?.token && resolve(data));
-    tabs.postMessage("ask");
-    setTimeout(() => resolve(null), PATIENCE_MS);
-  });
+/**
+ * Returns the session of the other tabs of this browser, unless they have several.
+ * @param {boolean[]} wanted whether it may be an operator's
+ * @returns {Promise<Session | null>}
+ */
+export async function ofOtherTabs(wanted) {
+  if (ofThisTab.get(KEY)) return null;
+  /** @type {Map<string, Session>} */
+  const answers = new Map();
+  tabs?.addEventListener("message", ({ data }) => data.answer && answers.set(data.answer.id, data.answer));
+  tabs?.postMessage({ ask: wanted });
+  await new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+  return answers.size === 1 ? [...answers.values()][0] : null;
 }

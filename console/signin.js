@@ -1,21 +1,47 @@
 // The ways in: a link with a one-time code, another tab, a laptop that needs no key, or a key that is pasted.
 
 import { Problem } from "./api.js";
+import { place } from "./place.js";
 import { createSession, exchangeCode, listEventTypes } from "./routes.js";
-import { begin, end, kept, LOCAL } from "./session.js";
+import { begin, end, LOCAL, ofOtherTabs, ofTab } from "./session.js";
+
+/** The code of the link that led here, until it is exchanged. @type {string | null} */
+let code = null;
 
 /** Begins a session if there is a way in without asking. Returns whether there is. @returns {Promise<boolean>} */
 export async function enter() {
-  const code = new URLSearchParams(location.hash.slice(1)).get("code");
-  if (code) {
+  const given = new URLSearchParams(location.hash.slice(1)).get("code");
+  if (given) {
+    code = given;
     // It is good for one use, and has no place in the history.
     history.replaceState(null, "", `${location.pathname}#/`);
-    begin(await exchangeCode(code));
-    return true;
   }
-  const session = await kept();
+  const session = (await ofLink()) ?? ofTab() ?? (await ofOtherTabs(wanted()));
   if (session) begin(session);
   return session !== null || (await isLaptop());
+}
+
+/** Exchanges the link's code. Without an answer, it is kept for another try. */
+async function ofLink() {
+  if (!code) return null;
+  try {
+    const session = await exchangeCode(code);
+    code = null;
+    return session;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (!problem.isPassing) code = null;
+    // Perhaps this tab has spent it.
+    if (problem.status === 410) return ofTab() ?? Promise.reject(problem);
+    throw problem;
+  }
+}
+
+/** Whether the page that the address names may be an operator's: only those name an account, or are about all. */
+function wanted() {
+  const { path, query } = place();
+  if (query.has("account") || path === "/accounts") return [true];
+  return /^\/(endpoints|events|catalogue|publish)/.test(path) ? [false] : [true, false];
 }
 
 /** On a laptop, the API answers without a key. */

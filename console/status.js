@@ -2,17 +2,19 @@
 
 import { el } from "./dom.js";
 import { shape } from "./drawing.js";
-import { duration, moment, relative } from "./format.js";
+import { ago, duration, join, moment } from "./format.js";
 import { w } from "./words.js";
 
-/** @import { Tone } from "./drawing.js" */
-/** @import { Delivery, Endpoint, Event, Hold, Tried } from "./types.js" */
 /** @typedef {{ tone: Tone, word: string, sentence: string }} State */
+/** A state whose sentence may have times in it. @typedef {{ tone: Tone, word: string, sentence: Child | Child[] }} TimedState */
 
 /** Returns a mark: a shape and a word. @param {Tone} tone @param {string} word */
 export const mark = (tone, word) => el(`span.mark.${tone}`, shape(tone), el("span", word));
 
-/** @param {Endpoint} endpoint @returns {State} */
+/** @param {{ tone: Tone, word: string }} state */
+export const markOf = ({ tone, word }) => mark(tone, word);
+
+/** @param {Endpoint} endpoint @returns {TimedState} */
 export function stateOfEndpoint({ status, disabled_reason, hold, health }) {
   if (status === "disabled") {
     const why = { gone: w.disabled_gone, failing: w.disabled_failing, owner: w.disabled_owner };
@@ -38,24 +40,27 @@ function downSentence({ since, probes }) {
   const held = w.held_since(moment(since));
   if (!probes) return held;
   const last = answer(probes.last_response_status, probes.last_error);
-  return `${held} ${w.probes(probes.made, last, relative(probes.next_at))}`;
+  const sentence = (/** @type {string} */ when) => w.probes(probes.made, last, when);
+  return [held, w.space, ago(probes.next_at, sentence, sentence(w.now))];
 }
 
-/** @param {Delivery} delivery @returns {State} */
+/** @param {Delivery} delivery @returns {TimedState} */
 export function stateOfDelivery({ status, attempts, next_attempt_at }) {
   const last = attempts.at(-1);
   const why = last ? answer(last.response_status, last.error) : w.no_answer;
   const failed = last?.response_status ? w.failed_now(why) : w.not_reached(why);
-  const next = next_attempt_at && w.next_attempt(relative(next_attempt_at), counted(attempts) + 1);
-  /** @type {Record<Delivery["status"], State>} */
+  const tried = counted(attempts);
+  const sentence = (/** @type {string} */ when) => (tried > 0 ? w.next_attempt(when, tried + 1) : w.first_attempt(when));
+  const next = next_attempt_at && ago(next_attempt_at, sentence, w.pending_sentence);
+  /** @type {Record<Delivery["status"], TimedState>} */
   const states = {
-    succeeded: { tone: "delivered", word: w.delivered, sentence: w.delivered_after(counted(attempts)) },
-    failed: { tone: "failed", word: w.failed, sentence: `${failed} ${w.failed_for_good}` },
+    succeeded: { tone: "delivered", word: w.delivered, sentence: w.delivered_after(tried) },
+    failed: { tone: "failed", word: w.failed, sentence: join(failed, w.failed_for_good) },
     held: { tone: "held", word: w.held, sentence: w.held_sentence },
     canceled: { tone: "off", word: w.canceled, sentence: w.canceled_sentence },
     pending:
       last?.status === "failed"
-        ? { tone: "failed", word: w.retrying, sentence: `${failed} ${next ?? ""}` }
+        ? { tone: "failed", word: w.retrying, sentence: [failed, w.space, next] }
         : { tone: "waiting", word: w.pending, sentence: next ?? w.pending_sentence },
   };
   return states[status];
@@ -81,7 +86,7 @@ export function answer(status, error) {
 
 /**
  * Returns what became of all deliveries of an event: the worst of them, and how many.
- * @param {Event} event
+ * @param {ApiEvent} event
  * @returns {State}
  */
 export function outcome({ deliveries = [], deliveries_count = 0 }) {

@@ -2,21 +2,20 @@
 
 /** @param {() => Storage} storage */
 function store(storage) {
-  /** @type {Map<string, string>} */
+  /** @type {Map<string, string | null>} */
   const memory = new Map();
   return {
     /** @param {string} key */
     get(key) {
       try {
-        return storage().getItem(key) ?? memory.get(key) ?? null;
+        return memory.get(key) ?? storage().getItem(key);
       } catch {
-        return memory.get(key) ?? null;
+        return null;
       }
     },
     /** @param {string} key @param {string | null} value */
     set(key, value) {
-      if (value === null) memory.delete(key);
-      else memory.set(key, value);
+      memory.set(key, value);
       try {
         if (value === null) storage().removeItem(key);
         else storage().setItem(key, value);

@@ -25,10 +25,11 @@ export function switchTheme() {
 
 /** Uses a colour for links and buttons, in each theme where it can be read. @param {string | undefined} color */
 export function applyAccent(color) {
-  if (!color || !/^#[0-9a-f]{6}$/i.test(color)) return;
+  const isColor = color && /^#[0-9a-f]{6}$/i.test(color);
   for (const [name, background] of Object.entries(BACKGROUNDS)) {
-    if (contrast(color, background) < LEAST_CONTRAST) continue;
-    document.documentElement.style.setProperty(`--accent-${name}`, color);
+    const isReadable = isColor && contrast(color, background) >= LEAST_CONTRAST;
+    // Without a colour, that of an earlier session goes.
+    document.documentElement.style.setProperty(`--accent-${name}`, isReadable ? color : "");
   }
 }
 

@@ -2,13 +2,9 @@
 
 import { el } from "./dom.js";
 import { shape } from "./drawing.js";
-import { ago, duration, relative } from "./format.js";
+import { ago, duration } from "./format.js";
 import { counted, stateOfAttempt } from "./status.js";
 import { w } from "./words.js";
-
-/** @import { Child } from "./dom.js" */
-/** @import { Tone } from "./drawing.js" */
-/** @import { Delivery, Phases, Tried } from "./types.js" */
 
 /** @param {Delivery} delivery @param {(attempt: Tried) => HTMLElement} request draws the request of an attempt */
 export function timeline(delivery, request) {
@@ -28,7 +24,7 @@ function toCome(status, next) {
   if (status === "held") return step("held", [w.held]);
   if (status === "canceled") return step("off", [w.canceled]);
   if (status !== "pending") return null;
-  return step("waiting", [next && Date.parse(next) > Date.now() ? w.next_in(relative(next)) : w.next_now]);
+  return step("waiting", [next ? ago(next, w.next_in, w.pending_sentence) : w.pending_sentence]);
 }
 
 /** @param {Tone} tone @param {Child[]} title @param {...Child} more */

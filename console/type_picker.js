@@ -1,30 +1,31 @@
 // Picks event types: all of them, or some from a tree that can be searched, with prefixes such as `customer.*`.
 
+import { search } from "./catalogue.js";
 import { el } from "./dom.js";
 import { matches, PATTERN } from "./format.js";
-import { input } from "./form.js";
+import { input, refusal } from "./form.js";
 import { button } from "./parts.js";
 import { w } from "./words.js";
-
-/** @import { EventType } from "./types.js" */
 
 /** @param {EventType[]} types the catalogue @param {string[]} chosen patterns */
 export function typePicker(types, chosen) {
   const picked = new Set(chosen.filter((pattern) => pattern !== "*"));
   const everything = el("input", { type: "radio", name: "types", checked: chosen.includes("*"), onchange: () => draw() });
   const some = el("input", { type: "radio", name: "types", checked: !chosen.includes("*"), onchange: () => draw() });
-  const search = input("", { type: "search", placeholder: w.search_or_write, "aria-label": w.search_or_write, oninput: () => draw() });
-  search.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
+  const wanted = input("", { type: "search", placeholder: w.search_or_write, "aria-label": w.search_or_write, oninput: () => draw() });
+  wanted.addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   const chips = el("p.chips");
   const tree = el("div.tree", { role: "group", "aria-label": w.event_types });
-  const inner = el("div.some", search, chips, tree);
+  const inner = el("div.some", wanted, chips, tree);
 
   /** @param {string} pattern @param {boolean} isOn */
   function pick(pattern, isOn) {
     if (isOn) picked.add(pattern);
     else picked.delete(pattern);
     draw();
-    /** @type {HTMLElement | null} */ (tree.querySelector(`[data-key="${CSS.escape(pattern)}"]`))?.focus();
+    const box = /** @type {HTMLElement | null} */ (tree.querySelector(`[data-key="${CSS.escape(pattern)}"]`));
+    box?.focus();
+    if (document.activeElement !== box) wanted.focus();
   }
 
   /** @param {string} pattern @param {string} text @param {string} [covered] the prefix that has it already */
@@ -35,13 +36,18 @@ export function typePicker(types, chosen) {
     return el("label.choice", box, el("code", pattern), " ", el("span.muted", text));
   }
 
+  /** The type in the search that may be added, or null. Only searching takes capital letters for small ones. */
+  const addable = () => {
+    const own = wanted.value.trim();
+    const isKnown = own === "*" || picked.has(own) || types.some(({ type }) => type === own);
+    return PATTERN.test(own) && !isKnown ? own : null;
+  };
+
   function drawTree() {
-    const wanted = search.value.trim().toLowerCase();
-    const fitting = types.filter(({ type, description }) => `${type} ${description}`.toLowerCase().includes(wanted));
-    const groups = Map.groupBy(fitting, ({ type }) => type.split(".")[0]);
-    const isKnown = wanted === "*" || picked.has(wanted) || types.some(({ type }) => type === wanted);
-    const own = PATTERN.test(wanted) && !isKnown ? button(w.add_type(wanted), () => pick(wanted, true), { kind: "quiet" }) : null;
-    const branches = [...groups].map(([prefix, list]) => branch(`${prefix}.*`, list, wanted !== ""));
+    const groups = Map.groupBy(search(types, wanted.value), ({ type }) => type.split(".")[0]);
+    const name = addable();
+    const own = name ? button(w.add_type(name), () => pick(name, true), { kind: "quiet" }) : null;
+    const branches = [...groups].map(([prefix, list]) => branch(`${prefix}.*`, list, wanted.value.trim() !== ""));
     const open = new Set([...tree.querySelectorAll("details[open]")].map((one) => /** @type {HTMLElement} */ (one).dataset.key));
     tree.replaceChildren(...(own ? [own] : []), ...branches);
     for (const one of tree.querySelectorAll("details")) one.open ||= open.has(one.dataset.key);
@@ -72,5 +78,12 @@ export function typePicker(types, chosen) {
     el("label.choice", some, w.only_these),
     inner,
   );
-  return { element, value: () => (everything.checked ? ["*"] : [...picked]) };
+  const value = () => {
+    if (everything.checked) return ["*"];
+    const forgotten = addable();
+    if (forgotten && search(types, wanted.value).length === 0) throw refusal("enabled_events", w.type_not_added(forgotten));
+    if (picked.size === 0) throw refusal("enabled_events", w.pick_a_type);
+    return [...picked];
+  };
+  return { element, value };
 }

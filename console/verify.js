@@ -1,7 +1,7 @@
 // How a receiver verifies what it gets, in five languages.
 
 import { el } from "./dom.js";
-import { copyBlock } from "./parts.js";
+import { copyTabs, section } from "./parts.js";
 import { w } from "./words.js";
 
 /** @type {[string, string][]} */
@@ -43,13 +43,4 @@ webhook.verify(body, HttpHeaders.of(exchange.getRequestHeaders(), (name, value) 
   ],
 ];
 
-export function howToVerify() {
-  const code = el("div");
-  const choose = (/** @type {number} */ index) => {
-    buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(other === index)));
-    code.replaceChildren(copyBlock(RECEIVERS[index][1], RECEIVERS[index][0]));
-  };
-  const buttons = RECEIVERS.map(([name], index) => el("button.tab", { type: "button", onclick: () => choose(index) }, name));
-  choose(0);
-  return el("section", el("h2", w.verify_title), el("p", w.verify_text), el("div.filters", buttons), code);
-}
+export const howToVerify = () => section(w.verify_title, el("p", w.verify_text), copyTabs(RECEIVERS));

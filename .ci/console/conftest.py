@@ -6,7 +6,7 @@ import sys
 import urllib.request
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.append(str(ROOT / ".ci/receiving"))
@@ -34,10 +34,21 @@ def pytest_addoption(parser):
     parser.addoption("--files", action="store_true", help="take the console's files from the working tree")
 
 
+def run_laptop(request, *options):
+    program = str(pathlib.Path(request.config.getoption("--program")).resolve())
+    return Laptop(program, options=["--template", str(ROOT / "template.yaml"), *options])
+
+
 @pytest.fixture(scope="session")
 def laptop(request):
-    program = str(pathlib.Path(request.config.getoption("--program")).resolve())
-    with Laptop(program, options=["--template", str(ROOT / "template.yaml")]) as running:
+    with run_laptop(request) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def locked(request):
+    """A system that refuses requests without a key, as one on AWS does."""
+    with run_laptop(request, "--require-keys") as running:
         yield running
 
 
@@ -121,6 +132,9 @@ class Console:
 
     def open(self, path):
         """Opens a page of the console as a reader does who has its address."""
+        if self.page.url != "about:blank":
+            # Another address of the same page would not load it again.
+            self.page.goto("about:blank")
         self.page.goto(self.base + path)
         self.settle()
 
@@ -142,8 +156,24 @@ class Console:
     def click(self, name, role="button"):
         self.page.get_by_role(role, name=name, exact=True).first.click()
 
+    def confirm(self, name):
+        """Presses the button of the dialog that is open, and waits until it has closed."""
+        self.page.get_by_role("dialog").get_by_role("button", name=name, exact=True).click()
+        self.page.get_by_role("dialog").wait_for(state="detached")
+
+    def enter_with_key(self, key):
+        """Enters as an operator does."""
+        self.open("/#/key")
+        self.page.locator("input[type=password]").fill(key)
+        self.page.locator("button.primary").click()
+        self.page.wait_for_url("**/#/accounts")
+        self.settle()
+
     def sees(self, text):
-        self.page.get_by_text(text).first.wait_for()
+        try:
+            self.page.get_by_text(text).first.wait_for()
+        except TimeoutError:
+            pytest.fail(f"{text!r} is not on the page, but {self.page.locator('body').inner_text()!r}", pytrace=False)
 
     def heading(self):
         return self.page.locator("h1").inner_text()
@@ -173,14 +203,17 @@ def window(browser, laptop, request):
     """Returns a function that opens a window. Each is checked when the test ends."""
     opened = []
 
-    def open_window(scheme="light", locale="en-US", size=None, script=""):
+    def open_window(scheme="light", locale="en-US", size=None, script="", base=laptop.http, in_frames=False):
         context = browser.new_context(color_scheme=scheme, locale=locale, viewport=size or DESK)
         context.set_default_timeout(20_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.add_init_script(WATCH + script)
-        if request.config.getoption("--files"):
-            serve_files(context, laptop.http)
-        opened.append(Console(context, laptop.http))
+        with_files = request.config.getoption("--files")
+        if with_files:
+            serve_files(context, base)
+        if with_files or in_frames:
+            serve_index(context, base, with_files, in_frames)
+        opened.append(Console(context, base))
         return opened[-1]
 
     yield open_window
@@ -203,5 +236,15 @@ def serve_files(context, base):
         route.fulfill(path=path if path.is_file() else FILES.joinpath(*parts[1:]))
 
     context.route(f"{base}/console/**", file)
-    index = (FILES / "index.html").read_text()
-    context.route(lambda url: url.split("#")[0] == f"{base}/", lambda route: route.fulfill(response=route.fetch(), body=index))
+
+
+def serve_index(context, base, with_files, in_frames):
+    """Answers with the page of the working tree, or without the header that keeps it out of frames."""
+
+    def page(route):
+        answer = route.fetch()
+        headers = {name: text for name, text in answer.headers.items() if not (in_frames and name == "content-security-policy")}
+        body = (FILES / "index.html").read_text() if with_files else answer.text()
+        route.fulfill(response=answer, headers=headers, body=body)
+
+    context.route(lambda url: url.split("#")[0] == f"{base}/", page)

@@ -1,5 +1,6 @@
 """The four journeys that the console is for, without any documentation."""
 
+import datetime
 import json
 
 from conftest import PLATFORM_KEY, wait_for
@@ -52,7 +53,16 @@ def test_a_customer_finds_a_failed_delivery_and_resends_it(window, platform, rec
     console.open(platform.link(account))
     console.click("Events", "link")
     console.page.get_by_label("Object").fill("in_4820")
+    # It failed since yesterday.
+    console.page.get_by_text("Time and metadata").click()
+    yesterday = datetime.datetime.now() - datetime.timedelta(days=1)
+    console.page.get_by_label("To", exact=True).fill(yesterday.strftime("%Y-%m-%dT%H:%M"))
     console.click("Search")
+    console.sees("No events found.")
+    console.page.get_by_label("To", exact=True).fill("")
+    console.page.get_by_label("From", exact=True).fill(yesterday.strftime("%Y-%m-%dT%H:%M"))
+    console.click("Search")
+    console.page.locator("tbody tr").first.wait_for()
     console.settle()
     console.screenshot("journey-2-found")
     assert console.page.locator("tbody tr").count() == 1
@@ -74,7 +84,7 @@ def test_support_learns_in_three_clicks_why_a_customer_did_not_get_an_event(wind
     assert platform.deliveries(account, event) == {got["id"]: "succeeded"}
 
     console = window()
-    enter_as_operator(console)
+    console.enter_with_key(PLATFORM_KEY)
     console.page.get_by_text(account).first.click()
     console.click("Events", "link")
     console.page.get_by_role("link", name="invoice.paid").click()
@@ -93,12 +103,20 @@ def test_an_operator_finds_who_fails_and_makes_one_whole(window, platform, recei
         platform.deliveries(account, event)
 
     console = window()
-    enter_as_operator(console)
+    console.enter_with_key(PLATFORM_KEY)
     row = console.page.get_by_role("table", name="Need attention now").get_by_role("row").filter(has_text=account)
     row.wait_for()
     console.screenshot("journey-4-attention")
     row.get_by_role("link").click()
     console.sees("Failing")
+    page = console.page.url
+    console.click("Endpoints", "link")
+    console.click("Down", "link")
+    console.sees("No endpoints in this state.")
+    console.click("Failing", "link")
+    console.page.locator("tbody tr").first.wait_for()
+    assert console.page.locator("tbody tr").count() == 1
+    console.page.goto(page)
     receiver.answer("/outage", 200)
     console.click("Recover", "link")
     console.click("Count")
@@ -110,11 +128,3 @@ def test_an_operator_finds_who_fails_and_makes_one_whole(window, platform, recei
     console.screenshot("journey-4-recovered")
     all_delivered = {endpoint["id"]: "succeeded"}
     wait_for(lambda: all(platform.deliveries(account, event) == all_delivered for event in events), "all is delivered")
-
-
-def enter_as_operator(console):
-    console.open("/#/key")
-    console.page.get_by_label("API key").fill(PLATFORM_KEY)
-    console.click("Enter")
-    console.sees("Need attention now")
-    console.settle()

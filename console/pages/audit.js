@@ -8,9 +8,7 @@ import { account, href } from "../place.js";
 import { listAudit } from "../routes.js";
 import { w } from "../words.js";
 
-/** @import { AuditEntry } from "../types.js" */
-
-/** @param {import("../router.js").View} view */
+/** @param {View} view */
 export function audit({ left, show }) {
   const list = listing({
     label: w.audit,
@@ -26,6 +24,7 @@ export function audit({ left, show }) {
     key: (/** @type {AuditEntry} */ entry) => entry.id,
     empty: () => empty(w.no_audit),
     isLive: true,
+    isLabelled: true,
   });
   const name = account();
   const sentence = name === null ? w.audit_of_platform : w.audit_of(name);

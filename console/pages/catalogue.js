@@ -1,6 +1,6 @@
 // The well-known event types, with what each means and a sample.
 
-import { eventTypes, sampleOf } from "../catalogue.js";
+import { eventTypes, sampleOf, search } from "../catalogue.js";
 import { el } from "../dom.js";
 import { number } from "../format.js";
 import { input } from "../form.js";
@@ -9,25 +9,21 @@ import { copyBlock, empty, heading, section } from "../parts.js";
 import { href } from "../place.js";
 import { w } from "../words.js";
 
-/** @import { EventType } from "../types.js" */
-
-/** @param {import("../router.js").View} view */
+/** @param {View} view */
 export async function catalogue({ show }) {
   const types = await eventTypes();
   const groups = el("div.catalogue");
-  const search = input("", { type: "search", placeholder: w.search_types, "aria-label": w.search_types, oninput: () => draw() });
+  const wanted = input("", { type: "search", placeholder: w.search, "aria-label": w.search, oninput: () => draw() });
 
   function draw() {
-    const wanted = search.value.trim().toLowerCase();
-    const fitting = types.filter(({ type, description }) => `${type} ${description}`.toLowerCase().includes(wanted));
-    const byGroup = [...Map.groupBy(fitting, ({ group }) => group)];
+    const byGroup = [...Map.groupBy(search(types, wanted.value), ({ group }) => group)];
     const parts = byGroup.map(([group, list]) => section(group, el("div", list.map(entryOf))));
     groups.replaceChildren(...(parts.length > 0 ? parts : [empty(w.no_such_type)]));
   }
 
   draw();
   const sentence = w.catalogue_sentence(number(types.length));
-  show(w.catalogue, heading(w.catalogue, { sentence }), el("div.search", search), groups);
+  show(w.catalogue, heading(w.catalogue, { sentence }), el("div.search", wanted), groups);
 }
 
 /** @param {EventType} entry */

@@ -8,13 +8,11 @@ import { empty } from "../parts.js";
 import { go, href } from "../place.js";
 import { eventOf } from "../readings.js";
 import { listAttempts } from "../routes.js";
-import { answer, mark, stateOfAttempt } from "../status.js";
+import { answer, markOf, stateOfAttempt } from "../status.js";
 import { w } from "../words.js";
 import { endpointPage } from "./endpoint_head.js";
 
 /** @import { Column } from "../listing.js" */
-/** @import { Attempt, Page } from "../types.js" */
-/** @import { View } from "../router.js" */
 
 const PAGE = 25;
 
@@ -30,7 +28,7 @@ export function deliveries(view) {
     columns: columns(),
     async read(cursor) {
       const page = await listAttempts({ webhook_endpoint_id: id, status: filter.status, limit: PAGE, starting_after: cursor });
-      read = (cursor ? read : 0) + page.list.length;
+      read = cursor ? read + page.list.length : Math.max(read, page.list.length);
       looked.textContent = read > 0 ? w.looked_at_last(number(read)) : "";
       return fitting(page, filter);
     },
@@ -61,13 +59,7 @@ async function fitting(page, { type, hours }) {
 
 /** @returns {Column<Attempt>[]} */
 const columns = () => [
-  {
-    name: w.status,
-    cell: (attempt) => {
-      const { tone, word } = stateOfAttempt(attempt);
-      return mark(tone, word);
-    },
-  },
+  { name: w.status, cell: (attempt) => markOf(stateOfAttempt(attempt)) },
   { name: w.event, kind: "main", cell: ({ event_id }) => [typeOf(event_id), el("code.muted.line", short(event_id))] },
   {
     name: w.answered,
@@ -92,17 +84,16 @@ function typeOf(id) {
 
 /** @param {string} id @param {Filter} filter */
 function filters(id, filter) {
-  /** @type {[string, string][]} */
-  const outcomes = [["", w.any_status], ["failed", w.failed], ["succeeded", w.delivered], ["cut_short", w.cut_short]];
-  const status = select(outcomes, filter.status ?? "", { "aria-label": w.status });
+  const status = select(
+    [["", w.any_status], ["failed", w.failed], ["succeeded", w.delivered], ["cut_short", w.cut_short]],
+    filter.status ?? "",
+    { "aria-label": w.status },
+  );
   const type = input(filter.type ?? "", { type: "search", placeholder: "customer.*", "aria-label": w.event_type });
-  /** @type {[string, string][]} */
-  const lengths = [["", w.any_time], ["1", w.last_hours(1)], ["24", w.last_hours(24)], ["168", w.last_hours(168)]];
-  const hours = select(lengths, filter.hours ?? "", { "aria-label": w.when });
+  const lengths = [1, 24, 168].map((hours) => /** @type {[string, string]} */ ([String(hours), w.last_hours(hours)]));
+  const hours = select([["", w.any_time], ...lengths], filter.hours ?? "", { "aria-label": w.accepted });
   const apply = () => {
     go(href(`/endpoints/${id}/deliveries`, { outcome: status.value, type: type.value.trim(), hours: hours.value }));
   };
-  status.addEventListener("change", apply);
-  hours.addEventListener("change", apply);
   return searchForm(apply, status, type, hours, el("button", w.filter));
 }

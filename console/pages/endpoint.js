@@ -12,8 +12,6 @@ import { mark } from "../status.js";
 import { w } from "../words.js";
 import { endpointPage } from "./endpoint_head.js";
 
-/** @import { View } from "../router.js" */
-/** @import { Attempt, Endpoint, Event } from "../types.js" */
 /** @typedef {ReturnType<typeof byHour>} Hours */
 
 /** How many failed events are read for the next retry. */
@@ -30,10 +28,16 @@ export function endpoint(view) {
     place.replaceChildren(section(w.last_day, ...dayParts(id, attempts, isAll)));
   };
   let last = 0;
+  let isPlanned = false;
   const refresh = () => {
-    if (!can("events:read") || Date.now() - last < AT_MOST_EVERY_MS) return;
-    last = Date.now();
-    fill(place, read);
+    if (isPlanned || !can("events:read")) return;
+    isPlanned = true;
+    setTimeout(() => {
+      isPlanned = false;
+      if (view.left.aborted) return;
+      last = Date.now();
+      fill(place, read);
+    }, last + AT_MOST_EVERY_MS - Date.now());
   };
   refresh();
   return endpointPage(view, "", (endpoint) => [...(can("events:read") ? [place] : []), settings(endpoint)], refresh);
@@ -95,14 +99,16 @@ const drawn = (caption, key, drawing) =>
  * @param {Attempt[]} last
  */
 async function fillRetry(place, id, last) {
-  const failed = last.filter(({ status }) => status === "failed").slice(0, RETRIES_READ);
-  const events = await Promise.all(failed.map(({ event_id }) => readEvent(event_id).then(JSON.parse))).catch(() => []);
-  const times = events.flatMap((/** @type {Event} */ { deliveries = [] }) =>
+  const failed = last.filter(({ status }) => status === "failed");
+  const newest = failed.slice(0, RETRIES_READ).map(({ event_id }) => readEvent(event_id).then(JSON.parse));
+  const events = await Promise.all(newest).catch(() => []);
+  const times = events.flatMap((/** @type {ApiEvent} */ { deliveries = [] }) =>
     deliveries.filter((one) => one.webhook_endpoint_id === id && one.next_attempt_at).map((one) => String(one.next_attempt_at)),
   );
   const next = times.sort()[0];
-  if (!next) place.replaceChildren(w.none_due);
-  else place.replaceChildren(Date.parse(next) > Date.now() ? ago(next) : w.now);
+  // Of what was not read, nothing is known.
+  if (next) place.replaceChildren(ago(next, undefined, w.now));
+  else if (events.length === failed.length) place.replaceChildren(w.none);
 }
 
 /** @param {Endpoint} endpoint */

@@ -1,10 +1,11 @@
 // Adding an endpoint, and changing one.
 
+import { asProblem } from "../api.js";
 import { eventTypes } from "../catalogue.js";
 import { el } from "../dom.js";
-import { field, form, input, refusal } from "../form.js";
+import { field, form, input } from "../form.js";
 import { pairs } from "../pairs.js";
-import { copyBlock, heading, linkButton, say, section } from "../parts.js";
+import { heading, linkButton, reason, say, shownOnce } from "../parts.js";
 import { go, href } from "../place.js";
 import { createEndpoint, updateEndpoint } from "../routes.js";
 import { can } from "../session.js";
@@ -12,9 +13,6 @@ import { typePicker } from "../type_picker.js";
 import { howToVerify } from "../verify.js";
 import { w } from "../words.js";
 import { endpointPage } from "./endpoint_head.js";
-
-/** @import { View } from "../router.js" */
-/** @import { Endpoint } from "../types.js" */
 
 /** @param {View} view */
 export async function newEndpoint({ show }) {
@@ -34,7 +32,7 @@ export async function newEndpoint({ show }) {
 function created(show, { id, url, secret }) {
   const actions = [linkButton(w.to_endpoint, href(`/endpoints/${id}`), "primary")];
   const head = heading(w.added, { sentence: w.added_sentence(url), actions });
-  show(w.added, head, section(w.secret, el("p", w.secret_text), copyBlock(secret, w.secret)), howToVerify());
+  show(w.added, head, shownOnce(w.secret, w.secret_text, secret), howToVerify());
   head.querySelector("h1")?.focus();
 }
 
@@ -43,7 +41,11 @@ export function editEndpoint(view) {
   return endpointPage(view, "/edit", async (endpoint) => {
     const { fields, read } = await endpointFields(endpoint);
     const submit = async () => {
-      await updateEndpoint(endpoint.id, read());
+      // What others changed meanwhile stays.
+      const given = Object.entries(read());
+      const before = /** @type {Record<string, unknown>} */ (endpoint);
+      const changed = given.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]));
+      await updateEndpoint(endpoint.id, Object.fromEntries(changed));
       say(w.saved);
       go(href(`/endpoints/${endpoint.id}`));
     };
@@ -56,20 +58,14 @@ async function endpointFields(endpoint) {
   const url = input(endpoint.url ?? "", { type: "url", inputmode: "url", placeholder: "https://example.com/webhooks" });
   const description = input(endpoint.description ?? "", { maxlength: 1024 });
   const types = typePicker(await eventTypes(), endpoint.enabled_events ?? []);
-  const headers = endpoint.headers && can("endpoints:write") ? pairs(endpoint.headers, w.headers) : null;
-  const metadata = pairs(endpoint.metadata ?? {}, w.metadata);
+  const headers = endpoint.headers && can("endpoints:write") ? pairs("headers", endpoint.headers, w.headers) : null;
+  const metadata = pairs("metadata", endpoint.metadata ?? {}, w.metadata);
   const urlField = field("url", "URL", url, { help: w.url_help });
-  url.addEventListener("change", () => {
-    const wrong = wrongUrl(url.value.trim());
-    if (wrong) urlField.fail(wrong);
-    else urlField.clear();
-  });
+  url.addEventListener("change", () => judge(urlField, url));
 
   function read() {
-    const enabled_events = types.value();
-    if (enabled_events.length === 0) throw refusal("enabled_events", w.pick_a_type);
-    const changed = { url: url.value.trim(), description: description.value, enabled_events, metadata: metadata.value() };
-    return headers ? { ...changed, headers: headers.value() } : changed;
+    const given = { url: url.value.trim(), description: description.value, enabled_events: types.value(), metadata: metadata.value() };
+    return headers ? { ...given, headers: headers.value() } : given;
   }
 
   const hidden = el("p", (endpoint.header_names ?? []).map((name) => el("code.chip", name)));
@@ -83,13 +79,15 @@ async function endpointFields(endpoint) {
   return { fields, read };
 }
 
-/** Returns what is plainly wrong with a URL, before the API judges it. @param {string} text */
-function wrongUrl(text) {
-  if (!text) return null;
-  if (!URL.canParse(text)) return w.url_incomplete;
-  const { protocol, username, password, hash } = new URL(text);
-  if (protocol !== "https:" && protocol !== "http:") return w.url_scheme;
-  if (username || password) return w.url_user;
-  return hash ? w.url_fragment : null;
+/**
+ * Shows at once why the API would refuse a URL.
+ * @param {import("../form.js").Field} field
+ * @param {HTMLInputElement} url
+ */
+async function judge(field, url) {
+  const text = url.value.trim();
+  field.clear();
+  if (!text) return;
+  const problem = await createEndpoint({ url: text, enabled_events: ["*"], dry_run: true }).then(() => null, asProblem);
+  if (problem?.param === "url" && url.value.trim() === text) field.fail(reason(problem));
 }
-

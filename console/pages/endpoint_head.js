@@ -1,7 +1,9 @@
 // What the pages of one endpoint share: its name, how it is doing, its tabs, and what can be done with it.
 
+import { knownTypes } from "../catalogue.js";
 import { ask } from "../dialog.js";
 import { el, swap } from "../dom.js";
+import { field, input } from "../form.js";
 import { number } from "../format.js";
 import { live } from "../live.js";
 import { button, copyable, heading, say } from "../parts.js";
@@ -19,10 +21,7 @@ import { can } from "../session.js";
 import { mark, stateOfEndpoint } from "../status.js";
 import { w } from "../words.js";
 
-/** @import { View } from "../router.js" */
-/** @import { Endpoint } from "../types.js" */
-
-/** How far back a count of what is held looks. */
+/** How far back a count looks. */
 const MONTH_MS = 31 * 86_400_000;
 
 /**
@@ -50,9 +49,8 @@ export async function endpointPage({ parts: [id], left, show }, tab, content, re
 
   const watch = live(left, async () => update(await readEndpoint(id)));
   const below = await content(endpoint);
-  show(endpoint.url, head, tabs(id, tab), ...below);
   update(endpoint);
-  if (document.activeElement === document.body) head.querySelector("h1")?.focus();
+  show(endpoint.url, head, tabs(id, tab), ...below);
 }
 
 /** @param {string} id @param {string} current */
@@ -84,20 +82,29 @@ function top(endpoint, update, liveMark) {
   const above = el("p.above", el("a", { href: href("/endpoints") }, w.endpoints), " / ", copyable(endpoint.id));
   const words = [mark(tone, word), " ", el("span", sentence)];
   const actions = can("endpoints:write") ? changes(endpoint, update) : [];
-  const test = can("events:resend") ? [button(w.send_test, () => sendTest(endpoint), { key: "test" })] : [];
-  const title = [el("span.url", endpoint.url)];
-  const head = heading(null, { sentence: words, actions: [liveMark, ...test, ...actions], above });
-  head.querySelector("h1")?.append(...title);
-  return head;
+  const test = can("events:resend") ? [button(w.send_test, () => askToTest(endpoint), { key: "test" })] : [];
+  return heading(el("span.url", endpoint.url), { sentence: words, actions: [liveMark, ...test, ...actions], above });
 }
 
 /** @param {Endpoint} endpoint @param {(fresh: Endpoint) => void} update */
 function changes(endpoint, update) {
-  const { id, status, hold } = endpoint;
-  const pause = () => pauseEndpoint(id).then(update);
-  const resume = () => askToResume(endpoint, update);
+  const { id, url, status, hold } = endpoint;
+  const pause = () => {
+    const work = () => pauseEndpoint(id).then(update);
+    return ask({ text: el("p", w.pause_text(url)), action: w.pause, work });
+  };
+  const resume = () => {
+    const skip = el("input", { type: "checkbox" });
+    const text = [el("p", w.resume_text(url)), waiting(endpoint), el("p", el("label", skip, " ", w.resume_skip))];
+    const work = () => resumeEndpoint(id, { skip: skip.checked }).then(update);
+    return ask({ text, action: w.resume, work });
+  };
   const enable = () => updateEndpoint(id, { status: "enabled" }).then(update);
-  const disable = () => askToDisable(endpoint, update);
+  const disable = () => {
+    const text = [el("p", w.disable_text(url)), waiting(endpoint)];
+    const work = () => updateEndpoint(id, { status: "disabled" }).then(update);
+    return ask({ text, action: w.disable, danger: true, work });
+  };
   const isHeld = status === "paused" || (hold !== null && hold.status !== "draining");
   return [
     status === "enabled" && !isHeld ? button(w.pause, pause, { key: "pause" }) : null,
@@ -107,40 +114,40 @@ function changes(endpoint, update) {
   ];
 }
 
-/** @param {Endpoint} endpoint */
-async function sendTest({ id }) {
-  const event = await testEndpoint(id, {});
-  say(w.test_sent(event.type));
-  go(href(`/events/${event.id}`));
-}
-
-/** @param {Endpoint} endpoint @param {(fresh: Endpoint) => void} update */
-async function askToResume({ id, hold, url }, update) {
-  const since = new Date(Date.parse(hold?.since ?? "") || Date.now() - MONTH_MS).toISOString();
-  const { count, complete } = await recoverEndpoint(id, { since, scope: "held", dry_run: true }).catch(() => ({ count: null }));
-  const skip = el("input", { type: "checkbox" });
-  const text = [
-    el("p", w.resume_text(url)),
-    count === null ? null : el("p", w.held_count(number(count), complete)),
-    el("p", el("label", skip, " ", w.resume_skip)),
-  ];
-  const work = async () => update(await resumeEndpoint(id, { skip: skip.checked }));
-  await ask({ title: w.resume_title, text, action: w.resume, work });
-}
-
-/** @param {Endpoint} endpoint @param {(fresh: Endpoint) => void} update */
-async function askToDisable({ id, url }, update) {
-  const work = async () => update(await updateEndpoint(id, { status: "disabled" }));
-  await ask({ title: w.disable_title, text: el("p", w.disable_text(url)), action: w.disable, danger: true, work });
+/** Says how many deliveries wait, when they are counted. @param {Endpoint} endpoint */
+function waiting({ id, status, hold }) {
+  if (status === "disabled") return null;
+  const place = el("p", { role: "status" });
+  const isHeld = status === "paused" || hold !== null;
+  const since = new Date(Date.now() - MONTH_MS).toISOString();
+  const words = isHeld ? w.held_count : w.unacknowledged_count;
+  recoverEndpoint(id, { since, scope: isHeld ? "held" : "failed", dry_run: true }).then(
+    ({ count, complete }) => (place.textContent = words(count, number(count), complete)),
+    () => place.remove(),
+  );
+  return place;
 }
 
 /** @param {Endpoint} endpoint */
-async function askToDelete({ id, url }) {
+async function askToDelete(endpoint) {
+  const { id, url } = endpoint;
+  const { host, pathname } = new URL(url);
+  const typed = host + pathname;
+  const text = [el("p", w.delete_text(url)), waiting(endpoint)];
   const work = () => deleteEndpoint(id);
-  const typed = new URL(url).host;
-  const text = el("p", w.delete_text(url));
-  if (!(await ask({ title: w.delete_title, text, action: w.delete, danger: true, typed, work }))) return;
+  if (!(await ask({ text, action: w.delete, danger: true, typed, work }))) return;
   say(w.deleted(typed));
   go(href("/endpoints"));
 }
 
+/** @param {Endpoint} endpoint */
+function askToTest({ id, url }) {
+  const type = input("", { list: "known-types" });
+  const text = [el("p", w.test_text(url)), field("type", w.event_type, type, { optional: true }).element, knownTypes()];
+  const work = async () => {
+    const event = await testEndpoint(id, { type: type.value.trim() || null });
+    say(w.test_sent(event.type));
+    go(href(`/events/${event.id}`));
+  };
+  return ask({ text, action: w.send_test, work });
+}

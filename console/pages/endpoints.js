@@ -5,16 +5,18 @@ import { number } from "../format.js";
 import { listing } from "../listing.js";
 import { empty, heading, linkButton } from "../parts.js";
 import { href } from "../place.js";
-import { listEndpoints } from "../routes.js";
+import { listAttention, listEndpoints } from "../routes.js";
 import { can } from "../session.js";
-import { mark, stateOfEndpoint } from "../status.js";
+import { markOf, stateOfEndpoint } from "../status.js";
 import { stripOf } from "../strips.js";
 import { w } from "../words.js";
 
 /** @import { Column } from "../listing.js" */
-/** @import { Endpoint } from "../types.js" */
 
-/** @param {import("../router.js").View} view */
+/** The states that only the list of what needs attention can be filtered by, and their names there. @type {Record<string, string>} */
+const ATTENTION = { failing: "failing", down: "held" };
+
+/** @param {View} view */
 export function endpoints({ query, left, show }) {
   const status = query.get("status");
   const add = can("endpoints:write") ? linkButton(w.add_endpoint, href("/endpoints/new"), "primary") : null;
@@ -24,6 +26,11 @@ export function endpoints({ query, left, show }) {
     left,
     columns: columns(),
     async read(cursor) {
+      const state = ATTENTION[status ?? ""];
+      if (state) {
+        const page = await listAttention({ state, limit: 20, starting_after: cursor });
+        return { ...page, list: page.list.map((one) => one.webhook_endpoint) };
+      }
       const page = await listEndpoints({ status, limit: 20, starting_after: cursor });
       sentence.textContent = page.count > 0 ? w.endpoints_count(page.count, number(page.count)) : " ";
       return page;
@@ -33,7 +40,7 @@ export function endpoints({ query, left, show }) {
     empty: () => (status ? empty(w.no_endpoints_in_state) : firstEndpoint()),
     isLive: true,
   });
-  const filters = /** @type {const} */ ([null, "enabled", "paused", "disabled"]).map((value) => {
+  const filters = /** @type {const} */ ([null, "enabled", "failing", "down", "paused", "disabled"]).map((value) => {
     const name = value ? w[value] : w.all;
     return el("a", { href: href("/endpoints", { status: value }), "aria-current": value === status ? "true" : null }, name);
   });
@@ -55,8 +62,8 @@ const columns = () => [
   {
     name: w.status,
     cell: (endpoint) => {
-      const { tone, word, sentence } = stateOfEndpoint(endpoint);
-      return el("span", { title: sentence }, mark(tone, word));
+      const state = stateOfEndpoint(endpoint);
+      return el("span", { title: el("span", state.sentence).textContent }, markOf(state));
     },
   },
   { name: w.event_types, cell: ({ enabled_events }) => patterns(enabled_events) },

@@ -4,14 +4,16 @@ import { el } from "../dom.js";
 import { button, say } from "../parts.js";
 import { href } from "../place.js";
 import { endpointOf } from "../readings.js";
+import { readEndpoint } from "../routes.js";
 import { can } from "../session.js";
 import { mark, stateOfDelivery } from "../status.js";
 import { timeline } from "../timeline.js";
 import { w } from "../words.js";
 
-/** @import { Delivery, Endpoint, Event, Tried } from "../types.js" */
+/** How long the signature of a component's call is good. */
+const COMPONENT_SECONDS = 300;
 
-/** @param {Event} event @param {Delivery} delivery @param {(endpoint: string) => Promise<void>} again */
+/** @param {ApiEvent} event @param {Delivery} delivery @param {(endpoint: string) => Promise<void>} again */
 export function deliveryPart(event, delivery, again) {
   const id = delivery.webhook_endpoint_id;
   const { tone, word, sentence } = stateOfDelivery(delivery);
@@ -34,29 +36,37 @@ export function deliveryPart(event, delivery, again) {
 }
 
 /**
- * The headers of an attempt's request, made from the record again. They are filled in when they are opened.
- * @param {Event} event
+ * The headers of an attempt's request, as far as they are known. They are filled in when they are opened.
+ * @param {ApiEvent} event
  * @param {string} endpoint
  * @param {Tried} attempt
  */
 function request(event, endpoint, attempt) {
   const lines = el("pre.answer", { tabindex: 0, role: "group", "aria-label": w.request_headers });
-  const details = el("details", { "data-key": `${endpoint} ${attempt.created_at}` }, el("summary", w.request_headers), lines);
+  const about = el("p.help", w.request_headers_about);
+  const details = el("details", { "data-key": `${endpoint} ${attempt.created_at}` }, el("summary", w.request_headers), about, lines);
   details.addEventListener("toggle", async () => {
-    const known = await endpointOf(endpoint).catch(() => null);
+    if (!details.open) return;
+    const known = can("endpoints:read") ? await readEndpoint(endpoint).catch(() => null) : null;
     lines.textContent = [known ? `POST ${known.url}` : "POST", ...headerLines(event, attempt, known)].join("\n");
   });
   return details;
 }
 
-/** @param {Event} event @param {Tried} attempt @param {Endpoint | null} endpoint */
+/** @param {ApiEvent} event @param {Tried} attempt @param {Endpoint | null} endpoint */
 function headerLines(event, attempt, endpoint) {
   const own = endpoint?.headers ?? Object.fromEntries((endpoint?.header_names ?? []).map((name) => [name, "…"]));
+  const signed_at = Math.floor(Date.parse(attempt.created_at) / 1000);
+  const until = signed_at + COMPONENT_SECONDS;
+  const component = ["did: …", "sig: 0x…", `sig-iat: ${signed_at}`, `sig-exp: ${until}`, "sig-version: 1"];
   return [
+    "accept: */*",
     "content-type: application/json",
+    "user-agent: Posthorn/…",
     `webhook-id: ${event.id}`,
-    `webhook-timestamp: ${Math.floor(Date.parse(attempt.created_at) / 1000)}`,
-    `webhook-signature: v1,…  (${w.signature_not_kept})`,
+    `webhook-timestamp: ${signed_at}`,
+    "webhook-signature: v1,…",
     ...Object.entries(own).map(([name, value]) => `${name.toLowerCase()}: ${value}`),
+    ...(endpoint?.component_public_key ? component.map((line) => `x-component-${line}`) : []),
   ];
 }

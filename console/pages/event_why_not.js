@@ -1,6 +1,6 @@
 // Why not? For each endpoint that did not get an event, the reason.
 
-import { Problem } from "../api.js";
+import { asProblem } from "../api.js";
 import { el } from "../dom.js";
 import { moment } from "../format.js";
 import { button, section } from "../parts.js";
@@ -10,9 +10,7 @@ import { can } from "../session.js";
 import { mark } from "../status.js";
 import { w } from "../words.js";
 
-/** @import { Event, Explanation } from "../types.js" */
-
-/** Returns the part, which reads itself. It is empty if all endpoints got the event. @param {Event} event */
+/** Returns the part, which reads itself. It is empty if all endpoints got the event. @param {ApiEvent} event */
 export function whyNot(event) {
   const list = el("ul.reasons");
   const more = button(w.load_more, () => add(next));
@@ -33,14 +31,11 @@ export function whyNot(event) {
   }
 
   // Without the reasons, the page is still of use.
-  const pass = (/** @type {unknown} */ error) => {
-    if (!(error instanceof Problem)) throw error;
-  };
-  if (can("endpoints:read")) add(null).catch(pass);
+  if (can("endpoints:read")) add(null).catch(asProblem);
   return place;
 }
 
-/** @param {Event} event @param {Explanation} explanation */
+/** @param {ApiEvent} event @param {Explanation} explanation */
 function reasonOf(event, { webhook_endpoint_id: id, url, reason, detail, since }) {
   const known = w.reasons[/** @type {keyof typeof w.reasons} */ (reason)];
   const when = since ? moment(since) : "";

@@ -1,26 +1,24 @@
 // The events of the account: a list to watch, and to search.
 
-import { eventTypes } from "../catalogue.js";
+import { knownTypes } from "../catalogue.js";
 import { el } from "../dom.js";
-import { ago, number, short } from "../format.js";
+import { ago, number, short, utc } from "../format.js";
 import { input, searchForm } from "../form.js";
 import { listing } from "../listing.js";
 import { empty, heading, linkButton, notes } from "../parts.js";
 import { go, href } from "../place.js";
 import { outcomeOf } from "../readings.js";
 import { listEvents } from "../routes.js";
-import { mark } from "../status.js";
+import { mark, markOf } from "../status.js";
 import { mayPublish } from "../frame.js";
 import { w } from "../words.js";
 
 /** @import { Column } from "../listing.js" */
-/** @import { Event, Page } from "../types.js" */
-/** @import { View } from "../router.js" */
 
 const PAGE = 20;
 const AGAIN_MS = 5_000;
-/** A metadata value is looked for in this many events. */
-const LOOK_THROUGH = 500;
+/** The most requests at a time that look for a metadata value. */
+const MOST_REQUESTS = 10;
 /** The search's fields, as they stand in the address. */
 const NAMES = /** @type {const} */ (["type", "object_id", "from", "to", "metadata"]);
 
@@ -31,11 +29,16 @@ export function events({ query, left, show }) {
   const search = /** @type {Search} */ (Object.fromEntries(NAMES.map((name) => [name, query.get(name) ?? ""])));
   const isSearch = NAMES.some((name) => search[name]);
   const looked = el("p.muted", { role: "status" });
+  let count = 0;
+  const tellLooked = (/** @type {number} */ more, /** @type {boolean} */ isFirst) => {
+    count = (isFirst ? 0 : count) + more;
+    looked.textContent = w.looked_at_events(number(count));
+  };
   const list = listing({
     label: w.events,
     left,
     columns: columns(),
-    read: (cursor) => read(search, cursor, (count) => (looked.textContent = w.looked_at_events(number(count)))),
+    read: (cursor) => (search.metadata ? lookThrough(search, cursor, left, tellLooked) : readPage(search, cursor, PAGE)),
     key: (event) => event.id,
     link: (event) => href(`/events/${event.id}`),
     empty: () => (isSearch ? empty(w.nothing_found, linkButton(w.clear_search, href("/events"))) : noneYet()),
@@ -45,36 +48,36 @@ export function events({ query, left, show }) {
   show(w.events, heading(w.events, { actions: [list.mark, ...actions] }), searchEvents(search), list.element, looked);
 }
 
+/** @param {Search} search @param {string | null} cursor @param {number} limit */
+const readPage = ({ type, object_id, from, to }, cursor, limit) =>
+  listEvents({ type, object_id, created_at_from: utc(from), created_at_to: utc(to), limit, starting_after: cursor });
+
 /**
- * Reads a page. With a metadata value, it looks through several, as the API does not search by it.
+ * Looks through several pages for a metadata value, by which the API does not search.
  * @param {Search} search
  * @param {string | null} cursor
- * @param {(count: number) => void} tellLooked
- * @returns {Promise<Page<Event>>}
+ * @param {AbortSignal} left
+ * @param {(more: number, isFirst: boolean) => void} tellLooked
+ * @returns {Promise<Page<ApiEvent>>}
  */
-async function read({ type, object_id, from, to, metadata }, cursor, tellLooked) {
-  const filter = { type, object_id, created_at_from: utc(from), created_at_to: utc(to) };
-  if (!metadata) return listEvents({ ...filter, limit: PAGE, starting_after: cursor });
+async function lookThrough(search, cursor, left, tellLooked) {
+  const { metadata } = search;
   // `shop=7`, or only `7`.
   const fits = (/** @type {string} */ note) => note === metadata.replace("=", ": ") || note.endsWith(`: ${metadata}`);
-  /** @type {Event[]} */
+  /** @type {ApiEvent[]} */
   const found = [];
   let next = cursor;
-  for (let count = 0; ; ) {
-    const page = await listEvents({ ...filter, limit: 100, starting_after: next });
+  for (let requests = 1; ; requests += 1) {
+    const page = await readPage(search, next, 100);
     found.push(...page.list.filter((event) => notes(event.metadata).some(fits)));
-    count += page.list.length;
+    tellLooked(page.list.length, next === null);
     next = page.next_cursor;
-    tellLooked(count);
-    const isEnough = !page.has_more || found.length >= PAGE || count >= LOOK_THROUGH;
+    const isEnough = !page.has_more || found.length >= PAGE || requests === MOST_REQUESTS || left.aborted;
     if (isEnough) return { list: found, has_more: page.has_more, next_cursor: next };
   }
 }
 
-/** @param {string} time */
-const utc = (time) => (time ? new Date(time).toISOString() : null);
-
-/** @returns {Column<Event>[]} */
+/** @returns {Column<ApiEvent>[]} */
 const columns = () => [
   { name: w.deliveries, cell: outcome },
   { name: w.event_type, kind: "main", cell: ({ type }) => type },
@@ -83,14 +86,14 @@ const columns = () => [
   { name: w.when, kind: "number", cell: ({ created_at }) => ago(created_at) },
 ];
 
-/** What became of an event's deliveries, which the list does not say. @param {Event} event */
+/** What became of an event's deliveries, which the list does not say. @param {ApiEvent} event */
 function outcome(event) {
-  const place = el("span.outcome-place", mark("waiting", " "));
+  const place = el("span", mark("waiting", " "));
   const read = async () => {
-    const { tone, word } = await outcomeOf(event.id);
-    place.replaceChildren(mark(tone, word));
+    const state = await outcomeOf(event.id);
+    place.replaceChildren(markOf(state));
     // The list does not tell when the first attempt is over.
-    if (tone === "waiting") setTimeout(() => place.isConnected && read().catch(fail), AGAIN_MS);
+    if (state.tone === "waiting") setTimeout(() => place.isConnected && read().catch(fail), AGAIN_MS);
   };
   const fail = () => place.replaceChildren(el("span.muted", "–"));
   read().catch(fail);
@@ -99,8 +102,6 @@ function outcome(event) {
 
 /** @param {Search} search */
 function searchEvents(search) {
-  const list = el("datalist", { id: "known-types" });
-  eventTypes().then((types) => list.append(...types.map(({ type }) => el("option", { value: type }))), () => {});
   /** @type {Record<keyof Search, HTMLInputElement>} */
   const inputs = {
     type: input(search.type, { type: "search", list: "known-types", placeholder: "customer.*" }),
@@ -119,7 +120,7 @@ function searchEvents(search) {
   const others = el("div.search", cell("from", w.from), cell("to", w.to), cell("metadata", w.metadata));
   const isOpen = Boolean(search.from || search.to || search.metadata);
   const more = el("details", { open: isOpen }, el("summary", w.more_filters), others);
-  return searchForm(apply, cell("type", w.event_type), cell("object_id", w.object), el("button", w.search), more, list);
+  return searchForm(apply, cell("type", w.event_type), cell("object_id", w.object), el("button", w.search), more, knownTypes());
 }
 
 const noneYet = () =>

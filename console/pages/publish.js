@@ -1,6 +1,6 @@
 // Publishes an event by hand, with a sample to begin from.
 
-import { eventTypes, sampleOf } from "../catalogue.js";
+import { eventTypes, knownTypes, sampleOf } from "../catalogue.js";
 import { el } from "../dom.js";
 import { field, form, input, refusal } from "../form.js";
 import { heading, say } from "../parts.js";
@@ -8,7 +8,7 @@ import { go, href } from "../place.js";
 import { publishEvent } from "../routes.js";
 import { w } from "../words.js";
 
-/** @param {import("../router.js").View} view */
+/** @param {View} view */
 export async function publish({ query, show }) {
   const types = await eventTypes();
   const sample = () => sampleOf(types.find((one) => one.type === type.value), type.value);
@@ -33,8 +33,7 @@ export async function publish({ query, show }) {
     go(href(`/events/${event.id}`));
   };
 
-  const known = el("datalist", { id: "known-types" }, types.map((one) => el("option", { value: one.type })));
-  const fields = [field("type", w.event_type, type), field("data", w.data, data, { help: w.data_help }), known];
+  const fields = [field("type", w.event_type, type), field("data", w.data, data, { help: w.data_help }), knownTypes()];
   show(w.publish, heading(w.publish_event), form({ fields, action: w.publish, submit }));
 }
 

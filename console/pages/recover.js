@@ -1,7 +1,7 @@
 // Resends what an endpoint has missed: counts first, then starts a recovery and shows how far it has come.
 
 import { el, swap } from "../dom.js";
-import { exact, number } from "../format.js";
+import { exact, join, number, utc } from "../format.js";
 import { field, form, input, select } from "../form.js";
 import { live } from "../live.js";
 import { button, section } from "../parts.js";
@@ -9,9 +9,6 @@ import { readRecovery, recoverEndpoint } from "../routes.js";
 import { mark } from "../status.js";
 import { w } from "../words.js";
 import { endpointPage } from "./endpoint_head.js";
-
-/** @import { View } from "../router.js" */
-/** @import { Recovery } from "../types.js" */
 
 const DAY_MS = 86_400_000;
 
@@ -23,7 +20,7 @@ export function recover(view) {
     const scope = select(Object.entries(w.scopes), "failed");
     const result = el("div.result", { role: "status" });
 
-    const request = () => ({ since: utc(since.value), until: until.value ? utc(until.value) : null, scope: scope.value });
+    const request = () => ({ since: utc(since.value), until: utc(until.value), scope: scope.value });
     const submit = async () => {
       const asked = request();
       const { count, complete } = await recoverEndpoint(id, { ...asked, dry_run: true });
@@ -38,12 +35,12 @@ export function recover(view) {
     }
 
     const fields = [
-      field("since", w.since, since, { help: w.since_help }),
-      field("until", w.until, until, { optional: true }),
+      field("since", w.from, since, { help: w.since_help }),
+      field("until", w.to, until, { optional: true }),
       field("scope", w.scope, scope),
     ];
     for (const one of [since, until, scope]) one.addEventListener("input", () => result.replaceChildren());
-    return [section(w.recover_title, el("p", w.recover_about), form({ fields, action: w.count, submit }), result)];
+    return [section(w.recover_title, el("p", w.recover_about), form({ fields, action: w.count, submit, isPlain: true }), result)];
   });
 }
 
@@ -57,7 +54,7 @@ function progress(id, recovery, left) {
     const { status, deliveries_recovered, events_examined, reached } = now;
     const tone = /** @type {const} */ ({ running: "waiting", completed: "delivered", stopped: "failed" })[status];
     const counts = w.recovered(number(deliveries_recovered), number(events_examined));
-    const text = reached && status !== "completed" ? `${counts} ${w.reached(exact(reached))}` : counts;
+    const text = reached && status !== "completed" ? join(counts, w.reached(exact(reached))) : counts;
     shown = swap(shown, el("p", mark(tone, w.recovery_status[status]), " ", text));
     if (status !== "running") done.abort();
   }
@@ -73,6 +70,3 @@ function localTime(time) {
   const zone = new Date(time).getTimezoneOffset() * 60_000;
   return new Date(time - zone).toISOString().slice(0, 19);
 }
-
-/** @param {string} local */
-const utc = (local) => (local ? new Date(local).toISOString() : null);

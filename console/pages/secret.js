@@ -10,7 +10,7 @@ import { howToVerify } from "../verify.js";
 import { w } from "../words.js";
 import { endpointPage } from "./endpoint_head.js";
 
-/** @param {import("../router.js").View} view */
+/** @param {View} view */
 export function secret(view) {
   return endpointPage(view, "/secret", ({ id, url }) => {
     const place = el("div");
@@ -29,7 +29,7 @@ export function secret(view) {
         note.textContent = until ? w.overlap(exact(until)) : w.no_overlap;
         reveal(rotated.secret);
       };
-      await ask({ title: w.rotate_title, text, action: w.rotate, danger: true, work });
+      await ask({ text, action: w.rotate, danger: true, work });
     }
 
     const replace = can("endpoints:write") ? button(w.rotate, rotate) : null;
