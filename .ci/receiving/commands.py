@@ -4,7 +4,7 @@
     commands.py SYSTEM
 
 SYSTEM is the program that runs Posthorn on a laptop. Only its port and the receiver's port are changed. `$ENDPOINT`, `$EVENT`,
-`$ATTEMPT` and `$RECOVERY` are set to existing ids, `$CODE` to the code of a new portal session. Commands that need an API key call AWS,
+`$ATTEMPT` and `$RECOVERY` are set to existing ids, `$CODE` to the code of a new portal session, `$CURSOR` to a place in the feed. Commands that need an API key call AWS,
 and are left out.
 """
 
@@ -47,8 +47,9 @@ def things(system, receiver):
     path = f"/api/webhook-endpoints/{endpoint}/recover"
     recovery = system.call("POST", path, {"since": "2026-01-01T00:00:00Z"})["id"]
     code = system.call("POST", "/api/sessions", {})["url"].partition("#code=")[2]
+    cursor = system.call("GET", "/api/feed")["next_cursor"]
     named = {"API": system.http, "ENDPOINT": endpoint, "EVENT": event, "ATTEMPT": attempt, "RECOVERY": recovery}
-    return {**os.environ, **named, "CODE": code}
+    return {**os.environ, **named, "CODE": code, "CURSOR": cursor}
 
 
 def main(program):

@@ -1,9 +1,11 @@
-//! `posthorn`: administers Posthorn with ordinary AWS credentials. `keys` creates, lists and revokes API keys. `events`
-//! and `deliveries` move dead letters back.
+//! `posthorn`: Posthorn at the terminal. `listen` forwards events to a program on this machine. The other commands use AWS
+//! credentials: `keys` creates, lists and revokes API keys, `events` and `deliveries` move dead letters back.
 
+mod api;
 mod contents;
 mod dead_letters;
 mod keys;
+mod listen;
 mod redrive;
 mod report;
 mod resend;
@@ -16,9 +18,11 @@ use clap::{Args, Parser, Subcommand};
 
 use contents::Contents;
 use keys::{Create, List, Revoke};
+use listen::Listen;
 use redrive::Redrive;
 
-/// Administers Posthorn. It reads AWS credentials and region from the same places as the AWS CLI
+/// Posthorn at the terminal. `keys`, `events` and `deliveries` read AWS credentials and region from the same places as the
+/// AWS CLI
 #[derive(Parser)]
 #[command(name = "posthorn", version)]
 struct Arguments {
@@ -28,7 +32,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// API keys
+    /// Forward events to a program on this machine, as they come, signed as deliveries are
+    Listen(Listen),
+    /// API keys in AWS
     Keys {
         #[command(subcommand)]
         command: Keys,
@@ -89,6 +95,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
+        Command::Listen(listen) => {
+            // This fails if a provider is installed already.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            listen.run().await
+        }
         Command::Keys { command, table } => {
             let store = tables::grants(table).await?;
             match command {

@@ -9,6 +9,7 @@ mod console;
 mod endpoints;
 mod event_types;
 mod events;
+mod feed;
 mod keys;
 mod openapi;
 mod recoveries;
@@ -88,6 +89,7 @@ const FUNCTIONS: &[(&str, SetUp)] = &[
     ("list-events", SetUp::Http(events::list::function)),
     ("get-event", SetUp::Http(events::get::function)),
     ("explain-event", SetUp::Http(events::explain::function)),
+    ("read-feed", SetUp::Http(feed::read::function)),
     ("list-attempts", SetUp::Http(attempts::list::function)),
     ("retry-attempt", SetUp::Http(attempts::retry::function)),
     ("list-attention", SetUp::Http(attention::list::function)),

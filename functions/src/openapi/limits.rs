@@ -3,7 +3,9 @@
 use std::sync::LazyLock;
 
 use posthorn_api::bodies::MAX_SHOWN_DELIVERIES;
-use posthorn_api::{DEFAULT_PAGE, LAST_ATTEMPTS, LAST_PAGE, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE};
+use posthorn_api::{
+    DEFAULT_PAGE, LAST_ATTEMPTS, LAST_PAGE, MAX_LOOKED_AT, MAX_NUMBERED_EVENTS, MAX_PAGE, MAX_WAIT,
+};
 use posthorn_domain::{
     ApiVersion, CustomHeaders, Description, EnabledEvents, EventData, EventType, MAX_EVENT_BYTES,
     MAX_NESTING, Metadata, Recovery, SecretRotation, ShortText, WebhookUrl,
@@ -76,7 +78,7 @@ fn a_list_has_the_limits_of_the_code() {
     check("schemas/PublishedBatch/properties/list/maxItems", MAX_EVENTS);
     check("schemas/ReadWebhookEndpoint/properties/attempts/maxItems", LAST_ATTEMPTS);
     check("schemas/EventWithDeliveries/properties/deliveries/maxItems", MAX_SHOWN_DELIVERIES);
-    for schema in ["WebhookEndpointList", "EventList", "AttemptList"] {
+    for schema in ["WebhookEndpointList", "EventList", "AttemptList", "FeedPage"] {
         check(&format!("schemas/{schema}/properties/list/maxItems"), MAX_PAGE);
     }
     for parameter in ["limit", "pageSize", "size"] {
@@ -88,6 +90,9 @@ fn a_list_has_the_limits_of_the_code() {
     assert_eq!(at("/paths/~1api~1webhook-endpoints/get/parameters/2/schema/maximum"), LAST_PAGE);
     assert_eq!(at("/paths/~1api~1events/get/parameters/10/schema/maximum"), MAX_NUMBERED_EVENTS);
     says("/paths/~1api~1events/get/parameters/10/description", "after | events", MAX_NUMBERED_EVENTS);
+    let of_feed = |place: &str| at(&format!("/paths/~1api~1feed/get/parameters/{place}"));
+    assert_eq!(of_feed("5/schema/maximum"), MAX_PAGE);
+    assert_eq!(of_feed("6/schema/maximum"), MAX_WAIT.as_secs());
     for path in ["~1api~1events", "~1api~1webhook-attempts"] {
         says(&format!("/paths/{path}/get/description"), "scans at most | events", MAX_LOOKED_AT);
     }

@@ -5,6 +5,7 @@ mod cold_start;
 mod cost;
 mod end_to_end;
 mod fan_out;
+mod feed;
 mod matching;
 pub(crate) mod meter;
 mod processes;
@@ -27,6 +28,7 @@ pub use cold_start::{ColdStart, cold_starts};
 pub use cost::{Bill, Cost, Sent};
 pub use end_to_end::{EndToEnd, Journey, Used};
 pub use fan_out::{CpuPerDelivery, FanOut};
+pub use feed::{Feed, FeedCost};
 pub use matching::{Matching, matching};
 pub use reads::{PageCost, page_costs};
 pub use receivers::Protocol;
@@ -72,6 +74,12 @@ pub enum Benchmark {
         /// Number of rounds
         #[arg(long, value_name = "TIMES", default_value_t = 5)]
         rounds: usize,
+    },
+    /// Calls, units and times of readers of the feed
+    Feed {
+        /// Number of event types
+        #[arg(long, value_name = "NUMBER", value_delimiter = ',', default_values_t = [1, 20, 215])]
+        types: Vec<usize>,
     },
     /// Time to find the endpoints that want an event, among many that do not
     Matching {
@@ -144,6 +152,13 @@ pub async fn run(benchmark: &Benchmark, template: &Path, json: Option<&Path>) ->
                 }
             }
             fan_out::report(&found)
+        }
+        Benchmark::Feed { types } => {
+            let mut costs = Vec::new();
+            for &types in types {
+                costs.extend(Feed { template: template.to_owned(), types }.run().await?);
+            }
+            feed::report(&costs)
         }
         Benchmark::Matching { subscriptions } => {
             let found = subscriptions.iter().map(|&number| matching(number));

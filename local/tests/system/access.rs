@@ -38,6 +38,7 @@ fn routes() -> Vec<(&'static str, &'static str, Option<Value>, &'static [Scope])
         ("POST", "/api/webhook-endpoints/{endpoint}/test", None, &[EventsResend]),
         ("POST", "/api/webhook-endpoints/{endpoint}/pause", None, &[EndpointsWrite]),
         ("GET", "/api/attention", None, &[EndpointsRead]),
+        ("GET", "/api/feed", None, &[EventsRead]),
         ("POST", "/api/webhook-endpoints/{endpoint}/resume", None, &[EndpointsWrite]),
         (
             "POST",

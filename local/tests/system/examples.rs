@@ -9,7 +9,7 @@ use tokio::time::{Duration, interval, timeout};
 use crate::contract::{DOCUMENT, check_answer, operations};
 use crate::harness::{PATIENCE, TestSystem, text};
 
-/// An endpoint, an event that it got, that attempt, and a recovery: what examples are about.
+/// An endpoint, an event that it got, that attempt, a recovery, a key, and a cursor of the feed: what examples are about.
 struct Things {
     url: String,
     endpoint: String,
@@ -17,6 +17,7 @@ struct Things {
     attempt: String,
     recovery: String,
     key: String,
+    cursor: String,
 }
 
 impl Things {
@@ -44,8 +45,10 @@ impl Things {
         let (_, recovery) = system.request("POST", &path, Some(&since)).await;
         let (_, key) = system.request("POST", "/api/keys", None).await;
         let key = text(&key, "id").to_owned();
+        let (_, feed) = system.request("GET", "/api/feed", None).await;
+        let cursor = text(&feed, "next_cursor").to_owned();
         let (event, recovery) = (text(&event, "id").to_owned(), text(&recovery, "id").to_owned());
-        Self { url: receiver.url.clone(), endpoint, event, attempt, recovery, key }
+        Self { url: receiver.url.clone(), endpoint, event, attempt, recovery, key, cursor }
     }
 
     /// An example, about these.
@@ -62,6 +65,7 @@ impl Things {
                     ("att_", &self.attempt),
                     ("rec_", &self.recovery),
                     ("key_", &self.key),
+                    ("AQAAAaI", &self.cursor),
                 ]);
                 let real = real.into_iter().find(|(prefix, _)| text.starts_with(prefix));
                 real.map_or_else(|| example.clone(), |(_, real)| json!(real))

@@ -25,6 +25,7 @@ mod event_shards;
 mod events_api;
 mod examples;
 mod explanations;
+mod feed;
 mod generated;
 mod guard;
 mod harness;

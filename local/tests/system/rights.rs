@@ -51,6 +51,9 @@ impl Gate for Recorder {
 
 /// What the rows of a partition are called here, if rights on them are given apart from the rest of their table.
 fn rows_of(pk: &str) -> Option<&'static str> {
+    if pk.ends_with("#consumers") {
+        return Some("cursors of consumers");
+    }
     match pk.split('#').next()? {
         "key" => Some("keys of tokens"),
         "component" => Some("keys of components"),
@@ -61,6 +64,7 @@ fn rows_of(pk: &str) -> Option<&'static str> {
         "deletions" => Some("list of deletions"),
         "audit" => Some("audit log"),
         "attention" => Some(ATTENTION),
+        "feed" => Some("places of readers that wait"),
         _ => None,
     }
 }
@@ -302,6 +306,10 @@ async fn use_every_route(machine: &TimeMachine, receiver: &str) {
     call("test-endpoint", &id, Some(json!({ "type": "parcel.lost" }))).await;
     call("list-event-types", &[], None).await;
     use_the_platforms_routes(machine).await;
+    // It listens, waits for an event, and keeps a cursor.
+    let feed = async |query: &[(&str, &str)]| machine.list("read-feed", query).await.1;
+    feed(&[("consumer", "billing"), ("wait", "1")]).await;
+    let begun = feed(&[("consumer", "billing")]).await;
     let event = json!({ "type": "order.paid", "data": {}, "request": { "idempotency_key": "1" } });
     call("publish-event", &[], Some(event.clone())).await;
     forget_that_it_was_sent(machine, "1").await;
@@ -320,6 +328,8 @@ async fn use_every_route(machine: &TimeMachine, receiver: &str) {
     let event_id = [("id", text(&events["list"][0], "id"))];
     call("get-event", &event_id, None).await;
     call("explain-event", &event_id, None).await;
+    let page = feed(&[("consumer", "billing"), ("cursor", text(&begun, "next_cursor"))]).await;
+    assert!(!page["list"].as_array().unwrap().is_empty(), "{page}");
     let (_, attempts) = machine.list("list-attempts", &[("webhook_endpoint_id", id[0].1)]).await;
     call("retry-attempt", &[("id", text(&attempts["list"][0], "id"))], None).await;
     let since = json!({ "since": "2026-01-01T00:00:00Z", "scope": "missing" });

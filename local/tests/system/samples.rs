@@ -15,7 +15,7 @@ use crate::harness::{TestStores, local_tenant, next, route, worker};
 
 /// How the routes' functions answer their samples, called in this order while the endpoint is there and no event is on
 /// record.
-pub(crate) const ANSWERS: [(&str, u16); 31] = [
+pub(crate) const ANSWERS: [(&str, u16); 32] = [
     ("create-endpoint", 201),
     ("list-endpoints", 200),
     ("get-endpoint", 200),
@@ -29,6 +29,7 @@ pub(crate) const ANSWERS: [(&str, u16); 31] = [
     ("recover-endpoint", 202),
     ("get-recovery", 404),
     ("list-events", 200),
+    ("read-feed", 200),
     ("explain-event", 404),
     ("list-attempts", 200),
     ("put-account", 200),

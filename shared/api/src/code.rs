@@ -89,6 +89,8 @@ pub enum Code {
     SecretLimitReached,
     /// Ask for a new portal session, at `return_url` if it is there. This code is used or too old.
     CodeSpent,
+    /// Begin again with `since`. What the feed had after this cursor has expired.
+    CursorExpired,
     /// Send a smaller body, or fewer events at once.
     BodyTooLarge,
     /// Send a smaller event: reference large data instead of including it.
@@ -156,7 +158,7 @@ impl Code {
             | Self::IdempotencyKeyReused
             | Self::RetryLimitReached
             | Self::SecretLimitReached => StatusCode::CONFLICT,
-            Self::CodeSpent => StatusCode::GONE,
+            Self::CodeSpent | Self::CursorExpired => StatusCode::GONE,
             Self::BodyTooLarge | Self::EventTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType | Self::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,

@@ -149,6 +149,13 @@ impl Problem {
         Self { return_url, ..Self::new(Code::CodeSpent, detail) }
     }
 
+    /// The feed's cursor is older than the events that are kept.
+    pub fn cursor_expired() -> Self {
+        let detail = "The cursor is older than all events that are kept, so what followed it has expired in part. Begin again with \
+                      `since`.";
+        Self { param: Some("cursor".to_owned()), ..Self::new(Code::CursorExpired, detail) }
+    }
+
     /// There is no account with this id.
     pub fn no_account(id: impl Display) -> Self {
         let detail = format!(

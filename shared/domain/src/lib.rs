@@ -37,8 +37,9 @@ pub use self::endpoint::{
     RotationRefused, Secret, SecretRotation, SubscriptionHistory, Trouble, TroubleState, WebhookUrl,
 };
 pub use self::event::{
-    CatalogueEntry, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage, EventRequest,
-    EventSpan, EventType, MAX_EVENT_BYTES, TimeOrder, event_types, sample,
+    CatalogueEntry, ConsumerName, DeliveredEvent, Event, EventData, EventDraft, EventFilter, EventMessage,
+    EventRequest, EventSpan, EventType, FEED_WRITE, FeedCursor, FeedPlace, FeedReading, Listening,
+    MAX_EVENT_BYTES, TimeOrder, event_types, is_out_of_time, sample,
 };
 pub use self::guard::{Guard, Networks, Ports, Schemes};
 pub use self::id::{

@@ -9,8 +9,8 @@ use posthorn_api::Access;
 use posthorn_delivery::{Notices, Release, Sender, Snapshots, Tally};
 use posthorn_domain::{Clock, EventShards, Guard, Networks, Random, RetrySchedule};
 use posthorn_storage::{
-    Accounts, AuditLog, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, Grants,
-    IdempotencyKeys, Inbox, Recoveries, SecretsKey, Sessions,
+    Accounts, AuditLog, DeliveryOutbox, DueRetries, EndpointStore, EventLog, EventOutbox, FeedReaders,
+    Grants, IdempotencyKeys, Inbox, Recoveries, SecretsKey, Sessions,
 };
 use rustls::ClientConfig;
 
@@ -149,6 +149,14 @@ impl Runtime {
         Ok(EventLog::new(self.dynamodb.clone(), self.setting("EVENTS_TABLE")?, self.retention()?))
     }
 
+    /// The readers of feeds, which are in the events table. A fifth of the AWS account's concurrent executions may wait for
+    /// events.
+    pub fn feed_readers(&self) -> Result<FeedReaders, SettingsError> {
+        let (table, places) =
+            (self.setting("EVENTS_TABLE")?, self.setting::<u64>("ACCOUNT_CONCURRENCY")? / 5);
+        Ok(FeedReaders::new(self.dynamodb.clone(), table, self.retention()?, places))
+    }
+
     /// Returns how many partitions of the events table share the new events of one type.
     pub fn event_shards(&self) -> Result<EventShards, SettingsError> {
         self.setting("EVENT_SHARDS")
@@ -197,7 +205,8 @@ impl Runtime {
         Err(SettingsError::Invalid { name: "RETRY_SCHEDULE".to_owned(), reason })
     }
 
-    fn retention(&self) -> Result<Duration, SettingsError> {
+    /// Returns how long events are kept.
+    pub fn retention(&self) -> Result<Duration, SettingsError> {
         Ok(Duration::from_hours(24 * self.setting::<u64>("EVENT_RETENTION_DAYS")?))
     }
 

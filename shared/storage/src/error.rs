@@ -86,6 +86,11 @@ impl StorageError {
         matches!(self, Self::Conflict | Self::Interrupted | Self::NoQueue { .. } | Self::Unavailable { .. })
     }
 
+    /// Returns the error of a call that was given up because it took too long.
+    pub fn timed_out(operation: &'static str) -> Self {
+        Self::Unavailable { operation, source: "it took too long".into() }
+    }
+
     /// Converts an SDK error, for use with `map_err`.
     pub(crate) fn from_call<E>(operation: &'static str) -> impl Fn(SdkError<E, HttpResponse>) -> Self
     where

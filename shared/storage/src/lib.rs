@@ -12,6 +12,7 @@ mod due;
 mod endpoints;
 mod error;
 mod event_log;
+mod feed_readers;
 mod grants;
 mod idempotency;
 mod inbox;
@@ -30,9 +31,10 @@ pub use due::{DuePage, DueRetries, DueRetry, DueRow, Floor, Mark, Minute, Place,
 pub use endpoints::{EndpointStore, InTrouble, Latest, Version, Whose};
 pub use error::StorageError;
 pub use event_log::{
-    Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, Found, Held, Progress, RecordKey,
+    Before, Chunk, DeliveriesOf, EventLog, EventRecord, EventScan, FeedRow, Found, Held, Progress, RecordKey,
     RecoverySearch, Treatment,
 };
+pub use feed_readers::{FeedReaders, WaitingPlace};
 pub use grants::{Credential, Grants, TokenHash};
 pub use idempotency::{Claim, Claimed, IdempotencyKeys};
 pub use inbox::{DEAD_MESSAGE_ID, DEAD_SENT_AT, Inbox, Received};

@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use crate::harness::{TestStores, TestSystem, text};
 
 /// What cannot be brought about by a request alone, or is held by tests of its own.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 20] = [
     "account_deleted",
     "account_not_found",
     "code_not_found",
     "code_spent",
     "concurrent_edit",
+    "cursor_expired",
     "endpoint_deleted",
     "internal_error",
     "invalid_signature",

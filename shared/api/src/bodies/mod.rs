@@ -11,6 +11,7 @@ mod endpoint;
 mod event;
 mod event_type;
 mod explanation;
+mod feed;
 mod key;
 mod list;
 mod publication;
@@ -27,6 +28,7 @@ pub use self::endpoint::{CreatedEndpointBody, EndpointBody, EndpointDryRunBody, 
 pub use self::event::{EventBody, MAX_SHOWN_DELIVERIES};
 pub use self::event_type::EventTypeBody;
 pub use self::explanation::ExplanationBody;
+pub use self::feed::FeedBody;
 pub use self::key::{CreatedKeyBody, KeyBody};
 pub use self::list::{CursorListBody, EndpointListBody, ListBody};
 pub use self::publication::{BatchEntryBody, PublicationBody};

@@ -16,9 +16,9 @@ pub use self::expansion::Expansion;
 pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
 pub use self::parameters::{
     AccountListing, AttemptListing, AttemptsOf, AttentionListing, DEFAULT_PAGE, EventListing,
-    ExplanationListing, LAST_PAGE, MAX_NUMBERED_EVENTS, MAX_PAGE, account_listing, attempt_listing,
-    attention_listing, audit_window, endpoint_listing, event_listing, explanation_listing, key_window,
-    unknown_cursor,
+    ExplanationListing, FeedQuery, FeedStart, LAST_PAGE, MAX_NUMBERED_EVENTS, MAX_PAGE, MAX_WAIT,
+    account_listing, attempt_listing, attention_listing, audit_window, endpoint_listing, event_listing,
+    explanation_listing, feed_query, key_window, unknown_cursor,
 };
-pub use self::room::{MAX_LIST_BYTES, bytes_in_answer, sized};
+pub use self::room::{MAX_LIST_BYTES, Room, bytes_in_answer, sized};
 pub use self::window::Window;

@@ -1,10 +1,12 @@
 //! Query parameters of lists.
 
+use std::num::ParseIntError;
 use std::str::FromStr;
+use std::time::Duration;
 
 use posthorn_domain::{
-    AccountId, AttemptId, AttemptStatus, AuditId, EndpointId, EventFilter, EventId, EventSpan, Invalid,
-    KeyId, TroubleState,
+    AccountId, AttemptId, AttemptStatus, AuditId, ConsumerName, EnabledEvents, EndpointId, EventFilter,
+    EventId, EventSpan, FeedCursor, Invalid, KeyId, Timestamp, TroubleState,
 };
 
 use crate::code::Code;
@@ -53,6 +55,37 @@ const ACCOUNT_PARAMETERS: &[&str] = &["prefix", "limit", "starting_after"];
 const PAGE_PARAMETERS: &[&str] = &["limit", "starting_after"];
 
 const EXPLANATION_PARAMETERS: &[&str] = &["livemode", "webhook_endpoint_id", "limit", "starting_after"];
+
+const FEED_PARAMETERS: &[&str] = &["livemode", "cursor", "since", "limit", "types", "wait", "consumer"];
+
+/// The longest that a request for the feed waits for events: API Gateway gives a function 30 seconds.
+pub const MAX_WAIT: Duration = Duration::from_secs(20);
+
+/// The query of the feed.
+#[derive(Debug)]
+pub struct FeedQuery {
+    /// Where to begin.
+    pub start: FeedStart,
+    /// Only events of these types, if given.
+    pub types: Option<EnabledEvents>,
+    /// Maximum number of events.
+    pub limit: usize,
+    /// How long to wait for an event if there is none.
+    pub wait: Duration,
+    /// The reader whose cursor Posthorn keeps.
+    pub consumer: Option<ConsumerName>,
+}
+
+/// Where a reader of the feed begins.
+#[derive(Debug)]
+pub enum FeedStart {
+    /// With what is accepted from now on, or at the consumer's kept cursor.
+    Now,
+    /// With what was accepted at this time or later, unless the consumer has a kept cursor.
+    Since(Timestamp),
+    /// After what this cursor has passed.
+    Cursor(FeedCursor),
+}
 
 /// The query of a list that explains where an event went.
 #[derive(Debug)]
@@ -172,6 +205,40 @@ pub fn explanation_listing(request: &Request) -> Result<ExplanationListing, Prob
     request.allow_query(EXPLANATION_PARAMETERS)?;
     let endpoint = request.query_as("webhook_endpoint_id")?;
     Ok(ExplanationListing { endpoint, window: window(request, "a webhook endpoint")? })
+}
+
+/// Reads `cursor` or `since`, `types`, `limit`, `wait` and `consumer`.
+pub fn feed_query(request: &Request) -> Result<FeedQuery, Problem> {
+    request.allow_query(FEED_PARAMETERS)?;
+    let start = match (request.query_as("cursor")?, request.query_time("since")?) {
+        (Some(_), Some(_)) => {
+            let reason =
+                "cannot be combined with `cursor`, which says where to go on. Send only one of them.";
+            return Err(Problem::param("since", reason));
+        }
+        (Some(cursor), None) => FeedStart::Cursor(cursor),
+        (None, Some(at)) => FeedStart::Since(at),
+        (None, None) => FeedStart::Now,
+    };
+    let types: Vec<_> =
+        request.query_all("types").into_iter().flat_map(|text| text.split(',')).map(str::trim).collect();
+    let types = (!types.is_empty()).then(|| EnabledEvents::parse(types)).transpose();
+    let longest = MAX_WAIT.as_secs();
+    let wait = request.query_as_or("wait", |_: ParseIntError| wrong_wait(longest))?.unwrap_or(0);
+    if wait > longest {
+        return Err(Problem::param("wait", wrong_wait(longest)));
+    }
+    Ok(FeedQuery {
+        start,
+        types: types.map_err(|reason| Problem::param("types", reason))?,
+        limit: number(request, "limit", MAX_PAGE)?.unwrap_or(MAX_PAGE),
+        wait: Duration::from_secs(wait),
+        consumer: request.query_as("consumer")?,
+    })
+}
+
+fn wrong_wait(longest: u64) -> Invalid {
+    Invalid::because(format!("must be a whole number of seconds from 0 to {longest}"))
 }
 
 /// Reads `prefix`, `limit` and `starting_after`.

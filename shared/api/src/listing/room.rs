@@ -28,7 +28,7 @@ pub fn sized<T: Serialize>(entry: T) -> (usize, T) {
 
 /// The space left in an answer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Room {
+pub struct Room {
     left: usize,
     largest: usize,
     is_empty: bool,
@@ -44,7 +44,7 @@ impl Room {
     /// Takes the space for an entry of this many bytes and the comma after it. Returns `false` if it does not fit. The
     /// first entry always fits: no single entry is larger than an answer, and a client could not continue from an empty
     /// page.
-    pub(crate) fn take(&mut self, bytes: usize) -> bool {
+    pub fn take(&mut self, bytes: usize) -> bool {
         let bytes = bytes.saturating_add(1);
         self.largest = self.largest.max(bytes);
         let fits = bytes <= self.left || self.is_empty;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
-use posthorn_domain::{Clock, Endpoint, EndpointId, Tenant, Timestamp};
+use posthorn_domain::{Clock, Endpoint, EndpointId, Listening, Tenant, Timestamp};
 use posthorn_storage::{EndpointStore, StorageError, Version};
 
 use crate::endpoints::subscriptions::Subscriptions;
@@ -56,10 +56,17 @@ struct Slot {
     reading: tokio::sync::Mutex<()>,
 }
 
-/// The version of the subscriptions, and when the read that found it began: in this process's order, and by its clock.
+/// What a read of the version finds.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    version: Version,
+    listening: Option<Listening>,
+}
+
+/// What is known, and when the read that found it began: in this process's order, and by its clock.
 #[derive(Clone, Copy)]
 struct Read {
-    version: Version,
+    known: Known,
     began: Moment,
     began_at: Timestamp,
 }
@@ -87,13 +94,24 @@ impl Snapshots {
         Ok(subscriptions)
     }
 
+    /// Returns when somebody listens to the tenant's feed, as it was known when the message was received, or later; for a
+    /// message that has waited in its queue, at most a minute before.
+    pub(crate) async fn listening(
+        &self,
+        tenant: &Tenant,
+        message: &QueueMessage,
+    ) -> Result<Option<Listening>, StorageError> {
+        self.get(tenant, message).await?;
+        Ok(self.slot(tenant).known().and_then(|read| read.known.listening))
+    }
+
     /// Brings the subscriptions up to date, and returns their version.
     async fn read(
         &self,
         tenant: &Tenant,
         subscriptions: &Subscriptions,
         known: Option<Version>,
-    ) -> Result<Version, StorageError> {
+    ) -> Result<Known, StorageError> {
         // The version is read before the endpoints: if they change in between, the next read finds it moved.
         let latest = self.store.latest(tenant).await?;
         let changed = known.and_then(|known| latest.changed_since(known));
@@ -102,7 +120,7 @@ impl Snapshots {
         }
         let changed = changed.unwrap_or_else(|| latest.last_changes(LAST_CHANGES));
         self.read_changed(tenant, subscriptions, changed).await?;
-        Ok(latest.version)
+        Ok(Known { version: latest.version, listening: latest.listening })
     }
 
     /// Reads endpoints as their last transaction has left them, and drops those that no longer exist.
@@ -217,7 +235,7 @@ impl Slot {
         read: impl FnOnce(Option<Version>) -> Reading,
     ) -> Result<Arc<Subscriptions>, StorageError>
     where
-        Reading: Future<Output = Result<Version, StorageError>>,
+        Reading: Future<Output = Result<Known, StorageError>>,
     {
         let counts = |for_long| {
             let read = *self.known();
@@ -237,15 +255,15 @@ impl Slot {
         if let Some(subscriptions) = counts(SPARES_OTHERS) {
             return Ok(subscriptions);
         }
-        let known = self.known().map(|read| read.version);
+        let known = self.known().map(|read| read.known.version);
         let (began, began_at) = (Moment::now(), clock.now());
         let answer = match self.failed_since(message) {
             Some(failure) => Err(failure),
             None => read(known).await.inspect_err(|failure| *self.failed() = Some((began, failure.copied()))),
         };
         match answer {
-            Ok(version) => {
-                *self.known() = Some(Read { version, began, began_at });
+            Ok(known) => {
+                *self.known() = Some(Read { known, began, began_at });
                 Ok(Arc::clone(&self.subscriptions))
             }
             Err(failure) => {
@@ -338,7 +356,7 @@ mod tests {
             let read = |_| async {
                 self.reads.fetch_add(1, Ordering::SeqCst);
                 self.let_go.acquire().await.map_err(|_| StorageError::Interrupted)?.forget();
-                Ok(Version::default())
+                Ok(Known::default())
             };
             self.slot.get(message, self, read).await.map(drop)
         }

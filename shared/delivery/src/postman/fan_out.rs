@@ -6,11 +6,12 @@ use std::time::Duration;
 use bytestring::ByteString;
 use futures::future::join_all;
 use posthorn_domain::{
-    Delivery, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, MAX_EVENT_BYTES, Tenant, Timestamp,
+    Delivery, DeliveryWork, Endpoint, EndpointId, EventMessage, EventType, FEED_WRITE, MAX_EVENT_BYTES,
+    Tenant, Timestamp, is_out_of_time,
 };
 use posthorn_storage::{Chunk, EventRecord, RecordKey, StorageError, Written};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::contained::each;
 use crate::postman::dispatch::{DISPATCH, Dispatched};
@@ -47,8 +48,20 @@ impl Postman {
         each(events.into_iter().map(|event| self.fan_out_one(message, event)), AT_ONCE).await
     }
 
-    /// Sends one event of a message to every endpoint that subscribes to it, or to the one that the message names.
+    /// Sends one event of a message, and adds it to the feed. The message comes again if that fails: then the event is on
+    /// record, and only the rest is done.
     async fn fan_out_one(&self, message: &QueueMessage, sent: EventMessage) -> Result<(), WorkError> {
+        let (key, event_type) = self.send_event(message, sent).await?;
+        Ok(self.add_to_feed(message, &key, &event_type).await?)
+    }
+
+    /// Sends an event to every endpoint that subscribes to it, or to the one that the message names. Returns what is now on
+    /// record.
+    async fn send_event(
+        &self,
+        message: &QueueMessage,
+        sent: EventMessage,
+    ) -> Result<(RecordKey, EventType), WorkError> {
         let (only, claimed, names_id) = (sent.endpoint_id, sent.claimed, sent.id.is_some());
         let (tenant, mut event) = sent.into_event(&message.id, message.sent_at, self.shards)?;
         let mut body = ByteString::from(event.to_json());
@@ -64,31 +77,57 @@ impl Postman {
             }
         }
         let key = RecordKey { tenant, event_id: event.id, chunk: None };
-        let is_fresh = self.clock.now().since(event.created_at()) <= FRESH;
+        let event_type = event.draft.event_type;
+        let is_fresh = self.clock.now().since(event.id.at()) <= FRESH;
         let may_be_on_record = novelty != Novelty::New || message.is_redelivered() || !is_fresh;
         if may_be_on_record && let Some(record) = self.log.get(&key.tenant, key.event_id).await? {
-            return Ok(self.resume(&key, &record).await?);
+            self.resume(&key, &record).await?;
+            return Ok((key, event_type));
         }
         if novelty == Novelty::New && !names_id && message.is_redelivered() {
             // Boxed for the same reason.
             if let Some((key, record)) = Box::pin(self.in_another_shard(&key)).await? {
-                return Ok(self.resume(&key, &record).await?);
+                self.resume(&key, &record).await?;
+                return Ok((key, event_type));
             }
         }
         if novelty == Novelty::Duplicate && is_fresh {
             // The earlier event is on its way. When this message comes again, that event is on record, or lost.
             return Err(StorageError::Conflict.into());
         }
-        let event_type = &event.draft.event_type;
-        let endpoints = self.recipients(&key.tenant, only, event_type, message).await?;
+        let endpoints = self.recipients(&key.tenant, only, &event_type, message).await?;
         let record = EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only, expires_at: None };
         if endpoints.len() > CHUNK {
-            Ok(self.fan_out_in_chunks(&key, event_type, record, &endpoints).await?)
+            self.fan_out_in_chunks(&key, &event_type, record, &endpoints).await?;
         } else {
             // Checked only now, because the reads since may have taken long.
             self.require_time(message, DISPATCH)?;
-            Ok(self.fan_out_at_once(message, &key, event_type, record, endpoints).await?)
+            self.fan_out_at_once(message, &key, &event_type, record, endpoints).await?;
         }
+        Ok((key, event_type))
+    }
+
+    /// Adds an event on record to the feed, if [somebody listens](posthorn_domain::Listening) or it comes late.
+    async fn add_to_feed(
+        &self,
+        message: &QueueMessage,
+        key: &RecordKey,
+        event_type: &EventType,
+    ) -> Result<(), StorageError> {
+        if !is_out_of_time(key.event_id, self.clock.now()) {
+            let listening = self.snapshots.listening(&key.tenant, message).await?;
+            if !listening.is_some_and(|listening| listening.counts(self.clock.now())) {
+                return Ok(());
+            }
+        }
+        self.persist(self.last_write(message), || async {
+            let row = self.log.add_to_feed(&key.tenant, key.event_id, event_type, self.clock.now());
+            // Then it gets a later place.
+            timeout(FEED_WRITE, row)
+                .await
+                .unwrap_or_else(|_| Err(StorageError::timed_out("adding to the feed")))
+        })
+        .await
     }
 
     /// Returns the event's record under an id that its message gave it when there was another number of shards.

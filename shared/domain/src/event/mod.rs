@@ -8,6 +8,7 @@ mod delivered;
 mod described_object;
 mod draft;
 mod event_type;
+mod feed;
 mod filter;
 mod message;
 mod request;
@@ -19,6 +20,9 @@ pub use self::data::EventData;
 pub use self::delivered::DeliveredEvent;
 pub use self::draft::EventDraft;
 pub use self::event_type::EventType;
+pub use self::feed::{
+    ConsumerName, FEED_WRITE, FeedCursor, FeedPlace, FeedReading, Listening, is_out_of_time,
+};
 pub use self::filter::EventFilter;
 pub use self::message::EventMessage;
 pub use self::request::EventRequest;

@@ -182,6 +182,23 @@ impl EventId {
         Partition(u16::try_from(self.0.random() >> 64).expect("the random part has 80 bits"))
     }
 
+    /// Returns the id as 16 bytes.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_bytes()
+    }
+
+    /// Returns the id with these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Ulid::from_bytes(bytes))
+    }
+
+    /// Returns a shorter name of the event, for short lists. Two events have the same one about as often as two random
+    /// numbers of 64 bits are equal.
+    pub(crate) fn name(self) -> u64 {
+        let bits = self.0.0;
+        u64::try_from(bits >> 64).expect("64 bits are left") ^ self.random()
+    }
+
     /// Returns the 64 random bits.
     fn random(self) -> u64 {
         u64::try_from(self.0.random() & u128::from(u64::MAX)).expect("64 bits are left")

@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::Update;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
-use posthorn_domain::{EndpointId, Tenant};
+use posthorn_domain::{EndpointId, Listening, Tenant};
 
-use super::number;
+use super::{listening, number};
 use crate::error::StorageError;
 
 /// The row's sort key.
@@ -40,6 +40,8 @@ pub struct Latest {
     /// Whether there is no room for the next change.
     pub(super) is_full: bool,
     pub(super) count: u64,
+    /// When somebody listens to the tenant's feed; `None` if nobody ever did.
+    pub listening: Option<Listening>,
 }
 
 impl Latest {
@@ -69,6 +71,7 @@ impl Latest {
                 changes: list.iter().map(id).collect::<Option<_>>().unwrap_or_default(),
                 is_full: list.len() >= MOST_CHANGES,
                 count: numeric("count").unwrap_or(0),
+                listening: listening::read(item),
             })
         };
         latest().ok_or_else(|| StorageError::corrupt(&format!("{tenant}/{SORT_KEY}"), "it has no version"))
@@ -130,7 +133,7 @@ mod tests {
     #[test]
     fn what_has_changed_since_a_version_is_told_where_it_is_on_record() {
         let changes = [1, 2, 1, 3].map(endpoint).to_vec();
-        let latest = Latest { version: version(9, 7), changes, is_full: false, count: 3 };
+        let latest = Latest { version: version(9, 7), changes, is_full: false, count: 3, listening: None };
         let told = |moved, logged| {
             let since = latest.changed_since(version(moved, logged))?;
             Some(since.into_iter().map(|id| id.to_bytes()[0]).collect::<Vec<_>>())

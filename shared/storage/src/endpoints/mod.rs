@@ -1,6 +1,7 @@
 //! Tenants' endpoints.
 
 mod attention;
+mod listening;
 mod meta;
 mod row;
 mod seal;

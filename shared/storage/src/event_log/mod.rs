@@ -2,6 +2,7 @@
 
 mod deliveries_of;
 mod failures;
+mod feed;
 mod new_rows;
 mod row;
 mod scan;
@@ -24,6 +25,7 @@ use crate::batcher::Batcher;
 use crate::error::StorageError;
 use crate::written::Written;
 pub use deliveries_of::{DeliveriesOf, Found};
+pub use feed::FeedRow;
 use new_rows::NewRows;
 pub use scan::EventScan;
 pub use search::{Held, RecoverySearch, Treatment};

@@ -1,0 +1,412 @@
+//! Forwards events to a program on this machine, each signed as a delivery is. It follows the feed, so nothing is lost while
+//! the connection is, or while the machine sleeps.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, ValueEnum};
+use etcetera::{BaseStrategy as _, choose_base_strategy};
+use lru::LruCache;
+use posthorn_domain::{Clock as _, EventId, Secret, Timestamp};
+use posthorn_runtime::{SystemClock, SystemRandom};
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use standardwebhooks::Webhook;
+use tokio::time::{Instant, sleep};
+
+use crate::api::{Api, ApiArguments, Failure, causes};
+
+/// How many events are remembered, so that one that comes again is not forwarded again.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
+/// How many seconds the API may wait for an event.
+const WAIT: &str = "20";
+/// The wait after an empty response that came at once: as many readers wait as may.
+const NO_PLACE: Duration = Duration::from_secs(5);
+/// The first wait between two tries to reach the API. Each further one is twice as long.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest wait between two tries to reach the API.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
+/// After this time without a response, what comes next is caught up.
+const AWAY: Duration = Duration::from_secs(45);
+/// The longest that the program may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+
+#[derive(Args)]
+pub(crate) struct Listen {
+    /// Where to POST each event, such as localhost:3000/webhooks. Without it, events are only printed
+    #[arg(long, value_name = "URL", value_parser = target)]
+    forward_to: Option<Url>,
+    /// Only events of these types: names, and prefixes such as invoice.*, separated by commas
+    #[arg(long, value_name = "TYPE,…")]
+    events: Option<String>,
+    /// A header to add to each request, such as "X-Tenant: 7"
+    #[arg(long, short = 'H', value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Begin in the past: a time, or how long ago, such as 30m, 1h or 2d
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    since: Option<Since>,
+    /// Print the signing secret, and end
+    #[arg(long)]
+    print_secret: bool,
+    /// How to print events
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Do not check the certificate of the program
+    #[arg(long)]
+    skip_verify: bool,
+    /// The secret to sign with. By default, one that is made once and kept in the configuration folder
+    #[arg(long, value_name = "SECRET", env = "POSTHORN_LISTEN_SECRET", hide_env_values = true, hide = true)]
+    secret: Option<String>,
+    #[command(flatten)]
+    api: ApiArguments,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for the event, and one for its response
+    Text,
+    /// A line of JSON for each event, with its response
+    Json,
+}
+
+/// A time in the past.
+#[derive(Clone, Copy)]
+enum Since {
+    At(Timestamp),
+    Ago(Duration),
+}
+
+/// A page of the feed.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    list: Vec<&'a RawValue>,
+    has_more: bool,
+    next_cursor: String,
+}
+
+/// What is printed of an event.
+#[derive(Deserialize)]
+struct Named {
+    id: EventId,
+    #[serde(rename = "type")]
+    event_type: String,
+}
+
+impl Listen {
+    /// Forwards events until the process ends.
+    pub(crate) async fn run(self) -> Result<()> {
+        let secret = signing_secret(self.secret)?;
+        if self.print_secret {
+            println!("{secret}");
+            return Ok(());
+        }
+        let mut listener = Listener {
+            api: self.api.client()?,
+            signer: Webhook::new(&secret).context("the signing secret is invalid")?,
+            client: reqwest::Client::builder()
+                .timeout(ANSWER)
+                .redirect(reqwest::redirect::Policy::none())
+                .tls_danger_accept_invalid_certs(self.skip_verify)
+                .build()?,
+            target: self.forward_to,
+            headers: self.headers.into_iter().collect(),
+            types: self.events,
+            format: self.format,
+            seen: LruCache::new(REMEMBERED),
+        };
+        let since = self.since.map(|since| match since {
+            Since::At(at) => at,
+            Since::Ago(ago) => SystemClock.now().minus(ago),
+        });
+        listener.follow(&secret, since).await
+    }
+}
+
+struct Listener {
+    api: Api,
+    signer: Webhook,
+    client: reqwest::Client,
+    target: Option<Url>,
+    headers: HeaderMap,
+    types: Option<String>,
+    format: Format,
+    seen: LruCache<EventId, ()>,
+}
+
+impl Listener {
+    async fn follow(&mut self, secret: &str, since: Option<Timestamp>) -> Result<()> {
+        let begin = since.map(|at| ("since", at.to_string()));
+        let mut place: Vec<_> = begin.into_iter().collect();
+        let (mut is_ready, mut connection) = (false, Connection::new());
+        loop {
+            let (asked, waits) = (Instant::now(), is_ready);
+            let text = match self.ask(&place, waits).await {
+                Ok(text) => text,
+                Err(Failure::Lasting(error)) => return Err(error),
+                Err(Failure::Passing(reason)) => {
+                    connection.lose(&reason).await;
+                    continue;
+                }
+            };
+            connection.find();
+            if !is_ready {
+                say(&format!("Ready. The signing secret is {secret}"));
+                is_ready = true;
+            }
+            let page: Page<'_> =
+                serde_json::from_str(&text).context("the API's answer is no page of the feed")?;
+            for event in &page.list {
+                if self.forward(event.get()).await? {
+                    connection.count();
+                }
+            }
+            if page.list.is_empty() && !page.has_more {
+                connection.catch_up();
+                if waits && asked.elapsed() < Duration::from_secs(1) {
+                    sleep(NO_PLACE).await;
+                }
+            }
+            place = vec![("cursor", page.next_cursor)];
+        }
+    }
+
+    /// Asks for the events at this place. Waits for some, if it is to wait.
+    async fn ask(&self, place: &[(&str, String)], waits: bool) -> Result<String, Failure> {
+        let mut query: Vec<(&str, &str)> =
+            place.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        query.extend(self.types.as_deref().map(|types| ("types", types)));
+        query.extend(waits.then_some(("wait", WAIT)));
+        self.api.get("/api/feed", &query).await
+    }
+
+    /// Forwards an event, unless it came before. Returns whether it did not.
+    async fn forward(&mut self, body: &str) -> Result<bool> {
+        let Named { id, event_type } =
+            serde_json::from_str(body).context("the API sent an event without id or type")?;
+        if self.seen.put(id, ()).is_some() {
+            return Ok(false);
+        }
+        if self.format == Format::Text {
+            line("-->", Style::new(), &format!("{event_type} [{id}]"));
+        }
+        let Some(target) = self.target.clone() else {
+            self.print_json(body, &Value::Null)?;
+            return Ok(true);
+        };
+        let began = Instant::now();
+        let answer = self.post(&target, id, body).await?;
+        let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match (self.format, &answer) {
+            (Format::Json, Ok(status)) => {
+                self.print_json(body, &json!({ "response_status": status.as_u16(), "duration_ms": took }))?;
+            }
+            (Format::Json, Err(reason)) => self.print_json(body, &json!({ "error": reason }))?,
+            (Format::Text, Ok(status)) => {
+                let color = if status.is_success() { AnsiColor::Green } else { AnsiColor::Red };
+                line("<--", color.on_default(), &format!("{} POST {target} [{id}]", status.as_u16()));
+            }
+            (Format::Text, Err(reason)) => {
+                line("<--", AnsiColor::Red.on_default(), &format!("{reason} POST {target} [{id}]"));
+            }
+        }
+        Ok(true)
+    }
+
+    /// POSTs an event as a delivery would. Returns the status, or why there is none.
+    async fn post(
+        &self,
+        target: &Url,
+        id: EventId,
+        body: &str,
+    ) -> Result<Result<reqwest::StatusCode, String>> {
+        let (id, at) = (id.to_string(), SystemClock.now().as_seconds());
+        let signature = self.signer.sign(&id, at, body.as_bytes()).context("the event cannot be signed")?;
+        let request = self
+            .client
+            .post(target.clone())
+            .headers(self.headers.clone())
+            .header("content-type", "application/json")
+            .header("user-agent", concat!("Posthorn/", env!("CARGO_PKG_VERSION")))
+            .header("webhook-id", id)
+            .header("webhook-timestamp", at)
+            .header("webhook-signature", signature)
+            .body(body.to_owned());
+        Ok(request.send().await.map(|answer| answer.status()).map_err(|error| causes(&error.without_url())))
+    }
+
+    fn print_json(&self, body: &str, response: &Value) -> Result<()> {
+        if self.format == Format::Json {
+            let event: &RawValue = serde_json::from_str(body)?;
+            println!(r#"{{"event":{event},"response":{response}}}"#);
+        }
+        Ok(())
+    }
+}
+
+/// The connection to the API: how long it was lost, and what came since.
+struct Connection {
+    last_answer: Timestamp,
+    is_lost: bool,
+    backoff: Duration,
+    /// The number of events since it was lost, until all have come.
+    caught_up: Option<usize>,
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self { last_answer: SystemClock.now(), is_lost: false, backoff: FIRST_BACKOFF, caught_up: None }
+    }
+
+    /// Says that the API cannot be reached, once, and waits before the next try.
+    async fn lose(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.is_lost, true) {
+            say(&format!("The API cannot be reached. Trying again: {reason}"));
+        }
+        self.caught_up.get_or_insert(0);
+        sleep(self.backoff).await;
+        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
+    }
+
+    /// Notes an answer. If there was none for long, this machine was asleep.
+    fn find(&mut self) {
+        let now = SystemClock.now();
+        if now.since(self.last_answer) > AWAY {
+            self.caught_up.get_or_insert(0);
+        }
+        (self.last_answer, self.backoff, self.is_lost) = (now, FIRST_BACKOFF, false);
+    }
+
+    fn count(&mut self) {
+        self.caught_up = self.caught_up.map(|number| number + 1);
+    }
+
+    /// Says how many events have come since the connection was lost.
+    fn catch_up(&mut self) {
+        match self.caught_up.take() {
+            None => {}
+            Some(0) => say("Connected again. There was no event meanwhile."),
+            Some(1) => say("Caught up on 1 event."),
+            Some(number) => say(&format!("Caught up on {number} events.")),
+        }
+    }
+}
+
+fn line(arrow: &str, style: Style, text: &str) {
+    let (at, dimmed) = (SystemClock.now(), Style::new().dimmed());
+    println!("{dimmed}{at}{dimmed:#}  {style}{arrow} {text}{style:#}");
+}
+
+/// Says something about the connection. It is no part of the output.
+fn say(text: &str) {
+    let bold = Style::new().bold();
+    anstream::eprintln!("{bold}> {text}{bold:#}");
+}
+
+/// Returns the secret to sign with: the one given, or the one of this machine.
+fn signing_secret(given: Option<String>) -> Result<String> {
+    if let Some(secret) = given {
+        return Ok(secret);
+    }
+    let folders = choose_base_strategy()
+        .context("this machine has no configuration folder: set POSTHORN_LISTEN_SECRET")?;
+    let file = folders.config_dir().join("posthorn").join("listen_secret");
+    match fs::read_to_string(&file) {
+        Ok(secret) => Ok(secret.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let secret = Secret::new(&SystemRandom).reveal();
+            keep(&file, &secret).with_context(|| format!("cannot write {}", file.display()))?;
+            Ok(secret)
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Writes a file that only its owner may read.
+fn keep(file: &PathBuf, text: &str) -> std::io::Result<()> {
+    fs::create_dir_all(file.parent().expect("it is in a folder"))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::io::Write::write_all(&mut options.open(file)?, text.as_bytes())
+}
+
+/// Reads an address as people write it: 3000, localhost:3000/webhooks, https://…
+fn target(text: &str) -> Result<Url> {
+    let is_port = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let text = match (is_port, text.contains("://")) {
+        (true, _) => format!("http://localhost:{text}"),
+        (false, true) => text.to_owned(),
+        (false, false) => format!("http://{text}"),
+    };
+    let url: Url = text.parse().context("must be an address such as localhost:3000/webhooks")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        bail!("must be an address of http or https");
+    }
+    Ok(url)
+}
+
+fn header(text: &str) -> Result<(HeaderName, HeaderValue)> {
+    let (name, value) =
+        text.split_once(':').context("must be a name and a value, such as \"X-Tenant: 7\"")?;
+    Ok((name.trim().parse()?, value.trim().parse()?))
+}
+
+fn since(text: &str) -> Result<Since> {
+    let unit = |seconds: u64| {
+        let number: u64 = text[..text.len() - 1].parse().ok()?;
+        Some(Since::Ago(Duration::from_secs(number.checked_mul(seconds)?)))
+    };
+    let ago = match text.chars().last() {
+        Some('s') => unit(1),
+        Some('m') => unit(60),
+        Some('h') => unit(3_600),
+        Some('d') => unit(86_400),
+        _ => None,
+    };
+    let at = || text.parse().ok().map(Since::At);
+    ago.or_else(at)
+        .context("must be a time such as 2026-11-24T09:00:00Z, or how long ago, such as 30m, 1h or 2d")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_understood_as_people_write_it() {
+        for (written, meant) in [
+            ("3000", "http://localhost:3000/"),
+            ("localhost:3000/webhooks", "http://localhost:3000/webhooks"),
+            ("127.0.0.1:8080", "http://127.0.0.1:8080/"),
+            ("https://shop.test/hooks?a=b", "https://shop.test/hooks?a=b"),
+        ] {
+            assert_eq!(target(written).unwrap().as_str(), meant);
+        }
+        for wrong in ["", "ftp://a.test", "http://"] {
+            assert!(target(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_past_is_a_time_or_how_long_ago() {
+        let ago = |text| match since(text) {
+            Ok(Since::Ago(ago)) => Some(ago.as_secs()),
+            _ => None,
+        };
+        assert_eq!([ago("90s"), ago("30m"), ago("1h"), ago("2d")], [90, 1_800, 3_600, 172_800].map(Some));
+        assert!(matches!(since("2026-11-24T09:00:00Z"), Ok(Since::At(_))));
+        for wrong in ["", "h", "1w", "-1h", "é", "99999999999999999999d"] {
+            assert!(since(wrong).is_err(), "{wrong}");
+        }
+    }
+}
