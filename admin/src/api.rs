@@ -9,8 +9,10 @@ use posthorn_domain::AccountId;
 use reqwest::{Method, StatusCode, Url};
 use serde::Deserialize;
 
-/// The longest wait for a response: longer than any function takes.
-const TIMEOUT: Duration = Duration::from_secs(35);
+/// The longest wait for the next part of a response: longer than any function takes.
+const PATIENCE: Duration = Duration::from_secs(35);
+/// The longest wait for a connection.
+const CONNECTING: Duration = Duration::from_secs(10);
 
 /// Which API, and who asks.
 #[derive(Args)]
@@ -60,10 +62,11 @@ struct Problem {
 impl ApiArguments {
     /// Returns a client.
     pub(crate) fn client(self) -> Result<Api> {
-        let is_platform = self.api_key.as_deref().is_some_and(|key| key.starts_with("sk_platform_"));
+        let key = self.api_key.map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+        let is_platform = key.as_deref().is_some_and(|key| key.starts_with("sk_platform_"));
         let livemode = (self.live || self.test || is_platform).then_some(self.live);
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Api { client, url: self.api_url, key: self.api_key, account: self.account, livemode })
+        let client = reqwest::Client::builder().read_timeout(PATIENCE).connect_timeout(CONNECTING).build()?;
+        Ok(Api { client, url: self.api_url, key, account: self.account, livemode })
     }
 }
 
@@ -83,7 +86,12 @@ impl Api {
         if let Some(account) = &self.account {
             request = request.header("posthorn-account", account.to_string());
         }
-        let unreachable = |error: reqwest::Error| Failure::Passing(causes(&error.without_url()));
+        let unreachable = |error: reqwest::Error| {
+            if error.is_builder() {
+                return Failure::Lasting(anyhow::Error::new(error).context("the request cannot be made"));
+            }
+            Failure::Passing(format!("The API cannot be reached: {}.", causes(&error.without_url())))
+        };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
         let text = answer.text().await.map_err(unreachable)?;
@@ -95,8 +103,9 @@ fn refusal(status: StatusCode, text: &str) -> Failure {
     let problem: Option<Problem> = serde_json::from_str(text).ok();
     let said = problem.and_then(|problem| problem.detail.or(problem.message));
     let said =
-        format!("the API answered {status}: {}", said.unwrap_or_else(|| text.chars().take(200).collect()));
-    if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+        format!("The API answered {status}: {}", said.unwrap_or_else(|| text.chars().take(200).collect()));
+    let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+    if may_pass.contains(&status) || status.is_server_error() {
         Failure::Passing(said)
     } else {
         Failure::Lasting(anyhow::Error::msg(said))

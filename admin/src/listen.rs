@@ -2,13 +2,13 @@
 //! the connection is, or while the machine sleeps.
 
 use std::fs;
+use std::io::{ErrorKind, Write as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use anstream::println;
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use etcetera::{BaseStrategy as _, choose_base_strategy};
 use lru::LruCache;
@@ -104,11 +104,17 @@ struct Named {
 impl Listen {
     /// Forwards events until the process ends.
     pub(crate) async fn run(self) -> Result<()> {
-        let secret = signing_secret(self.secret)?;
+        let is_given = self.secret.is_some();
+        let secret = signing_secret(self.secret)?.reveal();
         if self.print_secret {
-            println!("{secret}");
-            return Ok(());
+            return print(&secret);
         }
+        // It is not in the output of those who keep it elsewhere.
+        let signed = if is_given {
+            "Events are signed with POSTHORN_LISTEN_SECRET".to_owned()
+        } else {
+            format!("The signing secret is {secret}")
+        };
         let mut listener = Listener {
             api: self.api.client()?,
             signer: Webhook::new(&secret).context("the signing secret is invalid")?,
@@ -116,6 +122,7 @@ impl Listen {
                 .timeout(ANSWER)
                 .redirect(reqwest::redirect::Policy::none())
                 .tls_danger_accept_invalid_certs(self.skip_verify)
+                .no_proxy()
                 .build()?,
             target: self.forward_to,
             headers: self.headers.into_iter().collect(),
@@ -127,7 +134,7 @@ impl Listen {
             Since::At(at) => at,
             Since::Ago(ago) => SystemClock.now().minus(ago),
         });
-        listener.follow(&secret, since).await
+        listener.follow(&signed, since).await
     }
 }
 
@@ -143,23 +150,24 @@ struct Listener {
 }
 
 impl Listener {
-    async fn follow(&mut self, secret: &str, since: Option<Timestamp>) -> Result<()> {
+    async fn follow(&mut self, signed: &str, since: Option<Timestamp>) -> Result<()> {
         let begin = since.map(|at| ("since", at.to_string()));
         let mut place: Vec<_> = begin.into_iter().collect();
         let (mut is_ready, mut connection) = (false, Connection::new());
         loop {
             let (asked, waits) = (Instant::now(), is_ready);
+            connection.ask();
             let text = match self.ask(&place, waits).await {
                 Ok(text) => text,
                 Err(Failure::Lasting(error)) => return Err(error),
                 Err(Failure::Passing(reason)) => {
-                    connection.lose(&reason).await;
+                    connection.fail(&reason).await;
                     continue;
                 }
             };
-            connection.find();
+            connection.answer();
             if !is_ready {
-                say(&format!("Ready. The signing secret is {secret}"));
+                say(&format!("Ready. {signed}"));
                 is_ready = true;
             }
             let page: Page<'_> =
@@ -196,7 +204,7 @@ impl Listener {
             return Ok(false);
         }
         if self.format == Format::Text {
-            line("-->", Style::new(), &format!("{event_type} [{id}]"));
+            line("-->", Style::new(), &format!("{event_type} [{id}]"))?;
         }
         let Some(target) = self.target.clone() else {
             self.print_json(body, &Value::Null)?;
@@ -205,18 +213,16 @@ impl Listener {
         let began = Instant::now();
         let answer = self.post(&target, id, body).await?;
         let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match (self.format, &answer) {
-            (Format::Json, Ok(status)) => {
-                self.print_json(body, &json!({ "response_status": status.as_u16(), "duration_ms": took }))?;
-            }
-            (Format::Json, Err(reason)) => self.print_json(body, &json!({ "error": reason }))?,
-            (Format::Text, Ok(status)) => {
-                let color = if status.is_success() { AnsiColor::Green } else { AnsiColor::Red };
-                line("<--", color.on_default(), &format!("{} POST {target} [{id}]", status.as_u16()));
-            }
-            (Format::Text, Err(reason)) => {
-                line("<--", AnsiColor::Red.on_default(), &format!("{reason} POST {target} [{id}]"));
-            }
+        let response = match &answer {
+            Ok(status) => json!({ "response_status": status.as_u16(), "duration_ms": took }),
+            Err(reason) => json!({ "error": reason }),
+        };
+        self.print_json(body, &response)?;
+        if self.format == Format::Text {
+            let is_good = answer.as_ref().is_ok_and(reqwest::StatusCode::is_success);
+            let color = if is_good { AnsiColor::Green } else { AnsiColor::Red };
+            let answer = answer.map_or_else(|reason| reason, |status| status.as_u16().to_string());
+            line("<--", color.on_default(), &format!("{answer} POST {} [{id}]", without_secrets(target)))?;
         }
         Ok(true)
     }
@@ -233,9 +239,9 @@ impl Listener {
         let request = self
             .client
             .post(target.clone())
-            .headers(self.headers.clone())
             .header("content-type", "application/json")
             .header("user-agent", concat!("Posthorn/", env!("CARGO_PKG_VERSION")))
+            .headers(self.headers.clone())
             .header("webhook-id", id)
             .header("webhook-timestamp", at)
             .header("webhook-signature", signature)
@@ -245,8 +251,7 @@ impl Listener {
 
     fn print_json(&self, body: &str, response: &Value) -> Result<()> {
         if self.format == Format::Json {
-            let event: &RawValue = serde_json::from_str(body)?;
-            println!(r#"{{"event":{event},"response":{response}}}"#);
+            print(&format!(r#"{{"event":{body},"response":{response}}}"#))?;
         }
         Ok(())
     }
@@ -254,7 +259,7 @@ impl Listener {
 
 /// The connection to the API: how long it was lost, and what came since.
 struct Connection {
-    last_answer: Timestamp,
+    asked: Timestamp,
     is_lost: bool,
     backoff: Duration,
     /// The number of events since it was lost, until all have come.
@@ -263,26 +268,29 @@ struct Connection {
 
 impl Connection {
     fn new() -> Self {
-        Self { last_answer: SystemClock.now(), is_lost: false, backoff: FIRST_BACKOFF, caught_up: None }
+        Self { asked: SystemClock.now(), is_lost: false, backoff: FIRST_BACKOFF, caught_up: None }
     }
 
-    /// Says that the API cannot be reached, once, and waits before the next try.
-    async fn lose(&mut self, reason: &str) {
+    /// Says why there is no answer, once, and waits before the next try.
+    async fn fail(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.is_lost, true) {
-            say(&format!("The API cannot be reached. Trying again: {reason}"));
+            say(&format!("{reason} Trying again."));
         }
         self.caught_up.get_or_insert(0);
         sleep(self.backoff).await;
         self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
     }
 
-    /// Notes an answer. If there was none for long, this machine was asleep.
-    fn find(&mut self) {
-        let now = SystemClock.now();
-        if now.since(self.last_answer) > AWAY {
+    fn ask(&mut self) {
+        self.asked = SystemClock.now();
+    }
+
+    /// Notes an answer. If it took long, this machine was asleep.
+    fn answer(&mut self) {
+        if SystemClock.now().since(self.asked) > AWAY {
             self.caught_up.get_or_insert(0);
         }
-        (self.last_answer, self.backoff, self.is_lost) = (now, FIRST_BACKOFF, false);
+        (self.backoff, self.is_lost) = (FIRST_BACKOFF, false);
     }
 
     fn count(&mut self) {
@@ -300,9 +308,28 @@ impl Connection {
     }
 }
 
-fn line(arrow: &str, style: Style, text: &str) {
+fn line(arrow: &str, style: Style, text: &str) -> Result<()> {
     let (at, dimmed) = (SystemClock.now(), Style::new().dimmed());
-    println!("{dimmed}{at}{dimmed:#}  {style}{arrow} {text}{style:#}");
+    let line = format!("{dimmed}{at}{dimmed:#}  {style}{arrow} {text}{style:#}");
+    let is_colored = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+    if is_colored { print(&line) } else { print(&anstream::adapter::strip_str(&line).to_string()) }
+}
+
+/// Prints a line. Ends the process if nobody reads the output any more.
+fn print(line: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        printed => Ok(printed?),
+    }
+}
+
+/// Returns an address without what may be a password.
+fn without_secrets(mut url: Url) -> Url {
+    // Both can fail only for addresses that have no host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url
 }
 
 /// Says something about the connection. It is no part of the output.
@@ -312,32 +339,34 @@ fn say(text: &str) {
 }
 
 /// Returns the secret to sign with: the one given, or the one of this machine.
-fn signing_secret(given: Option<String>) -> Result<String> {
+fn signing_secret(given: Option<String>) -> Result<Secret> {
     if let Some(secret) = given {
-        return Ok(secret);
+        return secret.trim().parse().map_err(|reason| anyhow!("POSTHORN_LISTEN_SECRET {reason}"));
     }
     let folders = choose_base_strategy()
         .context("this machine has no configuration folder: set POSTHORN_LISTEN_SECRET")?;
-    let file = folders.config_dir().join("posthorn").join("listen_secret");
-    match fs::read_to_string(&file) {
-        Ok(secret) => Ok(secret.trim().to_owned()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let secret = Secret::new(&SystemRandom).reveal();
-            keep(&file, &secret).with_context(|| format!("cannot write {}", file.display()))?;
-            Ok(secret)
-        }
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    let folder = folders.config_dir().join("posthorn");
+    let file = folder.join("listen_secret");
+    if !file.exists() {
+        keep(&folder, &file).with_context(|| format!("cannot write {}", file.display()))?;
     }
+    let secret = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let secret = secret.trim().parse();
+    secret.map_err(|reason| anyhow!("{} {reason}. Delete it, and a new one is made", file.display()))
 }
 
-/// Writes a file that only its owner may read.
-fn keep(file: &PathBuf, text: &str) -> std::io::Result<()> {
-    fs::create_dir_all(file.parent().expect("it is in a folder"))?;
+/// Writes a new secret, for its owner alone. Of two that are written at the same time, one stays.
+fn keep(folder: &Path, file: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let new = folder.join(format!("listen_secret.{}", std::process::id()));
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    std::io::Write::write_all(&mut options.open(file)?, text.as_bytes())
+    writeln!(options.open(&new)?, "{}", Secret::new(&SystemRandom).reveal())?;
+    let linked = fs::hard_link(&new, file);
+    fs::remove_file(&new)?;
+    linked.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 /// Reads an address as people write it: 3000, localhost:3000/webhooks, https://…

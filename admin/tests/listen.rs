@@ -107,7 +107,7 @@ impl Listening {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, said) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         let mut listening = Self { child, out, said };
-        listening.says(&format!("Ready. The signing secret is {SECRET}")).await;
+        listening.says("Ready. Events are signed with POSTHORN_LISTEN_SECRET").await;
         listening
     }
 
@@ -144,7 +144,8 @@ async fn listen_forwards_each_event_as_it_would_be_delivered() {
     let mut program = Receiver::start(0, |_, _| StatusCode::ACCEPTED).await.unwrap();
     system.post("/api/webhook-endpoints", &json!({ "url": endpoint.url, "enabled_events": ["*"] })).await;
     let target = program.url.strip_prefix("http://").unwrap().to_owned() + "/hooks";
-    let options = ["--forward-to", &target, "-H", "X-Tenant: 7", "--events", "order.*"];
+    let with_password = format!("http://me:sesame@{target}?token=sesame");
+    let options = ["--forward-to", &with_password, "-H", "X-Tenant: 7", "--events", "order.*"];
     let mut listening = Listening::start(&system.http, &options).await;
     system.post("/api/events", &json!({ "type": "parcel.lost", "data": {} })).await;
     let [id] = <[String; 1]>::try_from(system.publish(1).await).unwrap();
@@ -187,6 +188,25 @@ async fn listen_ends_where_it_cannot_go_on_and_says_why() {
         timeout(PATIENCE, command.env("POSTHORN_LISTEN_SECRET", SECRET).output()).await.unwrap().unwrap();
     let said = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && said.contains("401"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_signing_secret_is_made_once_and_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let ask = async |secret: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_posthorn"));
+        command.args(["listen", "--print-secret"]).env_clear().env("HOME", home.path());
+        let answer =
+            command.envs(secret.map(|secret| ("POSTHORN_LISTEN_SECRET", secret))).output().await.unwrap();
+        (answer.status.success(), String::from_utf8([answer.stdout, answer.stderr].concat()).unwrap())
+    };
+    let [(_, first), (_, second)] = [ask(None).await, ask(None).await];
+    assert!(first.starts_with("whsec_") && first == second, "{first} {second}");
+    assert_eq!(ask(Some(SECRET)).await, (true, format!("{SECRET}\n")));
+    for wrong in ["", "whsec_", "sesame"] {
+        let (is_good, said) = ask(Some(wrong)).await;
+        assert!(!is_good && said.contains("POSTHORN_LISTEN_SECRET must be whsec_"), "{wrong}: {said}");
+    }
 }
 
 /// Passes connections on, until they are cut.

@@ -1,6 +1,7 @@
 //! `GET /api/feed`: returns the events that follow a cursor, in the order in which they were put on record.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,14 @@ use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventLog, FeedReaders, FeedRow};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
+use tracing::{error, warn};
 
-/// Maximum number of rows that are read for a page, of each shard.
-const ROWS: usize = 500;
+/// Maximum number of rows that are read for a page, of each shard: more than a cursor names, so that each page goes on.
+const ROWS: usize = 300;
+/// The number of events whose bodies are read at a time. A page may be full after a few large ones.
+const AT_ONCE: usize = 25;
+/// How much older than all events a cursor may be: a reader that pages through everything is not sent back.
+const SLACK: Duration = Duration::from_hours(48);
 /// The first wait for events. Each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait between two reads. They cost an eighth of the time that the function waits.
@@ -54,8 +60,11 @@ async fn read_feed(app: Arc<App>, request: Request) -> Result<Response, Problem>
     if page.is_empty() && !query.wait.is_zero() {
         let now = app.clock.now();
         if let Some(place) = app.readers.wait(&tenant, now, now.plus(query.wait)).await? {
-            page = app.wait(&tenant, page, &query).await?;
-            app.readers.leave(place).await?;
+            let waited = app.wait(&tenant, page, &query).await;
+            if let Err(error) = app.readers.leave(place).await {
+                warn!(error = &error as &dyn Error, "a place to wait stays taken until its time is over");
+            }
+            page = waited?;
         }
     }
     Ok(ok(&FeedBody::new(page.list, page.has_more, &page.next)))
@@ -79,7 +88,9 @@ impl App {
     /// first one.
     async fn begin(&self, tenant: &Tenant, query: &FeedQuery) -> Result<FeedCursor, Problem> {
         let now = self.clock.now();
-        let is_expired = |cursor: &FeedCursor| cursor.at() < now.minus(self.retention);
+        let oldest = now.minus(self.retention);
+        // DynamoDB deletes an expired row within days.
+        let is_expired = |cursor: &FeedCursor| cursor.at() < oldest.minus(SLACK);
         let kept = match (&query.consumer, &query.start) {
             (None, _) | (_, FeedStart::Cursor(_)) => None,
             (Some(name), FeedStart::Now) => self.readers.cursor(tenant, name).await?,
@@ -95,7 +106,7 @@ impl App {
         let listening = self.endpoints.listen(tenant, now).await?;
         let cursor = match (given, &query.start) {
             (Some(cursor), _) => cursor.resumed(listening, now),
-            (None, FeedStart::Since(at)) => FeedCursor::since(*at, listening, now),
+            (None, FeedStart::Since(at)) => FeedCursor::since((*at).max(oldest), listening, now),
             (None, FeedStart::Now | FeedStart::Cursor(_)) => FeedCursor::since(now, listening, now),
         };
         if let Some(name) = query.consumer.as_ref().filter(|_| !is_kept) {
@@ -123,14 +134,19 @@ impl App {
             return Ok(list.page(true, reading.finish(false)));
         }
         let (rows, are_all) = self.log.feed(tenant, reading.rows_after(), ROWS).await?;
-        let asked = list.missing(&reading, &rows);
-        let bodies = self.log.bodies(tenant, &asked).await?;
+        let mut asked = list.to_read(&reading, &rows).into_iter();
+        let (mut read, mut bodies) = (HashSet::new(), HashMap::new());
         for FeedRow { place, event_type } in &rows {
-            if !reading.has_room() {
+            if !reading.has_room(*place) {
                 return Ok(list.page(false, reading.finish(false)));
             }
             let is_shown = list.takes(event_type) && !reading.has_seen(place.id);
-            if is_shown && !(asked.contains(&place.id) && list.offer(bodies.get(&place.id))) {
+            if is_shown && !read.contains(&place.id) {
+                let next: Vec<_> = asked.by_ref().take(AT_ONCE).collect();
+                bodies.extend(self.log.bodies(tenant, &next).await?);
+                read.extend(next);
+            }
+            if is_shown && !(read.contains(&place.id) && list.offer(bodies.get(&place.id))) {
                 return Ok(list.page(true, reading.finish(false)));
             }
             reading.pass_row(*place);
@@ -151,9 +167,14 @@ impl App {
         let mut events = self.log.scan(tenant, &partitions, span, order, list.query.limit);
         let mut looked_at = 0;
         while let Some((id, record)) = events.next().await? {
-            let event = DeliveredEvent::read(&record.body).map_err(Problem::internal)?;
             // Types may share a partition.
-            let is_taken = list.takes(&event.event_type().map_err(Problem::internal)?);
+            let is_taken = match DeliveredEvent::read(&record.body).and_then(|event| event.event_type()) {
+                Ok(event_type) => list.takes(&event_type),
+                Err(error) => {
+                    error!(event_id = %id, error = &error as &dyn Error, "event passed over");
+                    false
+                }
+            };
             let is_shown = is_taken && !reading.has_seen(id);
             looked_at += 1;
             if looked_at > MAX_LOOKED_AT || is_shown && !list.offer(Some(&record.body)) {
@@ -180,7 +201,7 @@ impl List<'_> {
     }
 
     /// Returns the events of these rows that the page shows if they fit, each once.
-    fn missing(&self, reading: &FeedReading, rows: &[FeedRow]) -> Vec<EventId> {
+    fn to_read(&self, reading: &FeedReading, rows: &[FeedRow]) -> Vec<EventId> {
         let mut seen = HashSet::new();
         let shown = rows.iter().filter(|row| self.takes(&row.event_type) && !reading.has_seen(row.place.id));
         let shown = shown.map(|row| row.place.id).filter(|id| seen.insert(*id));

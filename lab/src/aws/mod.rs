@@ -108,7 +108,9 @@ fn require_reachable(arguments: &Arguments, api_url: &str) -> Result<()> {
 }
 
 async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
-    use checks::{dead_letters, endpoints, latency, poison, problems, publishing, recovery, retries, sweep};
+    use checks::{
+        dead_letters, endpoints, feed, latency, poison, problems, publishing, recovery, retries, sweep,
+    };
 
     // A retry in the due table takes minutes. The other checks run meanwhile.
     let swept = if arguments.sweep { Some(sweep::begin(lab).await) } else { None };
@@ -122,6 +124,7 @@ async fn check(lab: &Lab, arguments: &Arguments, report: &mut Report) {
     report.check("a batch of events arrives", publishing::by_batch(lab)).await;
     report.check("an event sent to the events queue arrives", publishing::by_queue(lab)).await;
     report.check("a published event is listed, read and its attempts shown", publishing::reads(lab)).await;
+    report.check("the feed shows what is published", feed::follows(lab)).await;
     report.check("a 503 is retried after 5 s (± 20 percent)", retries::after_a_503(lab)).await;
     report.check("an event is resent on request", retries::by_hand(lab)).await;
     report.check("a recovery resends what an endpoint missed", recovery::of_failures(lab)).await;

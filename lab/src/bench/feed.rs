@@ -16,7 +16,7 @@ use crate::load;
 use crate::percentiles::Percentiles;
 
 /// Number of events that are published for each figure.
-const EVENTS: usize = 200;
+const EVENTS: usize = 100;
 
 /// What was used, by table and operation.
 type Calls = BTreeMap<(String, String), Used>;
@@ -103,7 +103,7 @@ impl Measuring {
         for number in 0..EVENTS {
             let published = async {
                 // Each at another moment of the wait.
-                sleep(Duration::from_millis(u64::try_from(number * 97 % 3_000)?)).await;
+                sleep(Duration::from_millis(u64::try_from(number * 97 % 1_500)?)).await;
                 let began = Instant::now();
                 self.publish(number).await.map(|()| began)
             };

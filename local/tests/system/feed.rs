@@ -195,6 +195,51 @@ async fn posthorn_keeps_a_consumers_cursor_and_moves_it_only_to_what_the_consume
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_begins_before_all_events_pages_through_what_is_left() {
+    let machine = TimeMachine::start(&[]).await;
+    let published = publish(&machine, &["order.paid"; 5]).await;
+    machine.pass(29 * 24 * HOUR).await;
+    let mut reader = Reader::new(&machine, &[("since", "2020-01-01T00:00:00Z"), ("limit", "1")]);
+    reader.read().await;
+    assert_eq!(reader.got, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_was_away_for_too_long_is_told_so_and_may_begin_again() {
+    let machine = TimeMachine::start(&[]).await;
+    Reader::new(&machine, &[("consumer", "billing")]).page().await;
+    machine.sleep(40 * 24 * HOUR);
+    let (status, problem) = machine.list("read-feed", &[("consumer", "billing")]).await;
+    assert_eq!((status, text(&problem, "code")), (410, "cursor_expired"));
+    let since = machine.now().to_string();
+    let published = publish(&machine, &["order.paid"]).await;
+    let mut reader = Reader::new(&machine, &[("consumer", "billing"), ("since", &since)]);
+    reader.read().await;
+    assert_eq!(reader.got, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_cannot_be_read_stops_no_reader() {
+    let machine = TimeMachine::start(&[]).await;
+    let since = machine.now().to_string();
+    let mut published = publish(&machine, &["order.paid", "order.sent", "order.paid"]).await;
+    let damaged: EventId = published.remove(1).parse().unwrap();
+    clients::dynamodb(&machine.stores.stores.dynamodb)
+        .update_item()
+        .table_name("EventsTable")
+        .key("pk", AttributeValue::S(format!("{}#{}", local_tenant(), damaged.partition())))
+        .key("sk", AttributeValue::S(damaged.to_string()))
+        .update_expression("SET b = :damage")
+        .expression_attribute_values(":damage", AttributeValue::S("{".to_owned()))
+        .send()
+        .await
+        .unwrap();
+    let mut reader = Reader::new(&machine, &[("since", &since)]);
+    reader.read().await;
+    assert_eq!(reader.got, published);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_feed_refuses_what_it_does_not_understand() {
     let machine = TimeMachine::start(&[]).await;
     let mut reader = Reader::new(&machine, &[]);
@@ -213,7 +258,7 @@ async fn the_feed_refuses_what_it_does_not_understand() {
         let (status, problem) = machine.list("read-feed", &query).await;
         assert_eq!((status, text(&problem, "param")), (400, param), "{problem}");
     }
-    machine.sleep(31 * 24 * HOUR);
+    machine.sleep(40 * 24 * HOUR);
     let (status, problem) = machine.list("read-feed", &[("cursor", &cursor)]).await;
     assert_eq!((status, text(&problem, "code")), (410, "cursor_expired"));
 }

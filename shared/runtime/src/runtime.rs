@@ -154,7 +154,7 @@ impl Runtime {
     pub fn feed_readers(&self) -> Result<FeedReaders, SettingsError> {
         let (table, places) =
             (self.setting("EVENTS_TABLE")?, self.setting::<u64>("ACCOUNT_CONCURRENCY")? / 5);
-        Ok(FeedReaders::new(self.dynamodb.clone(), table, self.retention()?, places))
+        Ok(FeedReaders::new(self.dynamodb.clone(), table, places))
     }
 
     /// Returns how many partitions of the events table share the new events of one type.

@@ -7,10 +7,13 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{ConsumerName, FeedCursor, Tenant, Timestamp};
 
-use crate::error::{StorageError, readable};
+use crate::error::StorageError;
 use crate::items::{Item, primary_key};
 use crate::written::Written;
 
+/// How long a cursor is kept after it was last moved. It is much longer than events are kept, so that a consumer that was away
+/// for too long is told so.
+const REMEMBERED: Duration = Duration::from_hours(24 * 400);
 /// How many readers of one tenant may wait at the same time.
 const OF_A_TENANT: u64 = 2;
 
@@ -20,7 +23,6 @@ const OF_A_TENANT: u64 = 2;
 pub struct FeedReaders {
     client: Client,
     table: String,
-    retention: Duration,
     places: u64,
 }
 
@@ -38,13 +40,12 @@ impl WaitingPlace {
 }
 
 impl FeedReaders {
-    /// Uses the readers in this table. A cursor is kept for `retention` after it was last moved. At most `places` readers
-    /// wait at the same time, of one tenant at most two.
-    pub fn new(client: Client, table: String, retention: Duration, places: u64) -> Self {
-        Self { client, table, retention, places: places.max(1) }
+    /// Uses the readers in this table. At most `places` readers wait at the same time, of one tenant at most two.
+    pub fn new(client: Client, table: String, places: u64) -> Self {
+        Self { client, table, places: places.max(1) }
     }
 
-    /// Returns the cursor of a consumer; `None` if it has none, or none that can be read.
+    /// Returns the cursor of a consumer; `None` if it has none.
     pub async fn cursor(
         &self,
         tenant: &Tenant,
@@ -56,7 +57,7 @@ impl FeedReaders {
         let Some(item) = answer.item else { return Ok(None) };
         let text = item.get("cursor").and_then(|cursor| cursor.as_s().ok()).map_or("", String::as_str);
         let label = || format!("{}/{}", consumers(tenant), name.as_str());
-        readable(text.parse().map_err(|reason| StorageError::corrupt(&label(), reason)))
+        text.parse().map(Some).map_err(|reason| StorageError::corrupt(&label(), reason))
     }
 
     /// Keeps a consumer's cursor.
@@ -72,7 +73,7 @@ impl FeedReaders {
             .table_name(&self.table)
             .set_item(Some(primary_key(consumers(tenant), name.as_str())))
             .item("cursor", AttributeValue::S(cursor.to_string()))
-            .item("expires_at", seconds(now.plus(self.retention)))
+            .item("expires_at", seconds(now.plus(REMEMBERED)))
             .send()
             .await
             .map_err(StorageError::from_call("PutItem"))?;

@@ -2,6 +2,7 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod endpoints;
+pub(crate) mod feed;
 pub(crate) mod latency;
 pub(crate) mod poison;
 pub(crate) mod problems;

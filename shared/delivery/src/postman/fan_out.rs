@@ -114,18 +114,23 @@ impl Postman {
         key: &RecordKey,
         event_type: &EventType,
     ) -> Result<(), StorageError> {
-        if !is_out_of_time(key.event_id, self.clock.now()) {
+        let now = self.clock.now();
+        if !is_out_of_time(key.event_id, now) {
             let listening = self.snapshots.listening(&key.tenant, message).await?;
-            if !listening.is_some_and(|listening| listening.counts(self.clock.now())) {
+            if !listening.is_some_and(|listening| listening.counts(now)) {
                 return Ok(());
             }
         }
         self.persist(self.last_write(message), || async {
-            let row = self.log.add_to_feed(&key.tenant, key.event_id, event_type, self.clock.now());
-            // Then it gets a later place.
-            timeout(FEED_WRITE, row)
-                .await
-                .unwrap_or_else(|_| Err(StorageError::timed_out("adding to the feed")))
+            let at = self.clock.now();
+            let row = self.log.add_to_feed(&key.tenant, key.event_id, event_type, at);
+            let written = timeout(FEED_WRITE, row).await;
+            // A row that came late may be behind what readers have passed. It gets a later place.
+            let is_late = self.clock.now().since(at) > FEED_WRITE;
+            written
+                .ok()
+                .filter(|_| !is_late)
+                .unwrap_or_else(|| Err(StorageError::timed_out("adding to the feed")))
         })
         .await
     }

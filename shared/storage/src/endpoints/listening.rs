@@ -17,7 +17,11 @@ const UNTIL: &str = "feed_until";
 impl EndpointStore {
     /// Notes that somebody reads the tenant's feed now. Writes only if that is not known for long enough.
     pub async fn listen(&self, tenant: &Tenant, now: Timestamp) -> Result<Listening, StorageError> {
-        retrying(|| self.renew(tenant, now)).await
+        // No client can do anything about other readers' writes.
+        retrying(|| self.renew(tenant, now)).await.map_err(|error| match error {
+            StorageError::Conflict => StorageError::timed_out("UpdateItem"),
+            other => other,
+        })
     }
 
     async fn renew(&self, tenant: &Tenant, now: Timestamp) -> Result<Listening, StorageError> {

@@ -22,8 +22,8 @@ const SHARDS: u8 = 4;
 const TYPE: &str = "t";
 /// The most events whose payloads are read in one call.
 const AT_ONCE: usize = 100;
-/// How often rows that DynamoDB left out are asked for again, and the first wait before that. Each further wait is twice as
-/// long.
+/// How often in vain rows that DynamoDB left out are asked for again, and the first wait before that. Each further wait is
+/// twice as long.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
@@ -65,28 +65,25 @@ impl EventLog {
         let shards = (0..SHARDS).map(|shard| self.feed_shard(tenant, shard, after, most));
         let shards = try_join_all(shards).await?;
         // Beyond the end of a shard that was not read whole, rows of that shard are missing.
-        let end = shards
-            .iter()
-            .filter(|(_, is_whole)| !is_whole)
-            .map(|(rows, _)| rows.last().map(|row| row.place))
-            .min();
+        let end = shards.iter().filter_map(|(_, end)| *end).min();
         let mut rows: Vec<FeedRow> = shards.into_iter().flat_map(|(rows, _)| rows).collect();
         rows.sort_unstable_by_key(|row| row.place);
         if let Some(end) = end {
-            rows.retain(|row| Some(row.place) <= end);
+            rows.retain(|row| row.place <= end);
         }
         let are_all = end.is_none() && rows.len() <= most;
         rows.truncate(most);
         Ok((rows, are_all))
     }
 
+    /// Returns the rows of a shard, and the place of the last one that was read, if there may be more.
     async fn feed_shard(
         &self,
         tenant: &Tenant,
         shard: u8,
         after: FeedPlace,
         most: usize,
-    ) -> Result<(Vec<FeedRow>, bool), StorageError> {
+    ) -> Result<(Vec<FeedRow>, Option<FeedPlace>), StorageError> {
         let answer = self
             .client
             .query()
@@ -99,12 +96,12 @@ impl EventLog {
             .send()
             .await
             .map_err(StorageError::from_call("Query"))?;
-        let is_whole = answer.last_evaluated_key.is_none();
+        let end = answer.last_evaluated_key.as_ref().map(place).transpose()?;
         let mut rows = Vec::new();
         for item in answer.items.unwrap_or_default() {
             rows.extend(readable(read(&item))?);
         }
-        Ok((rows, is_whole))
+        Ok((rows, end))
     }
 
     /// Returns the bodies of these events, as they are delivered, in no order. Those that have expired or cannot be read are
@@ -120,21 +117,21 @@ impl EventLog {
                 row::key(&RecordKey { tenant: tenant.clone(), event_id: *event_id, chunk: None })
             });
             let mut left: Vec<Item> = keys.collect();
-            let mut wait = FIRST_WAIT;
-            for _ in 0..TRIES {
+            let mut tries = 0;
+            while !left.is_empty() {
                 let (items, unprocessed) = self.read_bodies(left).await?;
+                left = unprocessed;
+                if !items.is_empty() {
+                    tries = 0;
+                } else if tries < TRIES && !left.is_empty() {
+                    sleep(FIRST_WAIT * 2_u32.pow(tries)).await;
+                    tries += 1;
+                } else if !left.is_empty() {
+                    return Err(StorageError::timed_out("BatchGetItem"));
+                }
                 for item in items {
                     bodies.extend(readable(body(&item))?);
                 }
-                left = unprocessed;
-                if left.is_empty() {
-                    break;
-                }
-                sleep(wait).await;
-                wait *= 2;
-            }
-            if !left.is_empty() {
-                return Err(StorageError::Conflict);
             }
         }
         Ok(bodies)
@@ -171,16 +168,22 @@ fn sort_key(FeedPlace { at, id }: FeedPlace) -> String {
     format!("{:013}#{id}", at.as_millis().max(0))
 }
 
-fn read(item: &Item) -> Result<FeedRow, StorageError> {
-    let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
-    let sort_key = text("sk");
-    let place = || {
-        let (at, id) = sort_key.split_once('#')?;
+fn text<'i>(item: &'i Item, name: &str) -> &'i str {
+    item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+}
+
+fn place(item: &Item) -> Result<FeedPlace, StorageError> {
+    let sort_key = text(item, "sk");
+    let place = sort_key.split_once('#').and_then(|(at, id)| {
         Some(FeedPlace { at: Timestamp::from_millis(at.parse().ok()?), id: id.parse().ok()? })
-    };
-    let place = place().ok_or_else(|| StorageError::corrupt(sort_key, "its key is no place in the feed"))?;
-    let event_type = text(TYPE).parse().map_err(|reason| StorageError::corrupt(sort_key, reason))?;
-    Ok(FeedRow { place, event_type })
+    });
+    place.ok_or_else(|| StorageError::corrupt(sort_key, "its key is no place in the feed"))
+}
+
+fn read(item: &Item) -> Result<FeedRow, StorageError> {
+    let event_type =
+        text(item, TYPE).parse().map_err(|reason| StorageError::corrupt(text(item, "sk"), reason))?;
+    Ok(FeedRow { place: place(item)?, event_type })
 }
 
 fn body(item: &Item) -> Result<(EventId, ByteString), StorageError> {

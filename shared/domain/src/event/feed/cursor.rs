@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::{AHEAD, LATE, Listening, SETTLES};
+use super::{AHEAD, LOOKS_BACK, Listening, SETTLES};
 use crate::id::EventId;
 use crate::invalid::Invalid;
 use crate::time::Timestamp;
@@ -75,14 +75,15 @@ impl FeedCursor {
         if listening.since == self.listening.since {
             return Self { listening, ..self };
         }
-        let missed = EventId::first_at(self.listening.until.minus(LATE));
-        let from = self.log.map_or(missed, |log| log.next.min(missed));
+        let missed = EventId::first_at(self.listening.until.minus(LOOKS_BACK));
+        let left = self.log.map(|log| log.next.min(log.again.unwrap_or(log.next)));
+        let from = left.map_or(missed, |left| left.min(missed));
         Self { listening, log: Some(LogPart::from(from, listening, now)), ..self }
     }
 
-    /// Returns the time before which everything was passed.
+    /// Returns the time from which on the reader needs events.
     pub fn at(&self) -> Timestamp {
-        self.log.map_or(self.rows.at, |log| log.next.at().min(self.rows.at))
+        self.log.map_or(self.rows.at, |log| log.next.at())
     }
 }
 
@@ -90,7 +91,7 @@ impl LogPart {
     /// Returns the part that begins with this event. If it cannot be complete now, the end of it is read again later: what
     /// appears in it from now on was accepted a short time ago.
     fn from(next: EventId, listening: Listening, now: Timestamp) -> Self {
-        let recent = EventId::first_at(now.minus(LATE));
+        let recent = EventId::first_at(now.minus(LOOKS_BACK));
         Self { next, again: (!listening.is_complete(now)).then(|| next.max(recent)) }
     }
 }

@@ -42,6 +42,8 @@ const LATE: Duration = Duration::from_mins(5);
 /// How far ahead of the clock the time in an event's id may be; further ahead, it has a row in any case. Producers can choose
 /// ids.
 const AHEAD: Duration = Duration::from_secs(1);
+/// How far before the time at which an event without a row may have been put on record a reader looks for it in the log.
+const LOOKS_BACK: Duration = LATE.saturating_add(SETTLES);
 /// A row appears at most this long after the time in its key: [`FEED_WRITE`], and what clocks may differ by.
 const SETTLES: Duration = Duration::from_secs(5);
 
@@ -65,10 +67,11 @@ impl Listening {
         now <= self.until
     }
 
-    /// Returns what is to be written when a reader is there now; `None` if nothing.
+    /// Returns what is to be written when a reader is there now; `None` if nothing. Shortly before it ends, it is too late to
+    /// renew it: fan-out may not know that in time.
     pub fn renewed(before: Option<Self>, now: Timestamp) -> Option<Self> {
         let until = now.plus(LISTENS);
-        match before.filter(|before| before.counts(now)) {
+        match before.filter(|before| before.until > now.plus(BEGINS)) {
             None => Some(Self { since: now, until }),
             Some(before) => (before.until < now.plus(RENEWS)).then_some(Self { until, ..before }),
         }

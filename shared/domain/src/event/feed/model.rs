@@ -13,6 +13,7 @@ use crate::testing::Seeded;
 use crate::time::Timestamp;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 /// After this time an invocation is ended, and its message comes again.
 const INVOCATION: Duration = Duration::from_mins(1);
 /// How old the state may be that an invocation knows.
@@ -58,6 +59,8 @@ struct World {
     wants_since: Timestamp,
     cursor: Option<FeedCursor>,
     got: BTreeMap<EventId, u32>,
+    /// Whether events are published as fast as can be.
+    is_busy: bool,
     /// How many pages in a row were empty when nothing else happened any more.
     idle: u32,
 }
@@ -84,6 +87,7 @@ impl World {
             wants_since: start(),
             cursor: None,
             got: BTreeMap::new(),
+            is_busy: false,
             idle: 0,
         }
     }
@@ -134,7 +138,11 @@ impl World {
         let id = EventId::new(at, Partition::of(&"a".parse().unwrap()), self.random.bits());
         self.accepted.insert(id, self.now);
         let late = if self.chance(3) { 4 * 3_600_000 } else { 2_000 };
-        let (wait, next) = (self.wait(late), self.wait(120_000));
+        // Hours of it, with bursts of more events than a cursor names.
+        let (wait, next) = (self.wait(late), self.wait(if self.is_busy { 40 } else { 500_000 }));
+        if self.chance(1) {
+            self.is_busy = !self.is_busy;
+        }
         self.then(wait, Step::Receive(id));
         if self.accepted.len() < events {
             self.then(next, Step::Publish);
@@ -211,7 +219,9 @@ impl World {
         let wait = match self.below(100) {
             _ if is_last => SECOND * 100,
             0..=1 => millis(self.below(5 * 3_600_000)),
-            2..=10 => millis(self.below(600_000)),
+            // About when nobody would listen any more.
+            2..=3 => listening.until.since(now).saturating_sub(MINUTE) + millis(self.below(120_000)),
+            4..=10 => millis(self.below(600_000)),
             _ => self.wait(20_000),
         };
         self.then(wait, Step::Read);
@@ -234,7 +244,7 @@ impl World {
             .iter()
             .filter(|(place, appears)| **place > reading.rows_after() && **appears <= self.now);
         for place in places.map(|(place, _)| *place).collect::<Vec<_>>() {
-            if shown == PAGE || !reading.has_room() {
+            if shown == PAGE || !reading.has_room(place) {
                 return (reading.finish(false), shown);
             }
             shown += self.show(place.id, reading.pass_row(place));
@@ -254,7 +264,7 @@ impl World {
 fn assert_nothing_is_missed(seeds: std::ops::Range<u64>) -> (usize, usize) {
     let (mut repeated, mut all) = (0, 0);
     for seed in seeds {
-        let world = World::new(seed).run(150);
+        let world = World::new(seed).run(if seed % 10 == 0 { 1_500 } else { 150 });
         let wanted = world.accepted.iter().filter(|(_, at)| **at >= world.wants_since);
         let missed: Vec<_> = wanted.filter(|(id, _)| !world.got.contains_key(id)).collect();
         assert!(
@@ -272,7 +282,7 @@ fn assert_nothing_is_missed(seeds: std::ops::Range<u64>) -> (usize, usize) {
 #[test]
 fn a_reader_gets_every_event_whatever_happens() {
     let (repeated, all) = assert_nothing_is_missed(0..300);
-    assert!(repeated * 3 < all, "{repeated} of {all} came more than once");
+    assert!(repeated * 2 < all, "{repeated} of {all} came more than once");
 }
 
 /// `cargo test --release -p posthorn-domain feed -- --ignored --nocapture`

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::cursor::LogPart;
-use super::{AHEAD, FeedCursor, FeedPlace, LATE, SETTLES};
+use super::{AHEAD, FeedCursor, FeedPlace, LOOKS_BACK, SETTLES};
 use crate::event::EventSpan;
 use crate::id::EventId;
 use crate::time::Timestamp;
@@ -19,6 +19,8 @@ pub struct FeedReading {
     now: Timestamp,
     /// All events that the cursor names, and those that were passed since.
     named: HashSet<u64>,
+    /// The rows that the cursor names and that were not read again.
+    unread: HashSet<u64>,
     /// The rows passed that may have others before them.
     unsettled: Vec<u64>,
     /// The last row passed.
@@ -29,7 +31,8 @@ impl FeedReading {
     /// Begins to read at this cursor. `now` is the time before the first read.
     pub fn new(cursor: FeedCursor, now: Timestamp) -> Self {
         let named = cursor.passed.iter().chain(&cursor.shown).copied().collect();
-        Self { cursor, now, named, unsettled: Vec::new(), last: None }
+        let unread = cursor.passed.iter().copied().collect();
+        Self { cursor, now, named, unread, unsettled: Vec::new(), last: None }
     }
 
     /// Returns the part of the log to read, in the order of its events; `None` if it needs no reading now.
@@ -55,7 +58,7 @@ impl FeedReading {
         if let Some(log) = &mut self.cursor.log {
             log.next = id.next().unwrap_or(id);
             // It comes again, as a row or from the log.
-            if id.at() >= self.cursor.listening.since.minus(LATE) {
+            if id.at() >= self.cursor.listening.since.minus(LOOKS_BACK) {
                 self.cursor.shown.push(id.name());
             }
         }
@@ -75,14 +78,16 @@ impl FeedReading {
         self.cursor.rows
     }
 
-    /// Returns whether the cursor can remember another row. If not, the next rows are read when these have settled.
-    pub fn has_room(&self) -> bool {
-        self.unsettled.len() < MOST_NAMED
+    /// Returns whether the cursor can remember the next row. If not, it is read when others have settled.
+    pub fn has_room(&self, next: FeedPlace) -> bool {
+        let is_named = next.at < self.settled() || self.unread.contains(&next.id.name());
+        is_named || self.unsettled.len() + self.unread.len() < MOST_NAMED
     }
 
     /// Passes the next row. Returns whether the reader has not seen its event yet.
     pub fn pass_row(&mut self, place: FeedPlace) -> bool {
         let name = place.id.name();
+        self.unread.remove(&name);
         if place.at >= self.settled() {
             self.unsettled.push(name);
         }
@@ -96,10 +101,9 @@ impl FeedReading {
     /// Ends the page. `is_complete` says whether all rows were passed that there were.
     pub fn finish(self, is_complete: bool) -> FeedCursor {
         let settled = FeedPlace::before(self.settled());
-        let Self { mut cursor, last, mut unsettled, .. } = self;
+        let Self { mut cursor, last, mut unsettled, unread, .. } = self;
         if !is_complete {
-            // Those that this page did not reach were passed before.
-            unsettled.extend(&cursor.passed);
+            unsettled.extend(unread);
         }
         let rows = match last {
             Some(last) if !is_complete => last.min(settled),
@@ -126,4 +130,59 @@ fn without_duplicates(names: Vec<u64>) -> Vec<u64> {
         names.into_iter().rev().filter(|name| seen.insert(*name)).take(MOST_NAMED).collect();
     names.reverse();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Listening;
+    use super::*;
+    use crate::id::Partition;
+
+    /// Reads a feed that gets this many rows a second for a minute, every fifty milliseconds. Returns how often each was
+    /// shown.
+    fn shown(rate: u32) -> Vec<u32> {
+        let start = Timestamp::from_millis(1_795_514_400_000);
+        let row = |number: u32| {
+            let at = start.plus(Duration::from_secs(1) * number / rate);
+            FeedPlace { at, id: EventId::new(at, Partition::of(&"a".parse().unwrap()), u64::from(number)) }
+        };
+        let rows: Vec<_> = (0..60 * rate).map(row).collect();
+        let mut shown = vec![0; rows.len()];
+        let listening = Listening {
+            since: start.minus(Duration::from_mins(10)),
+            until: start.plus(Duration::from_mins(30)),
+        };
+        let mut cursor = FeedCursor::since(start, listening, start);
+        for poll in 0..20 * 70 {
+            let now = start.plus(Duration::from_millis(50) * poll);
+            let mut reading = FeedReading::new(cursor, now);
+            let after = reading.rows_after();
+            let (mut number, mut is_complete) = (0, true);
+            for (place, shown) in
+                rows.iter().zip(&mut shown).filter(|(place, _)| **place > after && place.at <= now)
+            {
+                if number == 100 || !reading.has_room(*place) {
+                    is_complete = false;
+                    break;
+                }
+                let is_new = u32::from(reading.pass_row(*place));
+                *shown += is_new;
+                number += is_new;
+            }
+            cursor = reading.finish(is_complete);
+            assert!(cursor.passed.len() <= MOST_NAMED);
+        }
+        shown
+    }
+
+    #[test]
+    fn a_quiet_feed_and_a_busy_one_show_each_event_once() {
+        for rate in [1, 30, 45, 60, 200, 900] {
+            let shown = shown(rate);
+            let others = shown.iter().filter(|times| **times != 1).count();
+            assert_eq!(others, 0, "at {rate} a second, of {}", shown.len());
+        }
+    }
 }
