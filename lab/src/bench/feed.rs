@@ -159,7 +159,8 @@ impl Measuring {
     }
 
     fn cost(&self, what: &'static str, (times, used): (usize, Calls)) -> FeedCost {
-        let each = |total: f64| total / f64::from(u32::try_from(times).unwrap_or(u32::MAX));
+        // A sum of nothing is -0.
+        let each = |total: f64| (total + 0.0) / f64::from(u32::try_from(times).unwrap_or(u32::MAX));
         let is_read = |operation: &str| ["Query", "GetItem", "BatchGetItem"].contains(&operation);
         let sum = |reads: bool, of: fn(&Used) -> f64| {
             each(
