@@ -120,12 +120,18 @@ class Console:
         self.page = self.watched(context.new_page())
 
     def watched(self, page):
-        page.on("console", lambda message: self.errors.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("console", self.note)
         page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
         page.on("request", lambda _: self.count(1))
         page.on("requestfinished", lambda _: self.count(-1))
         page.on("requestfailed", lambda _: self.count(-1))
         return page
+
+    def note(self, message):
+        # The page of a new event asks until the event is on record.
+        is_early = "404" in message.text and "/api/events/evt_" in message.location["url"]
+        if message.type in ("error", "warning") and not is_early:
+            self.errors.append(message.text)
 
     def count(self, change):
         self.pending += change
