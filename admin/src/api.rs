@@ -1,12 +1,11 @@
 //! Calls the API.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 use posthorn_domain::AccountId;
-use reqwest::{Method, StatusCode, Url};
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 /// The longest wait for the next part of a response: longer than any function takes.
@@ -79,7 +78,7 @@ impl Api {
         if let Some(livemode) = self.livemode {
             url.query_pairs_mut().append_pair("livemode", if livemode { "true" } else { "false" });
         }
-        let mut request = self.client.request(Method::GET, url);
+        let mut request = self.client.get(url);
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
@@ -88,9 +87,9 @@ impl Api {
         }
         let unreachable = |error: reqwest::Error| {
             if error.is_builder() {
-                return Failure::Lasting(anyhow::Error::new(error).context("the request cannot be made"));
+                return Failure::Lasting(anyhow!(error).context("the request cannot be made"));
             }
-            Failure::Passing(format!("The API cannot be reached: {}.", causes(&error.without_url())))
+            Failure::Passing(format!("The API cannot be reached: {:#}.", anyhow!(error.without_url())))
         };
         let answer = request.send().await.map_err(unreachable)?;
         let status = answer.status();
@@ -108,16 +107,6 @@ fn refusal(status: StatusCode, text: &str) -> Failure {
     if may_pass.contains(&status) || status.is_server_error() {
         Failure::Passing(said)
     } else {
-        Failure::Lasting(anyhow::Error::msg(said))
+        Failure::Lasting(anyhow!(said))
     }
-}
-
-/// Returns an error and its causes in a line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let (mut line, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        write!(line, ": {error}").expect("writing to a string does not fail");
-        cause = error.source();
-    }
-    line
 }

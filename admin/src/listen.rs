@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::time::{Instant, sleep};
 
-use crate::api::{Api, ApiArguments, Failure, causes};
+use crate::api::{Api, ApiArguments, Failure};
 
 /// How many events are remembered, so that one that comes again is not forwarded again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
@@ -246,7 +246,11 @@ impl Listener {
             .header("webhook-timestamp", at)
             .header("webhook-signature", signature)
             .body(body.to_owned());
-        Ok(request.send().await.map(|answer| answer.status()).map_err(|error| causes(&error.without_url())))
+        Ok(request
+            .send()
+            .await
+            .map(|answer| answer.status())
+            .map_err(|error| format!("{:#}", anyhow!(error.without_url()))))
     }
 
     fn print_json(&self, body: &str, response: &Value) -> Result<()> {

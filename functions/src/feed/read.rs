@@ -135,18 +135,20 @@ impl App {
         }
         let (rows, are_all) = self.log.feed(tenant, reading.rows_after(), ROWS).await?;
         let mut asked = list.to_read(&reading, &rows).into_iter();
-        let (mut read, mut bodies) = (HashSet::new(), HashMap::new());
+        // `None` for one that has expired.
+        let mut bodies: HashMap<EventId, Option<ByteString>> = HashMap::new();
         for FeedRow { place, event_type } in &rows {
             if !reading.has_room(*place) {
                 return Ok(list.page(false, reading.finish(false)));
             }
             let is_shown = list.takes(event_type) && !reading.has_seen(place.id);
-            if is_shown && !read.contains(&place.id) {
+            if is_shown && !bodies.contains_key(&place.id) {
                 let next: Vec<_> = asked.by_ref().take(AT_ONCE).collect();
-                bodies.extend(self.log.bodies(tenant, &next).await?);
-                read.extend(next);
+                let mut read = self.log.bodies(tenant, &next).await?;
+                bodies.extend(next.into_iter().map(|id| (id, read.remove(&id))));
             }
-            if is_shown && !(read.contains(&place.id) && list.offer(bodies.get(&place.id))) {
+            let fits = |body: &Option<ByteString>| list.offer(body.as_ref());
+            if is_shown && !bodies.get(&place.id).is_some_and(fits) {
                 return Ok(list.page(true, reading.finish(false)));
             }
             reading.pass_row(*place);

@@ -7,12 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
-use posthorn_local::proxy::Proxy;
-use posthorn_local::{DEVELOPMENT_PLATFORM_KEY, Functions, FunctionsOptions, Stores, StoresOptions};
+use posthorn_local::DEVELOPMENT_PLATFORM_KEY;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::meter::Meter;
+use super::meter::Metered;
 use super::report::{Report, Row};
 
 /// Number of endpoints of each account.
@@ -48,29 +47,18 @@ pub struct RequestCost {
 }
 
 struct Measuring {
-    http: String,
+    system: Metered,
     client: reqwest::Client,
-    proxy: Proxy<Meter>,
 }
 
 impl Accounts {
     /// Makes the accounts over HTTP, with a platform key, and returns what requests for them take.
     pub async fn run(&self) -> Result<Vec<RequestCost>> {
-        let stores = StoresOptions { template: self.template.clone(), ..StoresOptions::default() };
-        let stores = Stores::start(&stores).await?;
-        let proxy = Proxy::start(&stores.dynamodb, Meter::default()).await?;
-        let functions = Functions::start(&FunctionsOptions {
-            template: self.template.clone(),
-            dynamodb: proxy.url.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        })
-        .await?;
-        let measuring = Measuring { http: functions.http.clone(), client: reqwest::Client::new(), proxy };
+        let system = Metered::start(&self.template).await?;
+        let measuring = Measuring { system, client: reqwest::Client::new() };
         measuring.fill(self.accounts).await?;
         let costs = measuring.all(self.accounts).await?;
-        functions.stop().await?;
-        stores.stop().await?;
+        measuring.system.stop().await?;
         Ok(costs)
     }
 }
@@ -151,7 +139,7 @@ impl Measuring {
         path: &str,
         body: Option<&Value>,
     ) -> Result<RequestCost> {
-        self.proxy.gate.take();
+        self.system.tables.gate.take();
         let mut times = Vec::new();
         for (key, account) in callers {
             let began = Instant::now();
@@ -159,7 +147,7 @@ impl Measuring {
             times.push(began.elapsed());
         }
         times.sort_unstable();
-        let used = self.proxy.gate.take();
+        let used = self.system.tables.gate.take();
         let of_table = || used.iter().filter(|((table, _), _)| table == TABLE).map(|(_, used)| used);
         let requests = callers.len();
         let each = |total: f64| total / f64::from(u32::try_from(requests).unwrap_or(u32::MAX));
@@ -182,7 +170,8 @@ impl Measuring {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value> {
-        let request = self.client.request(method, format!("{}{path}", self.http)).bearer_auth(key);
+        let request =
+            self.client.request(method, format!("{}{path}", self.system.functions.http)).bearer_auth(key);
         let request = request.header("posthorn-account", account);
         let request = match body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),

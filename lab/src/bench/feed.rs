@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use posthorn_local::proxy::Proxy;
-use posthorn_local::{Functions, FunctionsOptions, Stores, StoresOptions};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::meter::{Meter, Used};
+use super::meter::{Metered, Used};
 use super::report::{Report, Row};
 use crate::load;
 use crate::percentiles::Percentiles;
@@ -48,29 +46,17 @@ pub struct FeedCost {
 
 struct Measuring {
     types: usize,
-    http: String,
-    sqs: String,
+    system: Metered,
     client: reqwest::Client,
-    proxy: Proxy<Meter>,
 }
 
 impl Feed {
     /// Publishes and reads, and returns what it takes.
     pub async fn run(&self) -> Result<Vec<FeedCost>> {
-        let stores = StoresOptions { template: self.template.clone(), ..StoresOptions::default() };
-        let stores = Stores::start(&stores).await?;
-        let proxy = Proxy::start(&stores.dynamodb, Meter::default()).await?;
-        let functions = Functions::start(&FunctionsOptions {
-            template: self.template.clone(),
-            dynamodb: proxy.url.clone(),
-            sqs: stores.sqs.clone(),
-            ..FunctionsOptions::default()
-        })
-        .await?;
-        let (http, sqs, client) = (functions.http.clone(), stores.sqs.clone(), reqwest::Client::new());
-        let costs = Measuring { types: self.types, http, sqs, client, proxy }.all().await?;
-        functions.stop().await?;
-        stores.stop().await?;
+        let system = Metered::start(&self.template).await?;
+        let measuring = Measuring { types: self.types, system, client: reqwest::Client::new() };
+        let costs = measuring.all().await?;
+        measuring.system.stop().await?;
         Ok(costs)
     }
 }
@@ -119,19 +105,19 @@ impl Measuring {
     /// Publishes events, one after another, of all types in rotation. Returns their number, and what was used until they
     /// were handled.
     async fn publish_all(&self, events: usize) -> Result<(usize, Calls)> {
-        self.proxy.gate.take();
+        self.system.tables.gate.take();
         for number in 0..events {
             self.publish(number).await?;
         }
-        while load::waiting(&self.sqs).await? > 0 {
+        while load::waiting(self.system.sqs()).await? > 0 {
             sleep(Duration::from_millis(20)).await;
         }
-        Ok((events, self.proxy.gate.take()))
+        Ok((events, self.system.tables.gate.take()))
     }
 
     async fn publish(&self, number: usize) -> Result<()> {
         let event = json!({ "type": format!("feed.{}", number % self.types), "data": {} }).to_string();
-        let request = self.client.post(format!("{}/api/events", self.http)).body(event);
+        let request = self.client.post(format!("{}/api/events", self.system.functions.http)).body(event);
         let answer = request.header("content-type", "application/json").send().await?;
         ensure!(answer.status() == 202, "publishing returned {}", answer.status());
         Ok(())
@@ -151,11 +137,11 @@ impl Measuring {
 
     /// Returns the answer, and what was used for it.
     async fn get(&self, path: &str) -> Result<(Value, Calls)> {
-        self.proxy.gate.take();
-        let answer = self.client.get(format!("{}{path}", self.http)).send().await?;
+        self.system.tables.gate.take();
+        let answer = self.client.get(format!("{}{path}", self.system.functions.http)).send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         ensure!(status.is_success(), "{path} returned {status}: {text}");
-        Ok((serde_json::from_str(&text)?, self.proxy.gate.take()))
+        Ok((serde_json::from_str(&text)?, self.system.tables.gate.take()))
     }
 
     fn cost(&self, what: &'static str, (times, used): (usize, Calls)) -> FeedCost {

@@ -1,11 +1,14 @@
 //! Counts what calls to DynamoDB and SQS use: capacity units as DynamoDB reports them, and SQS requests by their size.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anyhow::Result;
 use axum::response::Response;
-use posthorn_local::proxy::{Call, Gate, Service, passed_on};
+use posthorn_local::proxy::{Call, Gate, Proxy, Service, passed_on};
+use posthorn_local::{Functions, FunctionsOptions, Stores, StoresOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -51,6 +54,39 @@ impl Meter {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The local system, with a meter between its functions and its tables.
+pub(crate) struct Metered {
+    stores: Stores,
+    pub(crate) functions: Functions,
+    pub(crate) tables: Proxy<Meter>,
+}
+
+impl Metered {
+    pub(crate) async fn start(template: &Path) -> Result<Self> {
+        let options = StoresOptions { template: template.to_owned(), ..StoresOptions::default() };
+        let stores = Stores::start(&options).await?;
+        let tables = Proxy::start(&stores.dynamodb, Meter::default()).await?;
+        let functions = Functions::start(&FunctionsOptions {
+            template: template.to_owned(),
+            dynamodb: tables.url.clone(),
+            sqs: stores.sqs.clone(),
+            ..FunctionsOptions::default()
+        })
+        .await?;
+        Ok(Self { stores, functions, tables })
+    }
+
+    /// Returns the address of its queues.
+    pub(crate) fn sqs(&self) -> &str {
+        &self.stores.sqs
+    }
+
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.functions.stop().await?;
+        self.stores.stop().await
     }
 }
 

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::StatusCode;
-use posthorn_domain::{EventDraft, EventId, EventType, Fields, Mode, Partition, Scope};
+use posthorn_domain::{EventId, EventType, Mode, Partition, Scope};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, Receiver};
-use posthorn_storage::{EventRecord, RecordKey, Written};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,7 +14,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
-use crate::harness::{local_tenant, text};
+use crate::harness::text;
 use crate::time_machine::TimeMachine;
 
 /// Types of which some lie in the same part of a filter's prefix.
@@ -29,13 +28,7 @@ async fn record(machine: &TimeMachine, event_type: &str, millis: i64, object: u8
     let json = format!(
         r#"{{"type": "{event_type}", "data": {{"object": {{"object": "thing", "id": "{object}"}}}}}}"#
     );
-    let draft = EventDraft::read(&mut Fields::parse(&json).unwrap()).unwrap();
-    let body = draft.accept(Mode::Live, id).to_json().into();
-    let record =
-        EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
-    let key = RecordKey { tenant: local_tenant(), event_id: id, chunk: None };
-    let written = machine.log.create(&key, &event_type, &record, at).await.unwrap();
-    assert_eq!(written, Written::Now);
+    machine.put_on_record(id, &json, at).await;
     id
 }
 

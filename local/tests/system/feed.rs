@@ -6,10 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use http::StatusCode;
-use posthorn_domain::{EventDraft, EventId, Fields, Mode};
+use posthorn_domain::EventId;
 use posthorn_local::Receiver;
 use posthorn_local_aws::clients;
-use posthorn_storage::{EventRecord, RecordKey, Written};
 use serde_json::{Value, json};
 
 use crate::harness::{TestSystem, local_tenant, next, text};
@@ -148,25 +147,13 @@ async fn an_event_that_is_on_record_gets_its_row_when_its_message_comes_again() 
     machine.pass(10 * MINUTE).await;
     let id = machine.publish("order.paid").await;
     let [message] = <[String; 1]>::try_from(machine.take("EventsQueue").await).unwrap();
-    record_without_row(&machine, id).await;
+    machine.put_on_record(id, r#"{"type": "order.paid", "data": {}}"#, machine.now()).await;
     reader.read().await;
     assert_eq!(reader.got, [""; 0], "its invocation has ended before it wrote the row");
     machine.send_again("EventsQueue", named(&message, id)).await;
     machine.pass(Duration::from_secs(10)).await;
     reader.read().await;
     assert_eq!(reader.got, [id.to_string()]);
-}
-
-/// Puts an event on record as fan-out does, and nothing else.
-async fn record_without_row(machine: &TimeMachine, id: EventId) {
-    let draft =
-        EventDraft::read(&mut Fields::parse(r#"{"type": "order.paid", "data": {}}"#).unwrap()).unwrap();
-    let (event_type, body) = (draft.event_type.clone(), draft.accept(Mode::Live, id).to_json().into());
-    let record =
-        EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
-    let key = RecordKey { tenant: local_tenant(), event_id: id, chunk: None };
-    let written = machine.log.create(&key, &event_type, &record, machine.now()).await.unwrap();
-    assert_eq!(written, Written::Now);
 }
 
 /// A message of the events queue that names its event's id, as the API's messages do.

@@ -10,8 +10,8 @@ use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use futures::future::join_all;
 use posthorn_domain::testing::{Seeded, SetClock};
 use posthorn_domain::{
-    Clock, Delivery, Endpoint, EventId, EventMessage, EventShards, Fields, Health, HealthState, NewEndpoint,
-    Random, Scope, Tenant, Timestamp,
+    Clock, Delivery, Endpoint, EventDraft, EventId, EventMessage, EventShards, Fields, Health, HealthState,
+    Mode, NewEndpoint, Random, Scope, Tenant, Timestamp,
 };
 use posthorn_functions::{names, set_up};
 use posthorn_local::{DEVELOPMENT_ACCOUNT, DEVELOPMENT_KEY, DEVELOPMENT_PLATFORM_KEY, QUEUES, StoresOptions};
@@ -19,7 +19,9 @@ use posthorn_local_aws::clients;
 use posthorn_local_aws::sqs::QueueClock;
 use posthorn_local_aws::template::queue_url;
 use posthorn_runtime::{HttpFunction, Metrics, Runtime, ScheduleFunction, Settings, SqsFunction};
-use posthorn_storage::{DueRetries, EndpointStore, EventLog, EventRecord, Minute, StorageError, Written};
+use posthorn_storage::{
+    DueRetries, EndpointStore, EventLog, EventRecord, Minute, RecordKey, StorageError, Written,
+};
 use serde_json::{Value, json};
 
 use crate::contract::check_answer;
@@ -275,6 +277,17 @@ impl TimeMachine {
             json!({ "account": local_tenant().account, "livemode": true, "event": event }).to_string();
         let message_id = self.send("EventsQueue", message.clone()).await;
         EventMessage::parse(&message).unwrap().into_event(&message_id, self.now(), self.shards).unwrap().1.id
+    }
+
+    /// Puts an event on record as fan-out does, without a delivery and without a row in the feed. `json` is what its publisher
+    /// sends.
+    pub(crate) async fn put_on_record(&self, id: EventId, json: &str, at: Timestamp) {
+        let draft = EventDraft::read(&mut Fields::parse(json).unwrap()).unwrap();
+        let (event_type, body) = (draft.event_type.clone(), draft.accept(Mode::Live, id).to_json().into());
+        let record =
+            EventRecord { body, chunks: Vec::new(), deliveries: Vec::new(), only: None, expires_at: None };
+        let key = RecordKey { tenant: local_tenant(), event_id: id, chunk: None };
+        assert_eq!(self.log.create(&key, &event_type, &record, at).await.unwrap(), Written::Now);
     }
 
     /// Puts a message on a queue. Returns its id.

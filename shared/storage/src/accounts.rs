@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit_log;
 use crate::codec::read_json;
 use crate::error::StorageError;
-use crate::items::{find_first, primary_key};
+use crate::items::{find_first, millis, primary_key};
 use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 
 /// The partition key of all accounts' rows, so that they are listed in the order of their ids. A row is written with each
@@ -157,7 +157,7 @@ pub(crate) fn touch(table: &str, id: &AccountId, now: Timestamp) -> TransactWrit
              ADD version :one",
         )
         .condition_expression("attribute_not_exists(deletion)")
-        .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string()))
+        .expression_attribute_values(":now", millis(now))
         .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
     update_item(update)
 }

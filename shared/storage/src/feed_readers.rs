@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use posthorn_domain::{ConsumerName, FeedCursor, Tenant, Timestamp};
 
 use crate::error::StorageError;
-use crate::items::{Item, primary_key};
+use crate::items::{Item, millis, primary_key, seconds, text};
 use crate::written::Written;
 
 /// How long a cursor is kept after it was last moved. It is much longer than events are kept, so that a consumer that was away
@@ -55,9 +55,8 @@ impl FeedReaders {
         let get = self.client.get_item().table_name(&self.table).set_key(Some(key)).consistent_read(true);
         let answer = get.send().await.map_err(StorageError::from_call("GetItem"))?;
         let Some(item) = answer.item else { return Ok(None) };
-        let text = item.get("cursor").and_then(|cursor| cursor.as_s().ok()).map_or("", String::as_str);
         let label = || format!("{}/{}", consumers(tenant), name.as_str());
-        text.parse().map(Some).map_err(|reason| StorageError::corrupt(&label(), reason))
+        text(&item, "cursor").parse().map(Some).map_err(|reason| StorageError::corrupt(&label(), reason))
     }
 
     /// Keeps a consumer's cursor.
@@ -124,12 +123,4 @@ impl FeedReaders {
 
 fn consumers(tenant: &Tenant) -> String {
     format!("{tenant}#consumers")
-}
-
-fn millis(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_millis().to_string())
-}
-
-fn seconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_seconds().to_string())
 }

@@ -10,7 +10,7 @@ use posthorn_domain::{EventId, Tenant, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{primary_key, seconds};
 
 /// How long a key is kept.
 const MEMORY: Duration = Duration::from_hours(24);
@@ -117,8 +117,4 @@ impl IdempotencyKeys {
 
 fn row_key(tenant: &Tenant, key: &str) -> HashMap<String, AttributeValue> {
     primary_key(format!("idem#{tenant}#{key}"), "idem")
-}
-
-fn seconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_seconds().to_string())
 }

@@ -10,7 +10,7 @@ use posthorn_domain::{AccountId, Appearance, AuditEntry, Grant, Invalid, Mode, S
 use crate::codec::read_json;
 use crate::error::StorageError;
 use crate::grants::{TokenHash, read_grant, token_key, token_row};
-use crate::items::primary_key;
+use crate::items::{millis, primary_key};
 use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 use crate::{accounts, audit_log};
 
@@ -103,7 +103,7 @@ impl Sessions {
         };
         let used = update(code_key(&code.hex()), "SET used_at = :now")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(used_at)")
-            .expression_attribute_values(":now", AttributeValue::N(now.as_millis().to_string()));
+            .expression_attribute_values(":now", millis(now));
         let listed = update(entry_key(grant.reach.account(), &grant.id.to_string()), "SET #token = :token")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#token", "token")

@@ -12,7 +12,7 @@ use futures::future::join_all;
 use posthorn_domain::{DeliveryMessage, DeliveryWork, Timestamp};
 
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{primary_key, seconds};
 use crate::outbox::OutgoingMessage;
 pub use places::{Floor, Mark, Minute, Place, Places, Start};
 
@@ -104,7 +104,7 @@ impl DueRetries {
             .set_item(Some(key(Minute::of(due), shard, sort_key)))
             .item("body", AttributeValue::S(body))
             .item("group", AttributeValue::S(group))
-            .item(EXPIRES_AT, AttributeValue::N(due.plus(Self::LIFETIME).as_seconds().to_string()))
+            .item(EXPIRES_AT, seconds(due.plus(Self::LIFETIME)))
             .send()
             .await
             .map_err(StorageError::from_call("PutItem"))?;

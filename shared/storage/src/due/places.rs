@@ -7,7 +7,7 @@ use posthorn_domain::Timestamp;
 
 use super::DueRetries;
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{millis, primary_key};
 use crate::written::Written;
 
 const MINUTE_MILLIS: i64 = 60_000;
@@ -180,7 +180,7 @@ impl DueRetries {
             None => put,
         };
         let put = match place.sending {
-            Some(until) => put.item(SENDING, AttributeValue::N(until.as_millis().to_string())),
+            Some(until) => put.item(SENDING, millis(until)),
             None => put,
         };
         let put = match read {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::EndpointStore;
 use crate::error::StorageError;
-use crate::items::{find_first, primary_key};
+use crate::items::{find_first, millis, primary_key};
 use crate::transaction::{delete_item, put_item};
 
 /// The number of partitions that the rows are spread over, so that an outage that concerns thousands of endpoints at once
@@ -65,7 +65,7 @@ pub(super) fn change(
         .table_name(table)
         .set_item(Some(key))
         .item("state", AttributeValue::S(state.to_string()))
-        .item("since", AttributeValue::N(since.as_millis().to_string()));
+        .item("since", millis(since));
     Some(put_item(put))
 }
 

@@ -8,6 +8,7 @@ use posthorn_domain::{Listening, Tenant, Timestamp};
 
 use super::{EndpointStore, key, meta, number};
 use crate::error::StorageError;
+use crate::items::millis;
 use crate::transaction::retrying;
 use crate::written::Written;
 
@@ -61,8 +62,4 @@ impl EndpointStore {
 pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Option<Listening> {
     let time = |name| Some(Timestamp::from_millis(item.get(name)?.as_n().ok()?.parse().ok()?));
     Some(Listening { since: time(SINCE)?, until: time(UNTIL)? })
-}
-
-fn millis(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_millis().to_string())
 }

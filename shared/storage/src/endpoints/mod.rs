@@ -9,7 +9,6 @@ mod state;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -20,10 +19,9 @@ use aws_sdk_dynamodb::types::{
 };
 use posthorn_domain::{AuditEntry, Endpoint, EndpointId, EndpointOutline, Tenant, Trouble};
 use tokio::task::consume_budget;
-use tokio::time::sleep;
 
 use crate::error::{StorageError, readable};
-use crate::items::primary_key;
+use crate::items::{get_all, primary_key};
 use crate::secrets_key::SecretsKey;
 use crate::transaction::{delete_item, put_item, retrying, transact, update_item};
 use crate::written::Written;
@@ -36,11 +34,6 @@ use seal::Seal;
 /// How many endpoints are read in one transaction. An endpoint has less than 160 KB; a transaction returns at most 4
 /// MB.
 const AT_ONCE: usize = 25;
-/// The first wait before rows that DynamoDB left out are requested again. Each further wait is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest such wait. If rows are still left out then, the table is throttled, and the caller should try again
-/// later.
-const LAST_WAIT: Duration = Duration::from_millis(1_600);
 
 /// The endpoints table. An owner's change, or disabling an endpoint, moves the tenant's [version](Version) in the same
 /// transaction, and so does the beginning or the end of a hold. So a reader that knows the version can tell whether
@@ -154,26 +147,11 @@ impl EndpointStore {
     pub async fn get_all(&self, tenant: &Tenant, ids: &[EndpointId]) -> Result<Vec<Endpoint>, StorageError> {
         let keys = ids.iter().map(|id| key(tenant, &sort_key(*id))).collect();
         let rows = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
-        let mut left = HashMap::from([(self.table.clone(), rows.expect("the keys are set"))]);
         let mut endpoints = Vec::new();
-        let mut wait = FIRST_WAIT;
-        loop {
-            let answer = self.client.batch_get_item().set_request_items(Some(left)).send().await;
-            let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
-            for item in answer.responses.into_iter().flat_map(HashMap::into_values).flatten() {
-                endpoints.extend(readable(self.open(item, tenant).await)?);
-            }
-            left = answer.unprocessed_keys.unwrap_or_default();
-            if left.is_empty() {
-                return Ok(endpoints);
-            }
-            if wait > LAST_WAIT {
-                let source = "DynamoDB repeatedly returned only some of the rows".into();
-                return Err(StorageError::Unavailable { operation: "BatchGetItem", source });
-            }
-            sleep(wait).await;
-            wait *= 2;
+        for item in get_all(&self.client, &self.table, rows.expect("the keys are set")).await? {
+            endpoints.extend(readable(self.open(item, tenant).await)?);
         }
+        Ok(endpoints)
     }
 
     /// Returns these endpoints as their last transaction left them, each with its id; `None` if the tenant does not

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use crate::data_key::Sealed;
 use crate::error::StorageError;
-use crate::items::{Item, primary_key};
+use crate::items::{Item, primary_key, text};
 use crate::secrets_key::SecretsKey;
 
 /// The attributes that are sealed together.
@@ -123,8 +123,7 @@ pub(super) async fn open(seal: Option<&Seal>, mut item: Item) -> Result<Item, St
 
 /// Returns the row's key as text. A secret that is sealed in one row cannot be opened in another.
 fn row_name(item: &Item) -> String {
-    let part = |name| item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str);
-    format!("{}/{}", part("pk"), part("sk"))
+    format!("{}/{}", text(item, "pk"), text(item, "sk"))
 }
 
 fn bytes(item: &Item, name: &str, row: &str) -> Result<Vec<u8>, StorageError> {

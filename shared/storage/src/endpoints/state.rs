@@ -11,6 +11,7 @@ use posthorn_domain::{
 use super::row::{FormerStateItem, HoldAttributes, ProbesItem, sort_key};
 use super::{EndpointStore, Transaction, key, meta, number};
 use crate::error::StorageError;
+use crate::items::millis;
 use crate::transaction::{retrying, transact, update_alone};
 use crate::written::Written;
 
@@ -27,7 +28,7 @@ impl EndpointStore {
                           failed_days = :days, failed_last = :last ADD version :one";
         let update = unless_written_since(before, expression)
             .expression_attribute_values(":health", AttributeValue::S(health.state.as_str().to_owned()))
-            .expression_attribute_values(":since", AttributeValue::N(health.since.as_millis().to_string()))
+            .expression_attribute_values(":since", millis(health.since))
             .expression_attribute_values(":warned", AttributeValue::Bool(health.warned))
             .expression_attribute_values(":days", AttributeValue::N(health.failed_on.days.to_string()))
             .expression_attribute_values(":last", AttributeValue::N(health.failed_on.last.to_string()));

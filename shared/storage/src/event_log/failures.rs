@@ -8,7 +8,7 @@ use posthorn_domain::{Delivery, EndpointId, EventId, Tenant, Timestamp};
 
 use super::{EventLog, RecordKey, row};
 use crate::error::StorageError;
-use crate::items::{Item, primary_key};
+use crate::items::{Item, primary_key, seconds};
 
 /// The chunk that contains the delivery; absent if the record itself does.
 const CHUNK: &str = "c";
@@ -40,7 +40,7 @@ impl EventLog {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(primary_key(pk(&key.tenant, endpoint_id), key.event_id.to_string())))
-            .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention)));
+            .item(row::EXPIRES_AT, seconds(now.plus(self.retention)));
         if let Some(chunk) = key.chunk {
             put = put.item(CHUNK, AttributeValue::N(chunk.to_string()));
         }

@@ -2,31 +2,22 @@
 //! `t`ype. They expire with the events.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use bytestring::ByteString;
 use futures::future::try_join_all;
 use posthorn_domain::{EventId, EventType, FeedPlace, Tenant, Timestamp};
-use tokio::time::sleep;
 
 use super::{EventLog, RecordKey, row};
 use crate::codec;
 use crate::error::{StorageError, readable};
-use crate::items::{Item, primary_key};
+use crate::items::{Item, get_all, primary_key, seconds, text};
 use crate::written::Written;
 
 /// The number of partitions of a tenant's feed. Each takes a thousand rows a second.
 const SHARDS: u8 = 4;
 /// The event's type.
 const TYPE: &str = "t";
-/// The most events whose payloads are read in one call.
-const AT_ONCE: usize = 100;
-/// How often in vain rows that DynamoDB left out are asked for again, and the first wait before that. Each further wait is
-/// twice as long.
-const TRIES: u32 = 6;
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-
 /// A row of the feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRow {
@@ -49,7 +40,7 @@ impl EventLog {
         let mut item =
             primary_key(pk(tenant, shard(event_id)), sort_key(FeedPlace { at: now, id: event_id }));
         item.insert(TYPE.to_owned(), AttributeValue::S(event_type.to_string()));
-        item.insert(row::EXPIRES_AT.to_owned(), row::seconds(now.plus(self.retention)));
+        item.insert(row::EXPIRES_AT.to_owned(), seconds(now.plus(self.retention)));
         let _: Written = self.put(item).await?;
         Ok(())
     }
@@ -104,53 +95,31 @@ impl EventLog {
         Ok((rows, end))
     }
 
-    /// Returns the bodies of these events, as they are delivered, in no order. Those that have expired or cannot be read are
-    /// missing.
+    /// Returns the bodies of these events (at most 100), as they are delivered, in no order. Those that have expired or cannot
+    /// be read are missing.
     pub async fn bodies(
         &self,
         tenant: &Tenant,
         events: &[EventId],
     ) -> Result<HashMap<EventId, ByteString>, StorageError> {
-        let mut bodies = HashMap::new();
-        for events in events.chunks(AT_ONCE) {
-            let keys = events.iter().map(|event_id| {
-                row::key(&RecordKey { tenant: tenant.clone(), event_id: *event_id, chunk: None })
-            });
-            let mut left: Vec<Item> = keys.collect();
-            let mut tries = 0;
-            while !left.is_empty() {
-                let (items, unprocessed) = self.read_bodies(left).await?;
-                left = unprocessed;
-                if !items.is_empty() {
-                    tries = 0;
-                } else if tries < TRIES && !left.is_empty() {
-                    sleep(FIRST_WAIT * 2_u32.pow(tries)).await;
-                    tries += 1;
-                } else if !left.is_empty() {
-                    return Err(StorageError::timed_out("BatchGetItem"));
-                }
-                for item in items {
-                    bodies.extend(readable(body(&item))?);
-                }
-            }
+        if events.is_empty() {
+            return Ok(HashMap::new());
         }
-        Ok(bodies)
-    }
-
-    /// Reads these rows' payloads. Returns the rows, and the keys that DynamoDB left out: its answer has at most 16 MB.
-    async fn read_bodies(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), StorageError> {
-        let asked = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
+        let key = |event_id: &EventId| {
+            row::key(&RecordKey { tenant: tenant.clone(), event_id: *event_id, chunk: None })
+        };
+        let rows = KeysAndAttributes::builder()
+            .set_keys(Some(events.iter().map(key).collect()))
             .consistent_read(true)
             .projection_expression("pk, sk, #b")
             .expression_attribute_names("#b", row::BODY)
             .build()
             .expect("the keys are set");
-        let answer = self.client.batch_get_item().request_items(&self.table, asked).send().await;
-        let answer = answer.map_err(StorageError::from_call("BatchGetItem"))?;
-        let items = answer.responses.and_then(|mut tables| tables.remove(&self.table)).unwrap_or_default();
-        let left = answer.unprocessed_keys.and_then(|mut tables| tables.remove(&self.table));
-        Ok((items, left.map_or(Vec::new(), |left| left.keys)))
+        let mut bodies = HashMap::new();
+        for item in get_all(&self.client, &self.table, rows).await? {
+            bodies.extend(readable(body(&item))?);
+        }
+        Ok(bodies)
     }
 }
 
@@ -166,10 +135,6 @@ fn shard(event_id: EventId) -> u8 {
 /// Returns a sort key. Those of later places are greater until the year 2286.
 fn sort_key(FeedPlace { at, id }: FeedPlace) -> String {
     format!("{:013}#{id}", at.as_millis().max(0))
-}
-
-fn text<'i>(item: &'i Item, name: &str) -> &'i str {
-    item.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
 }
 
 fn place(item: &Item) -> Result<FeedPlace, StorageError> {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{Chunk, EventRecord, RecordKey};
 use crate::codec;
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{primary_key, seconds, text};
 
 /// The payload: text, or bytes when it is compressed.
 pub(super) const BODY: &str = "b";
@@ -101,7 +101,7 @@ pub(super) fn log(tenant: &Tenant, partition: Partition) -> String {
 
 /// Returns the event that a row's sort key names.
 pub(super) fn event_id(item: &HashMap<String, AttributeValue>) -> Result<EventId, StorageError> {
-    let sort_key = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+    let sort_key = text(item, "sk");
     sort_key.parse().map_err(|reason| StorageError::corrupt(sort_key, reason))
 }
 
@@ -167,11 +167,6 @@ pub(super) fn record(
         only,
         expires_at: expires_at.map(|at| Timestamp::from_millis(at.saturating_mul(1_000))),
     })
-}
-
-/// Returns a time as DynamoDB expects it in `expires_at`.
-pub(super) fn seconds(at: Timestamp) -> AttributeValue {
-    AttributeValue::N(at.as_seconds().to_string())
 }
 
 /// Returns the row's name for error messages.

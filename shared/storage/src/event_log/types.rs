@@ -18,7 +18,7 @@ use posthorn_domain::{EventFilter, EventPattern, EventType, Partition, Tenant, T
 
 use super::{EventLog, RecordKey, row};
 use crate::error::StorageError;
-use crate::items::primary_key;
+use crate::items::{primary_key, seconds};
 
 /// Prefix of the sort keys of shards' rows. 0.1.0 takes each sort key here for an event type, and its lists fail if one
 /// is not a valid type. These are valid: 0.1.0 looks for their events and finds none. Events of a type with such a name
@@ -78,7 +78,7 @@ impl EventLog {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(primary_key(pk(tenant), known.1.clone())))
-            .item(row::EXPIRES_AT, row::seconds(now.plus(self.retention + SLACK)))
+            .item(row::EXPIRES_AT, seconds(now.plus(self.retention + SLACK)))
             .send()
             .await
             .map_err(StorageError::from_call("PutItem"))?;
