@@ -76,9 +76,13 @@ impl Functions {
             )?,
             Tasks::default(),
         );
-        for spec in &template.functions {
+        // None is called before all are set up: the work of one could use up the files that another needs to start.
+        let functions = template.functions.iter().map(|spec| {
             let function = set_up(&spec.name, &runtime(spec, options)?);
-            match function.with_context(|| format!("cannot start {}", spec.logical_id))? {
+            Ok((spec, function.with_context(|| format!("cannot start {}", spec.logical_id))?))
+        });
+        for (spec, function) in functions.collect::<Result<Vec<_>>>()? {
+            match function {
                 Function::Http(function) => {
                     require_none(spec, "queues or schedules", spec.queues.len() + spec.schedules.len())?;
                     gateway.add(&spec.routes, &Target { function, timeout: spec.timeout })?;
