@@ -14,8 +14,9 @@ use crate::tasks::{Tasks, listen};
 
 /// A call to an AWS service.
 pub struct Call {
-    method: Method,
-    /// Its URI. The service is called at the same path.
+    /// Its method.
+    pub method: Method,
+    /// Its URI. The service is called at the same path, with the same query.
     pub uri: Uri,
     /// Its headers.
     pub headers: HeaderMap,
@@ -48,7 +49,7 @@ impl Service {
     pub async fn call(&self, mut call: Call) -> reqwest::Result<(StatusCode, HeaderMap, Bytes)> {
         call.headers.remove(HOST);
         call.headers.remove(CONTENT_LENGTH);
-        let request = self.client.request(call.method, format!("{}{}", self.url, call.uri.path()));
+        let request = self.client.request(call.method, format!("{}{}", self.url, call.uri));
         let answer = request.headers(call.headers).body(call.body).send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         Ok((status, headers, answer.bytes().await?))

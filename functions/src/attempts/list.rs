@@ -1,11 +1,11 @@
-//! `GET /api/webhook-attempts`: lists the attempts at an event's deliveries, or at an endpoint, the newest first.
+//! `GET /api/webhook-attempts`: lists the attempts at an event's deliveries, at an endpoint, or all, the newest first.
 
 use std::sync::Arc;
 
 use posthorn_api::bodies::{AttemptBody, CursorListBody};
 use posthorn_api::{
     Access, AttemptListing, AttemptsOf, LogPageBuilder, MAX_LOOKED_AT, Problem, Request, Response, Window,
-    attempt_listing, attempts_at, ok, sized,
+    attempt_listing, attempts_at, attempts_of_all, ok, sized,
 };
 use posthorn_domain::{AttemptId, EndpointId, EventId, Scope, Tenant};
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
@@ -32,6 +32,7 @@ async fn list_attempts(app: Arc<App>, request: Request) -> Result<Response, Prob
             let AttemptListing { status, window, .. } = listing;
             attempts_at(&app.log, &tenant, &endpoint, status, window, MAX_LOOKED_AT).await?
         }
+        AttemptsOf::All => attempts_of_all(&app.log, &tenant, listing.status, listing.window).await?,
     };
     Ok(ok(&page))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use posthorn_api::{Access, Problem, Request, Response, accepted};
 use posthorn_domain::{
-    Clock, Endpoint, EventDraft, EventId, EventMessage, EventPattern, EventShards, EventType, Fields,
-    InvalidField, Random, Scope, Tenant,
+    Clock, Endpoint, EventData, EventDraft, EventId, EventMessage, EventPattern, EventShards, EventType,
+    Fields, InvalidField, Random, Scope, Tenant,
 };
 use posthorn_runtime::{HttpFunction, Runtime, SettingsError, http_function};
 use posthorn_storage::{EndpointStore, EventOutbox};
@@ -35,11 +35,18 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Problem> {
     let tenant = app.access.tenant(&request, &[Scope::EventsResend]).await?;
     let id = request.endpoint_id()?;
-    let event_type = request.optional_fields(tenant.mode, read_type)?;
+    let Wanted { event_type, data } = request.optional_fields(tenant.mode, read)?;
+    if data.is_some() {
+        // Whoever may only resend must not invent what an event says.
+        app.access.tenant(&request, &[Scope::EventsPublish]).await?;
+    }
     let endpoint = app.endpoints.get(&tenant, id).await?.ok_or_else(|| Problem::no_endpoint(id))?;
     let event_type = event_type.unwrap_or_else(|| endpoint.enabled_events.example());
     remember(&app, &tenant, &endpoint, &event_type).await?;
-    let mut draft = EventDraft::test(&event_type);
+    let mut draft = match data {
+        Some(data) => EventDraft::test_with(&event_type, data),
+        None => EventDraft::test(&event_type),
+    };
     draft.request.id = request.id().parse().ok();
     let event_id = EventId::of_event(app.clock.now(), &draft.event_type, app.shards, app.random.bits());
     let message = EventMessage {
@@ -53,9 +60,15 @@ async fn test_endpoint(app: Arc<App>, request: Request) -> Result<Response, Prob
     Ok(accepted(&draft.accept(endpoint.mode, event_id)))
 }
 
-/// Reads the `type` of the event. Any type is allowed.
-fn read_type(fields: &mut Fields<'_>) -> Result<Option<EventType>, InvalidField> {
-    fields.optional("type")
+/// What the test event is to be.
+struct Wanted {
+    event_type: Option<EventType>,
+    data: Option<EventData>,
+}
+
+/// Reads the `type` and the `data` of the event. Any type is allowed.
+fn read(fields: &mut Fields<'_>) -> Result<Wanted, InvalidField> {
+    Ok(Wanted { event_type: fields.optional("type")?, data: fields.optional("data")? })
 }
 
 /// If the endpoint does not want this type, adds the type to its former patterns, so that the test is found in the list

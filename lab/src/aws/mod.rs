@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use posthorn_admin::stack::StackOutputs;
+use posthorn_cli::aws::stack::StackOutputs;
 use posthorn_storage::{DueRetries, Grants};
 
 use api::Api;
@@ -63,7 +63,7 @@ pub struct Arguments {
 /// Checks the stack. Returns whether all checks passed.
 pub async fn run(arguments: Arguments) -> Result<bool> {
     // Credentials, region and addresses (`AWS_ENDPOINT_URL`) are read from the same places as by the AWS CLI.
-    let config = posthorn_admin::aws::config(None).await;
+    let config = posthorn_cli::aws::config(None).await;
     let clients = Clients::new(&config);
     let outputs = StackOutputs::read(&arguments.stack, &config).await?;
     let output = |name: &str| outputs.get(name);

@@ -56,7 +56,7 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
     let aws = [
         "posthorn-storage",
         "posthorn-runtime",
-        "posthorn-admin",
+        "posthorn-cli",
         "posthorn-lab",
         "posthorn-local",
         "posthorn-local-aws",
@@ -64,8 +64,8 @@ fn only_those_crates_reach_outside_that_are_meant_to() {
     check("aws-sdk-dynamodb", &aws);
     check("aws-sdk-sqs", &aws);
     check("aws-sdk-kms", &["posthorn-storage", "posthorn-runtime"]);
-    check("ring", &["posthorn-storage", "posthorn-api", "posthorn-delivery", "posthorn-admin"]);
-    check("reqwest", &["posthorn-runtime", "posthorn-admin", "posthorn-lab", "posthorn-local"]);
+    check("ring", &["posthorn-storage", "posthorn-api", "posthorn-delivery", "posthorn-cli"]);
+    check("reqwest", &["posthorn-runtime", "posthorn-cli", "posthorn-lab", "posthorn-local"]);
     check("hyper", &["posthorn-delivery"]);
     check("dynoxide-rs", &["posthorn-local-aws"]);
     for io in ["tokio", "reqwest", "http", "lambda_http", "lambda_runtime", "tracing", "getrandom"] {

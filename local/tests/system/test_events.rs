@@ -1,7 +1,7 @@
 //! Trying an endpoint.
 
 use http::StatusCode;
-use posthorn_domain::{DeliveryStatus, EventDraft, EventId, EventMessage, Partition};
+use posthorn_domain::{DeliveryStatus, EventDraft, EventId, EventMessage, Mode, Partition, Scope};
 use posthorn_local::Receiver;
 use serde_json::{Value, json};
 
@@ -68,6 +68,25 @@ async fn an_endpoint_registered_just_now_gets_its_test_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_event_has_the_data_that_it_is_given_by_whoever_may_publish() {
+    let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
+    let system = TestSystem::start().await;
+    let tried = system.register(&json!({ "url": receiver.url, "enabled_events": ["*"] })).await;
+    let wanted = json!({ "type": "parcel.lost", "data": { "object": { "object": "parcel", "id": "p_1" } } });
+    let (status, event) = test(&system, &tried, Some(wanted.clone())).await;
+    assert_eq!((status, &event["data"], &event["object_id"]), (202, &wanted["data"], &json!("p_1")));
+    let arrival = next(&mut receiver).await;
+    assert_eq!(serde_json::from_slice::<Value>(&arrival.body).unwrap(), event);
+
+    let path = format!("/api/webhook-endpoints/{}/test", text(&tried, "id"));
+    system.stores.add_key_for("sk_resends", "local", Mode::Live, &[Scope::EventsResend]).await;
+    let (status, problem) = system.request_as(Some("sk_resends"), "POST", &path, Some(&wanted)).await;
+    assert_eq!((status, text(&problem, "code")), (403, "missing_scope"), "{problem}");
+    let sample = json!({ "type": "parcel.lost" });
+    assert_eq!(system.request_as(Some("sk_resends"), "POST", &path, Some(&sample)).await.0, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_makes_no_sense_is_refused() {
     let system = TestSystem::start().await;
     system.stores.add_key("sk_other", "other").await;
@@ -78,7 +97,8 @@ async fn a_test_that_makes_no_sense_is_refused() {
         (status, problem["param"].as_str().unwrap_or_default().to_owned())
     };
     assert_eq!(refused(json!({ "type": "customer.*" })).await, (400, "type".to_owned()));
-    assert_eq!(refused(json!({ "data": {} })).await, (400, "data".to_owned()));
+    assert_eq!(refused(json!({ "data": [] })).await, (400, "data".to_owned()));
+    assert_eq!(refused(json!({ "metadata": {} })).await, (400, "metadata".to_owned()));
     let path = format!("/api/webhook-endpoints/{}/test", text(&enabled, "id"));
     assert_eq!(system.request_as(Some("sk_other"), "POST", &path, None).await.0, 404);
     assert_eq!(system.request("POST", &format!("{path}?livemode=false"), None).await.0, 404);

@@ -38,7 +38,7 @@ const READ: [&str; 12] = [
     "shared",
     "local/src",
     "local/aws/src",
-    "admin/src",
+    "cli/src",
     "lab/src",
 ];
 const KINDS: [&str; 5] = ["md", "rs", "yaml", "toml", "json"];

@@ -62,13 +62,7 @@ async fn deliveries(
     status: Option<AttemptStatus>,
     window: Window<AttemptId>,
 ) -> Result<DeliveriesOf, StorageError> {
-    let span = EventSpan::ALL.since(endpoint.history.since);
-    let span = match window {
-        Window::First { .. } | Window::Page { .. } => span,
-        // The cursor's event may have more attempts.
-        Window::After { id, .. } => span.up_to(id.event_id),
-        Window::Before { id, .. } => span.from(id.event_id),
-    };
+    let span = span(window, EventSpan::ALL.since(endpoint.history.since));
     let (order, expected) = (window.time_order(), window.limit() + 1);
     if status == Some(AttemptStatus::Failed) {
         return Ok(log.failures_of(tenant, endpoint.id, span, order, expected));
@@ -76,8 +70,18 @@ async fn deliveries(
     log.deliveries_of(tenant, endpoint, span, order, expected).await
 }
 
+/// Returns the part of a span that a page reads.
+pub(super) fn span(window: Window<AttemptId>, span: EventSpan) -> EventSpan {
+    match window {
+        Window::First { .. } | Window::Page { .. } => span,
+        // The cursor's event may have more attempts.
+        Window::After { id, .. } => span.up_to(id.event_id),
+        Window::Before { id, .. } => span.from(id.event_id),
+    }
+}
+
 /// Returns whether an attempt lies beyond the cursor, in the direction in which the list is read.
-fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
+pub(super) fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     match window {
         Window::First { .. } | Window::Page { .. } => true,
         Window::After { id: cursor, .. } => id < cursor,

@@ -1,6 +1,7 @@
 //! Lists, page by page: query parameters, orders, cursors, and the size limit of an answer.
 
 mod attempts_at;
+mod attempts_of_all;
 mod cursor;
 mod endpoint_page;
 mod endpoints;
@@ -12,6 +13,7 @@ mod room;
 mod window;
 
 pub use self::attempts_at::{LAST_ATTEMPTS, attempts_at, last_attempts};
+pub use self::attempts_of_all::attempts_of_all;
 pub use self::expansion::Expansion;
 pub use self::log_page::{LogPageBuilder, MAX_LOOKED_AT};
 pub use self::parameters::{

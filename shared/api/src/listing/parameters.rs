@@ -9,7 +9,6 @@ use posthorn_domain::{
     EventId, EventSpan, FeedCursor, Invalid, KeyId, Timestamp, TroubleState,
 };
 
-use crate::code::Code;
 use crate::listing::endpoints::{EndpointListing, UnknownCursor};
 use crate::listing::order::{Direction, OrderField, parse_order};
 use crate::listing::window::Window;
@@ -125,9 +124,11 @@ pub struct EventListing {
     pub window: Window<EventId>,
 }
 
-/// The event or endpoint whose attempts are listed.
+/// What the listed attempts have in common.
 #[derive(Debug, Clone, Copy)]
 pub enum AttemptsOf {
+    /// Nothing: all attempts of the account in one mode.
+    All,
     /// The attempts of one event, at one endpoint or at all.
     Event(EventId, Option<EndpointId>),
     /// The attempts at one endpoint.
@@ -137,7 +138,7 @@ pub enum AttemptsOf {
 /// The query of a list of attempts.
 #[derive(Debug)]
 pub struct AttemptListing {
-    /// The event or endpoint whose attempts are listed.
+    /// What they have in common.
     pub of: AttemptsOf,
     /// Only attempts with this status, if given.
     pub status: Option<AttemptStatus>,
@@ -183,10 +184,7 @@ pub fn attempt_listing(request: &Request) -> Result<AttemptListing, Problem> {
     let of = match (event_id, endpoint_id) {
         (Some(event_id), at) => AttemptsOf::Event(event_id, at),
         (None, Some(endpoint_id)) => AttemptsOf::Endpoint(endpoint_id),
-        (None, None) => {
-            let error = "Select the attempts to list with `event_id`, `webhook_endpoint_id`, or both.";
-            return Err(Problem::new(Code::MissingParameter, error));
-        }
+        (None, None) => AttemptsOf::All,
     };
     let status = request.query_as("status")?;
     Ok(AttemptListing { of, status, window: window(request, "an attempt")? })

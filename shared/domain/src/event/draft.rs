@@ -89,6 +89,14 @@ impl EventDraft {
         hex::encode(Sha256::digest(json.as_bytes()))
     }
 
+    /// Returns a test event with this data: its metadata is `{"test": "true"}`.
+    pub fn test_with(event_type: &EventType, data: EventData) -> Self {
+        let mut draft = Self::test(event_type);
+        let described = DescribedObject::of(data.as_json());
+        (draft.object_type, draft.object_id) = (described.object_type(), described.id());
+        Self { data, ..draft }
+    }
+
     /// Returns a test event: its data is a sample for its type, its metadata `{"test": "true"}`.
     pub fn test(event_type: &EventType) -> Self {
         #[derive(Serialize)]

@@ -1,0 +1,26 @@
+//! `posthorn logout`
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+
+use crate::output::note;
+use crate::profiles::Profiles;
+use crate::settings::{DEFAULT_PROFILE, Settings};
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  posthorn logout --profile staging")]
+pub(crate) struct Logout {}
+
+impl Logout {
+    #[allow(clippy::unused_async, reason = "commands are siblings")]
+    pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
+        let name = settings.profile.as_deref().unwrap_or(DEFAULT_PROFILE);
+        let mut profiles = Profiles::read()?;
+        profiles.take(name).with_context(|| format!("there is no profile {name}"))?;
+        profiles.write()?;
+        note(&format!(
+            "Removed the profile {name}. Its key is still valid: posthorn keys revoke revokes one."
+        ));
+        Ok(())
+    }
+}
