@@ -98,6 +98,7 @@ def environment(url):
     }
 
 
+subprocess.run([program, "accounts", "create", "acct_listening"], env=environment(api_url), check=True)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Program)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 relay = Relay()
