@@ -84,7 +84,7 @@ def publish(number):
     """Publishes events. Returns the time, and their ids."""
     events = "\n".join(json.dumps({"type": "order.paid", "data": {"number": n}}) for n in range(number))
     command = [program, "events", "publish", "--json", "-f", "-"]
-    said = subprocess.run(command, input=events, env=environment(api_url), check=True, capture_output=True, text=True)
+    said = subprocess.run(command, input=events, env=environment(api_url), check=True, timeout=120, capture_output=True, text=True)
     return time.time(), [json.loads(line)["event"]["id"] for line in said.stdout.splitlines()]
 
 
@@ -132,5 +132,7 @@ finally:
 
 missing = published.keys() - arrivals.keys()
 twice = sum(len(times) > 1 for times in arrivals.values())
+took = sorted(min(arrivals[event]) - at for event, at in published.items() if event in arrivals)
 print(f"{len(published)} events published, {len(missing)} not forwarded, {twice} forwarded more than once.")
+print(f"From the response to the publisher to the program: half within {took[len(took) // 2]:.2f} s, all within {took[-1]:.0f} s.")
 sys.exit(1 if missing or len(published) != EVENTS else 0)

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use clap::builder::PossibleValue;
 use clap::{Arg, Command};
 
 /// What the page says before the commands.
@@ -22,13 +23,13 @@ On a laptop the commands find the system that `cargo run` started, and need no k
 posthorn login --api-url https://….execute-api.eu-central-1.amazonaws.com
 ```
 
-`login` asks for the API key, tries it, and keeps both in a file that only you can read: `posthorn/profiles.toml` in your
+`login` asks for the API key, tries it, and saves both in a file that only you can read: `posthorn/profiles.toml` in your
 configuration folder (on Linux and macOS `$XDG_CONFIG_HOME` or `~/.config`, on Windows `%APPDATA%`). With `--profile NAME` you can keep
 several. No secret has to be an option: a key can come from the profile, from `POSTHORN_API_KEY`, or from a file.
 
-A program reads the output more easily with `--json`: a line for each value, as the API returns it. Lists go on by
-themselves: `--all` prints everything. Connections to the API are encrypted. Certificates are checked against those of the
-system, or of the file that `SSL_CERT_FILE` names.
+For programs, `--json` prints each value in one line, as the API returns it. Lists print the first 50 entries; `--limit NUMBER` and `--all`
+change that. Connections to the API are encrypted. Certificates are checked against the authorities of the system; on Linux, the file
+that `SSL_CERT_FILE` names replaces these.
 ";
 
 /// Returns the page.
@@ -64,7 +65,11 @@ fn section(page: &mut String, command: &Command, parent: &str, depth: usize) {
             let _ = writeln!(page, "\n{}", example(&examples.to_string()));
         }
     } else {
-        options(page, command.get_arguments().filter(|option| option.is_global_set() && !is_of_all(option)));
+        let own = || command.get_arguments().filter(|option| option.is_global_set() && !is_of_all(option));
+        if let Some(heading) = own().find_map(Arg::get_help_heading) {
+            let _ = writeln!(page, "\n{heading}:");
+        }
+        options(page, own());
     }
     for command in subcommands {
         section(page, command, &name, depth + 1);
@@ -113,8 +118,8 @@ fn further(option: &Arg) -> String {
     let mut further = String::new();
     let values = option.get_possible_values();
     if option.get_action().takes_values() && !values.is_empty() {
-        let values: Vec<_> = values.iter().map(|value| format!("`{}`", value.get_name())).collect();
-        let _ = write!(further, ": {}", values.join(", "));
+        let values: Vec<_> = values.iter().map(named).collect();
+        let _ = write!(further, ": {}", values.join("; "));
     }
     let default: Vec<_> = option.get_default_values().iter().filter_map(|value| value.to_str()).collect();
     if option.get_action().takes_values() && !default.is_empty() && default != [""] {
@@ -124,6 +129,12 @@ fn further(option: &Arg) -> String {
         let _ = write!(further, ". Environment: `{variable}`");
     }
     further
+}
+
+/// Returns a value, and what it means.
+fn named(value: &PossibleValue) -> String {
+    let meaning = value.get_help().map(|help| format!(" ({help})")).unwrap_or_default();
+    format!("`{}`{meaning}", value.get_name())
 }
 
 /// Returns the examples of a command's help as a block of commands.

@@ -12,7 +12,7 @@ Exit codes:
   0  done
   1  refused, or failed for a reason that the message gives
   2  the options are wrong
-  3  the API, or AWS, cannot be reached or is busy: the same command may succeed later
+  3  the API cannot be reached or is busy: the same command may succeed later
   4  the command has checked something, and it is not as it should be";
 
 /// Something was checked, and is not as it should be.
@@ -41,6 +41,7 @@ pub(crate) fn code(error: &anyhow::Error) -> ExitCode {
     }
     match error.downcast_ref::<Failure>() {
         Some(Failure::Passing { .. }) => is(3),
+        Some(Failure::Lasting(error)) => code(error),
         _ => is(1),
     }
 }

@@ -1,7 +1,6 @@
 //! Reads what options, files and standard input have.
 
 use std::fs;
-use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -63,7 +62,13 @@ pub(crate) fn assignment(text: &str) -> Result<(String, Value)> {
     let (path, value) =
         text.split_once('=').context("must be a path and a value, such as data.object.amount=5")?;
     ensure!(path.split('.').all(|part| !part.is_empty()), "must have a path before the equals sign");
-    Ok((path.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| Value::from(value))))
+    let read: Value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    let written = read.to_string();
+    ensure!(
+        !read.is_number() || written == value.trim(),
+        "would change the number {value} to {written}: use `posthorn events publish --data`"
+    );
+    Ok((path.to_owned(), read))
 }
 
 /// Sets the value at a path, whose parts are separated by dots. A number is an index where there is a list.
@@ -89,12 +94,13 @@ pub(crate) fn set(value: &mut Value, path: &str, new: Value) -> Result<()> {
 
 /// Reads a file, or standard input for `-`.
 pub(crate) fn read(path: &str) -> Result<String> {
-    if path != "-" {
-        return fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).context("cannot read the standard input")?;
-    Ok(text)
+    let text = if path == "-" {
+        std::io::read_to_string(std::io::stdin()).context("cannot read the standard input")?
+    } else {
+        fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?
+    };
+    // Some editors and shells begin a file with a byte order mark.
+    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
 }
 
 /// Reads the secret that a file has, or standard input for `-`.
@@ -142,7 +148,16 @@ mod tests {
         let expected =
             json!({ "items": [{ "id": 2 }], "total": 5, "name": "Ada=Lovelace", "a": { "b": [true] } });
         assert_eq!(value["data"], expected);
-        for wrong in ["data.total.x=1", "data.items.1.id=2", "data.items.x=2", "data", "=1", "a..b=1"] {
+        for wrong in [
+            "data.total=1.50",
+            "data.total=12345678901234567890123",
+            "data.total.x=1",
+            "data.items.1.id=2",
+            "data.items.x=2",
+            "data",
+            "=1",
+            "a..b=1",
+        ] {
             assert!(set_all(&[wrong]).is_err(), "{wrong}");
         }
     }

@@ -19,7 +19,12 @@ pub(crate) struct Listing {
 impl Listing {
     /// Returns the list that a call begins.
     pub(crate) fn of<'a>(&self, call: Call<'a>) -> Pages<'a> {
-        Pages::new(call, if self.all { usize::MAX } else { self.limit })
+        Pages::new(call, self.at_most())
+    }
+
+    /// Returns the most entries to print.
+    pub(crate) fn at_most(&self) -> usize {
+        if self.all { usize::MAX } else { self.limit }
     }
 }
 

@@ -22,30 +22,28 @@ use crate::settings::{self, Settings};
   posthorn login --profile staging --api-key-file key.txt --api-url https://…")]
 pub(crate) struct Login {
     /// Read the key from this file, - for standard input. By default, the command asks for it
-    #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
+    #[arg(long, value_name = "FILE")]
     api_key_file: Option<String>,
 }
 
 impl Login {
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
-        let name = settings.profile.as_deref().unwrap_or(settings::DEFAULT_PROFILE);
+        let name = settings.profile_name().unwrap_or(settings::DEFAULT_PROFILE);
         require(name != settings::LOCAL_PROFILE, || {
             "the profile local is the system on this machine, and needs no login".to_owned()
         })?;
         let mut profiles = Profiles::read()?;
-        let api_url = match &settings.api_url {
-            Some(url) => url.clone(),
-            None => ask_url()?,
-        };
-        let api_key = match (&settings.api_key, self.api_key_file) {
-            (Some(key), _) => key.trim().to_owned(),
-            (None, Some(file)) => input::read_secret(&file)?,
+        let api_url = settings.api_url()?.map_or_else(ask_url, Ok)?;
+        // A file comes first: the environment may have a key for other uses.
+        let api_key = match (self.api_key_file, settings.api_key()) {
+            (Some(file), _) => input::read_secret(&file)?,
+            (None, Some(key)) => key,
             (None, None) => ask_key()?,
         };
         let profile = Profile {
             api_url,
             api_key: Some(api_key),
-            account: settings.account.clone(),
+            account: settings.account()?,
             livemode: settings.mode(),
         };
         check(&profile).await?;

@@ -29,6 +29,7 @@ mod trigger;
 mod types;
 mod verify;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -48,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Keep an address and a key, for the other commands
+    /// Save an API address and key
     Login(login::Login),
     /// Remove a profile
     Logout(logout::Logout),
@@ -71,7 +72,7 @@ enum Command {
     /// Attempts to deliver events
     #[command(subcommand)]
     Attempts(attempts::Attempts),
-    /// Dead letters of the deliveries queues: deliveries and recoveries
+    /// Dead letters of the deliveries queues: deliveries and recoveries. Needs AWS credentials
     #[command(subcommand)]
     Deliveries(deliveries::Deliveries),
     /// The well-known event types
@@ -87,7 +88,7 @@ enum Command {
     Sessions(sessions::Sessions),
     /// List who changed what, the newest first
     Audit(audit::Audit),
-    /// Check a stack on AWS, and say what to do. Needs AWS credentials
+    /// Check a stack on AWS, and say what to fix. Needs AWS credentials
     Doctor(doctor::Doctor),
     /// Print the script that completes commands in a shell
     Completion(completion::Completion),
@@ -105,8 +106,9 @@ async fn main() -> ExitCode {
     let Arguments { command, settings } = Arguments::parse();
     match Box::pin(command.run(&settings)).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<output::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {}", output::safe(&format!("{error:#}")));
             exit::code(&error)
         }
     }

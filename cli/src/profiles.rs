@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use etcetera::{BaseStrategy as _, choose_base_strategy};
 use posthorn_domain::AccountId;
 
@@ -49,8 +49,12 @@ impl Profiles {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             read => read.with_context(|| format!("cannot read {}", file.display()))?,
         };
-        toml::from_str(&text).with_context(|| {
-            format!("{} is damaged: correct it, or delete it and log in again", file.display())
+        // The reason without the text, which may be a key.
+        toml::from_str(&text).map_err(|error| {
+            let line =
+                error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let (file, reason) = (file.display(), error.message());
+            anyhow!("{file} is damaged at line {line}: {reason}. Correct it, or delete it and log in again")
         })
     }
 

@@ -29,26 +29,26 @@ pub(crate) struct Settings {
     /// The profile to use: one that `posthorn login` keeps, or `local`, the system on this machine. By default `default`, or
     /// `local` if you are not logged in
     #[arg(long, global = true, value_name = "NAME", env = "POSTHORN_PROFILE")]
-    pub(crate) profile: Option<String>,
+    profile: Option<String>,
     /// The address of the API, in place of the profile's: the stack's output `ApiUrl`
-    #[arg(long, global = true, value_name = "URL", env = "POSTHORN_API_URL", value_parser = api_url)]
-    pub(crate) api_url: Option<Url>,
+    #[arg(long, global = true, value_name = "URL", env = "POSTHORN_API_URL")]
+    api_url: Option<String>,
     /// The API key, in place of the profile's. Other programs on this machine can read options: prefer the environment, or a
     /// profile
     #[arg(long, global = true, value_name = "KEY", env = "POSTHORN_API_KEY", hide_env_values = true)]
-    pub(crate) api_key: Option<String>,
-    /// The account to act for. Only platform keys can choose one
+    api_key: Option<String>,
+    /// The account to act for. Only platform keys can choose one. `posthorn login` keeps it
     #[arg(long, global = true, value_name = "ID", env = "POSTHORN_ACCOUNT")]
-    pub(crate) account: Option<AccountId>,
+    account: Option<String>,
     /// Live data
     #[arg(long, global = true, conflicts_with = "test")]
-    pub(crate) live: bool,
-    /// Test data. The default is the mode of the key; a platform key has none, and uses test data
+    live: bool,
+    /// Test data. The default is the mode of the key. A platform key has none: its default is what `posthorn login` kept, or test data
     #[arg(long, global = true)]
-    pub(crate) test: bool,
+    test: bool,
     /// Print JSON, as the API returns it: one value a line
     #[arg(long, global = true)]
-    pub(crate) json: bool,
+    json: bool,
 }
 
 impl Settings {
@@ -59,23 +59,46 @@ impl Settings {
 
     /// Returns a client of the API. If nothing names one, that at this address.
     pub(crate) fn api_or(&self, otherwise: Url) -> Result<Api> {
-        let profile = match (&self.profile, &self.api_url) {
+        let named = self.api_url()?;
+        let profile = match (self.profile_name(), &named) {
             (Some(_), _) | (None, None) => self.profile(otherwise)?,
             // The options say all: a file that cannot be read is no obstacle.
             (None, Some(_)) => self.profile(otherwise).unwrap_or_default(),
         };
-        let url = self.api_url.clone().unwrap_or_else(|| profile.api_url.clone());
-        // A key is for the API that it was made for, and no other.
-        let kept = profile.api_key.filter(|_| url == profile.api_url);
-        let key = self.api_key.clone().or(kept).map(|key| key.trim().to_owned());
-        let key = key.filter(|key| !key.is_empty());
+        let url = named.unwrap_or_else(|| profile.api_url.clone());
+        // A profile's key, account and mode belong together, and to the profile's API.
+        let given = self.api_key();
+        let kept = Some(&profile).filter(|profile| given.is_none() && url == profile.api_url);
+        let key = given.or_else(|| kept.and_then(|profile| profile.api_key.clone()));
         if key.is_some() {
             require_private(&url)?;
         }
-        let account = self.account.clone().or(profile.account.filter(|_| key.is_some()));
+        let account = self.account()?.or_else(|| kept.and_then(|profile| profile.account.clone()));
+        let default_mode = || kept.and_then(|profile| profile.livemode).unwrap_or_default();
         let is_platform = key.as_deref().is_some_and(is_platform);
-        let livemode = self.mode().or_else(|| is_platform.then_some(profile.livemode.unwrap_or_default()));
+        let livemode = self.mode().or_else(|| is_platform.then(default_mode));
         Ok(Api::new(url, key, account, livemode)?)
+    }
+
+    /// Returns the name of the profile that is asked for.
+    pub(crate) fn profile_name(&self) -> Option<&str> {
+        given(self.profile.as_ref())
+    }
+
+    /// Returns the address that is asked for.
+    pub(crate) fn api_url(&self) -> Result<Option<Url>> {
+        given(self.api_url.as_ref()).map(api_url).transpose()
+    }
+
+    /// Returns the key that is given.
+    pub(crate) fn api_key(&self) -> Option<String> {
+        given(self.api_key.as_ref()).map(str::to_owned)
+    }
+
+    /// Returns the account that is asked for.
+    pub(crate) fn account(&self) -> Result<Option<AccountId>, Usage> {
+        let read = |text: &str| text.parse().map_err(|reason| Usage(format!("--account {reason}")));
+        given(self.account.as_ref()).map(read).transpose()
     }
 
     /// Returns how to print.
@@ -89,7 +112,7 @@ impl Settings {
     }
 
     fn profile(&self, otherwise: Url) -> Result<Profile> {
-        let name = self.profile.as_deref();
+        let name = self.profile_name();
         if name == Some(LOCAL_PROFILE) {
             return Ok(Profile::default());
         }
@@ -104,6 +127,20 @@ impl Settings {
             .into()),
         }
     }
+}
+
+/// Returns an option's text. An empty variable of the environment counts as none.
+fn given(option: Option<&String>) -> Option<&str> {
+    option.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// Returns an address without what may be a password.
+pub(crate) fn without_secrets(mut url: Url) -> Url {
+    // Both can fail only for addresses that have no host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    url
 }
 
 /// Returns whether a key acts for every account, and in both modes.

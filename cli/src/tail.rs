@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use anyhow::Result;
 use clap::Args;
 use lru::LruCache;
-use posthorn_domain::{Clock as _, Timestamp};
+use posthorn_domain::{AttemptId, Clock as _, Timestamp};
 use posthorn_runtime::SystemClock;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use crate::api::failure::Failure;
 use crate::api::operations::LIST_ATTEMPTS;
 use crate::api::pages::Pages;
 use crate::input::{self, Moment};
-use crate::output::{Output, note, print, print_styled};
+use crate::output::{Output, compact, note, print, print_styled};
 use crate::settings::Settings;
 
 /// How often to look for attempts at the newest events.
@@ -43,7 +43,8 @@ pub(crate) struct Tail {
     /// Only attempts that failed
     #[arg(long)]
     failed: bool,
-    /// Begin with earlier attempts: a time, or how long ago, up to an hour. By default, from now on
+    /// Begin with earlier attempts: a time, or how long ago, up to an hour. By default, from now on. Retries of events that were accepted
+    /// more than an hour ago are not shown
     #[arg(long, value_name = "TIME", value_parser = input::moment)]
     since: Option<Moment>,
 }
@@ -115,15 +116,15 @@ impl Follower<'_> {
         let horizon = SystemClock.now().minus(HORIZON);
         let (mut pages, mut new) = (Pages::new(self.call.clone(), most), Vec::new());
         while let Some(page) = pages.next().await? {
-            let mut is_beyond = false;
             for entry in page {
                 let attempt: Attempt = serde_json::from_str(entry.get())?;
-                is_beyond = attempt.created_at < horizon;
                 if attempt.created_at >= self.since && self.seen.put(attempt.id.clone(), ()).is_none() {
                     new.push((attempt, entry));
                 }
             }
-            if is_beyond {
+            // A page may have no attempts, and be followed by others.
+            let next = pages.cursor().and_then(|cursor| cursor.parse::<AttemptId>().ok());
+            if most == NEWEST || next.is_none_or(|next| next.event_id.at() < horizon) {
                 break;
             }
         }
@@ -133,7 +134,7 @@ impl Follower<'_> {
 
     fn print(&self, attempt: &Attempt, entry: &RawValue) -> Result<()> {
         if self.output == Output::Json {
-            return print(entry.get());
+            return print(&compact(entry.get()));
         }
         let Attempt { event_id, webhook_endpoint_id, status, created_at, duration_ms, .. } = attempt;
         let color = if status == "succeeded" { AnsiColor::Green } else { AnsiColor::Red };

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::api::operations::{PUBLISH_EVENT, TEST_ENDPOINT};
-use crate::exit::Usage;
+use crate::exit::{Usage, require};
 use crate::input;
 use crate::settings::Settings;
 use crate::types;
@@ -30,17 +30,23 @@ impl Trigger {
         let api = settings.api()?;
         let known = types::find(&api, &self.event_type).await?;
         let sample: Value = serde_json::from_str(known.sample.get())?;
-        let mut event = json!({ "type": known.name, "data": { "object": sample } });
+        let mut event =
+            json!({ "type": known.name, "data": { "object": sample }, "metadata": { "test": "true" } });
         for (path, value) in self.overrides {
+            let is_data = path.split('.').next() == Some("data");
+            require(is_data || self.to.is_none(), || {
+                format!("--override {path}: with --to, only data can be changed")
+            })?;
             input::set(&mut event, &path, value).map_err(|error| Usage(format!("--override: {error}")))?;
         }
         let call = match self.to {
-            None => {
-                event["metadata"] = json!({ "test": "true" });
-                api.call(PUBLISH_EVENT)
+            None => api.call(PUBLISH_EVENT).json(&event),
+            // The API itself marks it as a test.
+            Some(endpoint) => {
+                let test = json!({ "type": event["type"], "data": event["data"] });
+                api.call(TEST_ENDPOINT).path(endpoint).json(&test)
             }
-            Some(endpoint) => api.call(TEST_ENDPOINT).path(endpoint),
         };
-        settings.output().one(&call.json(&event).raw().await?)
+        settings.output().one(&call.raw().await?)
     }
 }

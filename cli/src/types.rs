@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::api::Api;
 use crate::api::operations::LIST_EVENT_TYPES;
-use crate::output::{Column, print};
+use crate::output::{Column, Output, compact, note, print};
 use crate::settings::Settings;
 
 const COLUMNS: &[Column] = &[("Type", "/type"), ("Group", "/group"), ("Description", "/description")];
@@ -23,7 +23,7 @@ pub(crate) enum Types {
 #[derive(Args)]
 #[command(after_help = "Example:\n  posthorn types list --prefix invoice.")]
 pub(crate) struct List {
-    /// Only types that begin so
+    /// Only types that begin with this
     #[arg(long, value_name = "TEXT", default_value = "")]
     prefix: String,
 }
@@ -66,6 +66,9 @@ impl List {
             serde_json::from_str(entry.get())
                 .is_ok_and(|known: EventType| known.name.starts_with(&self.prefix))
         });
+        if list.is_empty() {
+            note("There are none.");
+        }
         settings.output().entries(&list, COLUMNS, true)
     }
 }
@@ -73,7 +76,8 @@ impl List {
 impl Get {
     async fn run(self, settings: &Settings) -> Result<()> {
         let known = find(&settings.api()?, &self.event_type).await?;
-        print(known.sample.get())
+        let sample = known.sample.get();
+        if settings.output() == Output::Json { print(&compact(sample)) } else { print(sample) }
     }
 }
 

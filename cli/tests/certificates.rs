@@ -43,7 +43,7 @@ async fn a_certificate_counts_if_the_file_of_ssl_cert_file_has_its_authority() {
         let ended = command.envs(certificates.map(|file| ("SSL_CERT_FILE", file))).output().await.unwrap();
         (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
     };
-    assert_eq!(call(Some(file.path())).await, (Some(0), String::new()));
+    assert_eq!(call(Some(file.path())).await, (Some(0), "> There are none.\n".to_owned()));
     let (code, said) = call(None).await;
     assert!(code == Some(3) && said.to_lowercase().contains("certificate"), "{said}");
 }

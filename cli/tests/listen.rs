@@ -200,7 +200,7 @@ async fn listen_skips_no_event_though_connections_are_cut_the_process_stops_and_
         match round {
             4 | 12 => relay.cut().await,
             6 | 14 => {
-                listening.says("The API cannot be reached").await;
+                listening.says("cannot be reached").await;
                 relay.open().await;
                 gather(&mut program, &mut forwarded, &published).await;
             }

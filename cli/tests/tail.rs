@@ -32,7 +32,8 @@ async fn tail_prints_each_attempt_once_as_it_happens() {
     command.args(["tail", "--api-url", &system.http]).env_clear().kill_on_drop(true);
     let mut tail = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(tail.stderr.take().unwrap()).lines();
-    assert!(said.next_line().await.unwrap().unwrap().contains("Ready"));
+    let ready = timeout(PATIENCE, said.next_line()).await.expect("it begins").unwrap().unwrap();
+    assert!(ready.contains("Ready"), "{ready}");
     let mut printed = BufReader::new(tail.stdout.take().unwrap()).lines();
     let ids = system.publish(3).await;
     // The retry of the event that was there before may come in between: five seconds after the first attempt.

@@ -14,7 +14,7 @@ const COLUMNS: &[Column] =
 #[derive(Args)]
 #[command(after_help = "Example:\n  posthorn accounts list --prefix acct_")]
 pub(crate) struct List {
-    /// Only accounts whose id begins so
+    /// Only accounts whose id begins with this
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
     #[command(flatten)]

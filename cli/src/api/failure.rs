@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use thiserror::Error;
+
+use crate::settings;
 
 /// Why a call has no answer.
 #[derive(Debug, Error)]
@@ -37,12 +39,18 @@ struct Problem {
 
 impl Failure {
     /// The request could not be sent, or its answer not be read.
-    pub(crate) fn unreachable(error: reqwest::Error) -> Self {
+    pub(crate) fn unreachable(error: reqwest::Error, api: &Url) -> Self {
         if error.is_builder() {
             return Self::Lasting(anyhow!(error).context("the request cannot be made"));
         }
         let is_undone = error.is_connect();
-        let said = format!("The API cannot be reached: {:#}.", anyhow!(error.without_url()));
+        let advice = if *api == settings::local() {
+            " Start a system on this machine with `cargo run`, or name another with `posthorn login`."
+        } else {
+            ""
+        };
+        let (api, error) = (settings::without_secrets(api.clone()), anyhow!(error.without_url()));
+        let said = format!("The API at {api} cannot be reached: {error:#}.{advice}");
         Self::Passing { said, wait: None, is_undone }
     }
 
@@ -54,6 +62,8 @@ impl Failure {
             "The API answered {status}: {}",
             said.unwrap_or_else(|| text.chars().take(200).collect())
         );
+        let advice = if said.contains("Posthorn-Account") { " The option --account does that." } else { "" };
+        let said = said + advice;
         let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
         if status == StatusCode::NOT_FOUND {
             return Self::NotFound(said);

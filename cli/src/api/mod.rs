@@ -14,6 +14,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::sleep;
 
+use crate::exit::require;
 use failure::Failure;
 use operations::{Operation, Reach};
 
@@ -63,7 +64,12 @@ impl Api {
         account: Option<AccountId>,
         livemode: Option<bool>,
     ) -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().read_timeout(PATIENCE).connect_timeout(CONNECTING).build()?;
+        let client = reqwest::Client::builder()
+            .read_timeout(PATIENCE)
+            .connect_timeout(CONNECTING)
+            // What a request carries is for this API, and no other.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
         Ok(Self { client, url, key, account, livemode })
     }
 
@@ -139,9 +145,10 @@ impl Call<'_> {
 
     /// Makes the call once. Returns the response's body.
     pub(crate) async fn send_once(&self) -> Result<String, Failure> {
-        let answer = self.request().map_err(Failure::Lasting)?.send().await.map_err(Failure::unreachable)?;
+        let unreachable = |error| Failure::unreachable(error, &self.api.url);
+        let answer = self.request().map_err(Failure::Lasting)?.send().await.map_err(unreachable)?;
         let (status, headers) = (answer.status(), answer.headers().clone());
-        let text = answer.text().await.map_err(Failure::unreachable)?;
+        let text = answer.text().await.map_err(unreachable)?;
         if status.is_success() { Ok(text) } else { Err(Failure::refusal(status, &headers, &text)) }
     }
 
@@ -167,6 +174,10 @@ impl Call<'_> {
 
     fn url(&self) -> anyhow::Result<Url> {
         let mut url = self.api.url.clone();
+        for part in &self.path {
+            // They would lead to another operation.
+            require(!["", ".", ".."].contains(&part.as_str()), || format!("{part:?} is no id"))?;
+        }
         let mut given = self.path.iter();
         let mut segments =
             url.path_segments_mut().map_err(|()| anyhow!("the address of the API is invalid"))?;

@@ -46,6 +46,11 @@ impl<'a> Pages<'a> {
         Ok(Some(page.list))
     }
 
+    /// Returns where the next page begins.
+    pub(crate) fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
     /// Returns whether the list has more entries than were asked for.
     pub(crate) fn has_more(&self) -> bool {
         self.has_more

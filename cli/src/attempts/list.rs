@@ -15,6 +15,8 @@ const COLUMNS: &[Column] = &[
     ("Response", "/response_status"),
     ("Error", "/error"),
     ("ms", "/duration_ms"),
+    ("Event", "/event_id"),
+    ("Endpoint", "/webhook_endpoint_id"),
 ];
 
 #[derive(Args)]

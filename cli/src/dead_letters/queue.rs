@@ -11,6 +11,8 @@ use aws_sdk_sqs::types::{
 use posthorn_domain::Timestamp;
 use posthorn_storage::{DEAD_MESSAGE_ID, DEAD_SENT_AT};
 
+use crate::output::note;
+
 /// Maximum number of messages in one call to SQS.
 const MAX_BATCH: usize = 10;
 /// Any wait makes SQS query all its servers, so an empty answer means that the queue is empty.
@@ -119,7 +121,7 @@ impl DeadLetterQueue {
             let change = self.client.change_message_visibility_batch().queue_url(&self.url);
             let changed = change.set_entries(Some(entries)).send().await;
             if !changed.is_ok_and(|answer| answer.failed.is_empty()) {
-                eprintln!("Messages that stay in the dead-letter queue are hidden for up to ten minutes.");
+                note("Messages that stay in the dead-letter queue are hidden for up to ten minutes.");
                 return;
             }
         }

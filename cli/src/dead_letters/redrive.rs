@@ -14,6 +14,7 @@ use super::contents::Contents;
 use super::queue::{DeadLetter, DeadLetterQueue};
 use super::report::Report;
 use super::resend::{RedriveMessage, resend};
+use crate::output::{note, unless_closed};
 
 #[derive(Args)]
 #[command(
@@ -56,17 +57,17 @@ impl Redrive {
         let walked = walk.run(self.max as usize).await;
         let Walk { queue, report, .. } = walk;
         queue.release(report.receipts()).await;
-        report.print(contents.noun(), self.dry_run);
+        unless_closed(report.print(contents.noun(), self.dry_run))?;
         walked?;
         let stuck = report.stuck();
         if self.dry_run || stuck == 0 {
             return Ok(());
         }
         if report.has_left_some() {
-            eprintln!(
+            note(&format!(
                 "The messages left would become dead letters again. Once you need none of the messages in that queue, \
                  delete them: aws sqs purge-queue --queue-url {from}"
-            );
+            ));
         }
         bail!("{stuck} dead letters could not be moved. The table gives the reasons");
     }
@@ -115,7 +116,7 @@ impl Walk {
             let messages = letters.into_iter().filter_map(|letter| self.prepare(letter)).collect();
             self.send(messages).await;
         }
-        eprintln!("Stopped after {max} messages, the limit of --max. There may be more.");
+        note(&format!("Stopped after {max} messages, the limit of --max. There may be more."));
         Ok(())
     }
 

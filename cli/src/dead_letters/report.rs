@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::Result;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use posthorn_domain::Clock as _;
 use posthorn_runtime::SystemClock;
 
 use super::queue::DeadLetter;
+use crate::output::{print, safe};
 
 /// The results of the messages.
 #[derive(Debug, Default)]
@@ -66,21 +68,21 @@ impl Report {
     }
 
     /// Prints the messages that are still in the dead-letter queue, and the counts.
-    pub(crate) fn print(&self, noun: &str, dry_run: bool) {
+    pub(crate) fn print(&self, noun: &str, dry_run: bool) -> Result<()> {
         if !self.rows.is_empty() {
             let mut table = Table::new();
             table.load_style(UTF8_FULL_CONDENSED);
             table.set_header(["Message", "Age", "Received", "What", "Why it stays"]);
             for row in &self.rows {
-                table.add_row(row);
+                table.add_row(row.iter().map(|text| safe(text)));
             }
-            println!("{table}");
+            table.lines().try_for_each(|line| print(&line))?;
         }
         let Self { shown, moved, left, failed, .. } = self;
         if dry_run {
-            println!("{noun}: {shown} can be moved, {left} can't");
+            print(&format!("{noun}: {shown} can be moved, {left} can't"))
         } else {
-            println!("{noun}: {moved} moved, {left} left, {failed} failed");
+            print(&format!("{noun}: {moved} moved, {left} left, {failed} failed"))
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) enum Events {
     Get(get::Get),
     /// Publish events: one, or many from a file
     Publish(publish::Publish),
-    /// Say of each endpoint why it got an event, or did not
+    /// Explain for each endpoint why it got an event, or did not
     Explain(explain::Explain),
     /// Send an event again to endpoints that did not acknowledge it
     Resend(resend::Resend),

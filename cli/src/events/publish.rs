@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _, Read};
+use std::io::{BufRead, BufReader, IsTerminal as _, Read};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
@@ -10,15 +11,20 @@ use posthorn_domain::Random as _;
 use posthorn_runtime::SystemRandom;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::sleep;
 
-use crate::api::Api;
 use crate::api::operations::{PUBLISH_EVENT, PUBLISH_EVENT_BATCH};
+use crate::api::{Api, Call};
 use crate::input;
-use crate::output::{Output, counted, note, print, progress};
+use crate::output::{Output, compact, counted, note, print, progress, unless_closed};
 use crate::settings::Settings;
 
 /// The most events of one request, which the API sets.
 const BATCH: usize = 100;
+/// The wait before a batch is sent again. Each further one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// No wait is as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(16);
 /// The most bytes of one request: less than the 4 MiB that the API takes.
 const BATCH_BYTES: usize = 3_500_000;
 
@@ -96,6 +102,7 @@ struct Batches<'a> {
     batch: Vec<Box<RawValue>>,
     bytes: usize,
     requests: usize,
+    has_begun: bool,
     accepted: u64,
     refused: u64,
 }
@@ -115,12 +122,26 @@ struct Entry {
 
 impl<'a> Batches<'a> {
     fn new(api: &'a Api, output: Output, key: String) -> Self {
-        let (batch, bytes, requests, accepted, refused) = (Vec::new(), 0, 0, 0, 0);
-        Self { api, output, key, batch, bytes, requests, accepted, refused }
+        let (batch, bytes, requests, has_begun) = (Vec::new(), 0, 0, false);
+        Self { api, output, key, batch, bytes, requests, has_begun, accepted: 0, refused: 0 }
     }
 
     /// Publishes the events of a file.
     async fn publish(mut self, file: &str) -> Result<()> {
+        match self.publish_all(file).await {
+            Err(error) if self.has_begun => {
+                let (sent, key) = (counted(self.accepted + self.refused, "event"), &self.key);
+                Err(error.context(format!(
+                    "{sent} sent. To continue without publishing them twice, run the command again with \
+                     --idempotency-key {key}"
+                )))
+            }
+            Err(error) => Err(error),
+            Ok(()) => self.finish(),
+        }
+    }
+
+    async fn publish_all(&mut self, file: &str) -> Result<()> {
         let (reader, length) = open(file)?;
         let file = if file == "-" { "the standard input" } else { file };
         let bar = progress(length, "Publishing");
@@ -131,16 +152,19 @@ impl<'a> Batches<'a> {
                 self.add(event).await?;
             }
             bar.set_position(values.byte_offset() as u64);
-            bar.set_prefix(format!("{} events", self.accepted));
+            bar.set_prefix(counted(self.accepted, "event"));
         }
         self.send().await?;
         bar.finish_and_clear();
-        self.finish()
+        Ok(())
     }
 
     async fn add(&mut self, event: Box<RawValue>) -> Result<()> {
         let bytes = event.get().len() + 1;
         if self.batch.len() == BATCH || self.bytes + bytes > BATCH_BYTES {
+            if self.requests == 0 {
+                note(&format!("If this is interrupted, continue with --idempotency-key {}.", self.key));
+            }
             self.send().await?;
         }
         self.bytes += bytes;
@@ -152,15 +176,11 @@ impl<'a> Batches<'a> {
         if self.batch.is_empty() {
             return Ok(());
         }
+        self.has_begun = true;
         let events = self.batch.iter().map(|event| event.get()).collect::<Vec<_>>().join(",");
         let key = format!("{}/{}", self.key, self.requests);
         let call = self.api.call(PUBLISH_EVENT_BATCH).idempotency_key(key);
-        let answer: Answer =
-            call.body(format!(r#"{{"events":[{events}]}}"#)).read().await.with_context(|| {
-                let (done, key) = (self.accepted + self.refused, &self.key);
-                format!("{done} events are published. To go on without doubles, add --idempotency-key {key}")
-            })?;
-        for entry in answer.list {
+        for entry in answers(&call.body(format!(r#"{{"events":[{events}]}}"#))).await? {
             self.take(&entry)?;
         }
         self.requests += 1;
@@ -169,7 +189,7 @@ impl<'a> Batches<'a> {
         Ok(())
     }
 
-    /// Counts an event, and tells why it was refused.
+    /// Counts an event, and says why it was refused.
     fn take(&mut self, entry: &RawValue) -> Result<()> {
         let Entry { status, detail } = serde_json::from_str(entry.get())?;
         let number = self.accepted + self.refused + 1;
@@ -179,7 +199,7 @@ impl<'a> Batches<'a> {
             self.refused += 1;
             note(&format!("Event {number} was refused with {status}: {}", detail.unwrap_or_default()));
         }
-        if self.output == Output::Json { print(entry.get()) } else { Ok(()) }
+        unless_closed(if self.output == Output::Json { print(&compact(entry.get())) } else { Ok(()) })
     }
 
     fn finish(self) -> Result<()> {
@@ -200,17 +220,45 @@ impl<'a> Batches<'a> {
     }
 }
 
+/// Publishes a batch, again if some of its events may be accepted then: the key keeps the others from being published twice.
+/// Returns what the API says of each.
+async fn answers(call: &Call<'_>) -> Result<Vec<Box<RawValue>>> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        let Answer { list } = call.read().await?;
+        let entries: Result<Vec<Entry>, _> =
+            list.iter().map(|entry| serde_json::from_str(entry.get())).collect();
+        let is_passing = |entry: &Entry| entry.status == 429 || entry.status >= 500;
+        if !entries?.iter().any(is_passing) {
+            return Ok(list);
+        }
+        ensure!(wait < LONGEST_WAIT, "the API is busy, and has not taken all events of a request");
+        sleep(wait).await;
+        wait *= 2;
+    }
+}
+
 /// Opens a file, or standard input for `-`. Returns its length, too, if it is known.
-fn open(file: &str) -> Result<(Box<dyn Read + Send>, u64)> {
+fn open(file: &str) -> Result<(Box<dyn Read>, u64)> {
     if file == "-" {
         if std::io::stdin().is_terminal() {
-            note("Reading events from the terminal. End with Ctrl+D.");
+            note("Reading events from the terminal. End with Ctrl-D.");
         }
-        return Ok((Box::new(BufReader::new(std::io::stdin())), 0));
+        return Ok((without_mark(std::io::stdin())?, 0));
     }
     let opened = File::open(file).with_context(|| format!("cannot read {file}"))?;
     let length = opened.metadata()?.len();
-    Ok((Box::new(BufReader::new(opened)), length))
+    Ok((without_mark(opened)?, length))
+}
+
+/// Skips the byte order mark with which some editors and shells begin a file.
+fn without_mark(reader: impl Read + 'static) -> Result<Box<dyn Read>> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut reader = BufReader::new(reader);
+    if reader.fill_buf().context("cannot read the events")?.starts_with(MARK) {
+        reader.consume(MARK.len());
+    }
+    Ok(Box::new(reader))
 }
 
 /// Returns the events that a value has: itself, the entries of a list, or those of a batch as the API takes it.

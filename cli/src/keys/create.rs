@@ -9,7 +9,7 @@ use posthorn_domain::{
 use posthorn_runtime::{SystemClock, SystemRandom};
 use posthorn_storage::{Credential, Grants, TokenHash, Written};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::component::Component;
 use super::table;
@@ -108,11 +108,8 @@ impl Create {
         ]);
         let api = settings.api()?;
         let answer = api.call(CREATE_KEY).json(&body).raw().await?;
-        if settings.output() == Output::Json && environment.is_none() {
-            return print(answer.get());
-        }
         let Created { id, key } = serde_json::from_str(answer.get())?;
-        tell(&id, "", key.or(environment))
+        tell(settings.output(), &id, "", key.or(environment))
     }
 
     /// Creates the key in the table, with AWS credentials.
@@ -150,12 +147,15 @@ impl Create {
             "the key was not created: a key with the same random value exists. Run the command again"
         );
         let whose = format!(" for {}", table::name(grant.reach.account()));
-        tell(&grant.id.to_string(), &whose, secret)
+        tell(settings.output(), &grant.id.to_string(), &whose, secret)
     }
 }
 
 /// Prints the secret half of a new key, if it is not its owner's already.
-fn tell(id: &str, whose: &str, secret: Option<String>) -> Result<()> {
+fn tell(output: Output, id: &str, whose: &str, secret: Option<String>) -> Result<()> {
+    if output == Output::Json {
+        return print(&json!({ "id": id, "key": secret }).to_string());
+    }
     let Some(secret) = secret else {
         note(&format!("Registered {id}{whose}."));
         return Ok(());

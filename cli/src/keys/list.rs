@@ -55,7 +55,8 @@ impl List {
         };
         let (owner, now) = (table::owner(settings, self.platform)?, SystemClock.now());
         let grants = grants.list(owner.as_ref()).await.context("cannot list the keys")?;
-        let entries: Result<Vec<_>> = grants.iter().map(|(_, grant)| entry(grant, now)).collect();
+        let entries: Result<Vec<_>> =
+            grants.iter().take(self.listing.at_most()).map(|(_, grant)| entry(grant, now)).collect();
         settings.output().entries(&entries?, IN_TABLE, true)
     }
 }

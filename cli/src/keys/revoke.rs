@@ -5,10 +5,11 @@ use clap::Args;
 use posthorn_domain::{Clock as _, KeyId};
 use posthorn_runtime::SystemClock;
 use posthorn_storage::Grants;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::table;
 use crate::api::operations::DELETE_KEY;
-use crate::output::print;
 use crate::settings::Settings;
 
 #[derive(Args)]
@@ -35,6 +36,7 @@ impl Revoke {
         if !revoked.context("cannot revoke the key")? {
             bail!("{} has no key {id}", table::name(owner.as_ref()));
         }
-        print(&said)
+        let revoked = RawValue::from_string(json!({ "id": id.to_string(), "revoked": true }).to_string())?;
+        settings.output().done(&said, &revoked)
     }
 }

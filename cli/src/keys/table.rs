@@ -44,7 +44,7 @@ impl TableArguments {
 
 /// Returns whose keys in the table are meant: an account's, or the platform's.
 pub(super) fn owner(settings: &Settings, is_platform: bool) -> Result<Option<AccountId>, Usage> {
-    match (settings.account.clone(), is_platform) {
+    match (settings.account()?, is_platform) {
         (Some(_), true) => Err(Usage("--account and --platform exclude each other".to_owned())),
         (None, false) => Err(Usage("name whose keys: --account ID, or --platform".to_owned())),
         (account, _) => Ok(account),

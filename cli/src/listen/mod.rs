@@ -1,18 +1,18 @@
 //! Forwards events to a program on this machine, each signed as a delivery is. It follows the feed, so nothing is lost while
 //! the connection is, or while the machine sleeps.
 
-use std::fs;
-use std::io::ErrorKind;
+mod connection;
+mod secret;
+
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use lru::LruCache;
-use posthorn_domain::{Clock as _, EventId, Secret, Timestamp};
-use posthorn_runtime::{SystemClock, SystemRandom};
+use posthorn_domain::{Clock as _, EventId, Timestamp};
+use posthorn_runtime::SystemClock;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
@@ -21,13 +21,14 @@ use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::time::{Instant, sleep};
 
+use self::connection::Connection;
+use self::secret::signing_secret;
 use crate::api::Api;
 use crate::api::failure::Failure;
 use crate::api::operations::READ_FEED;
 use crate::input::{self, Moment};
-use crate::output::{note, print, print_styled};
-use crate::profiles::{folder, new_private};
-use crate::settings::Settings;
+use crate::output::{Output, compact, note, print, print_styled};
+use crate::settings::{Settings, without_secrets};
 
 /// How many events are remembered, so that one that comes again is not forwarded again.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zero");
@@ -35,12 +36,6 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(10_000).expect("it is not zer
 const WAIT: &str = "20";
 /// The wait after an empty response that came at once: as many readers wait as may.
 const NO_PLACE: Duration = Duration::from_secs(5);
-/// The first wait between two tries to reach the API. Each further one is twice as long.
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
-/// The longest wait between two tries to reach the API.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
-/// After this time without a response, what comes next is caught up.
-const AWAY: Duration = Duration::from_secs(45);
 /// The longest that the program may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -61,7 +56,7 @@ pub(crate) struct Listen {
     /// Begin in the past: a time, or how long ago, such as 30m, 1h or 2d
     #[arg(long, value_name = "TIME", value_parser = input::moment)]
     since: Option<Moment>,
-    /// Print the signing secret, and end
+    /// Print the signing secret, and end. It is made once, and kept in your configuration folder. POSTHORN_LISTEN_SECRET sets another
     #[arg(long)]
     print_secret: bool,
     /// How to print events
@@ -126,7 +121,7 @@ impl Listen {
             target: self.forward_to,
             headers: self.headers.into_iter().collect(),
             types: self.events,
-            format: if settings.json { Format::Json } else { self.format },
+            format: if settings.output() == Output::Json { Format::Json } else { self.format },
             seen: LruCache::new(REMEMBERED),
         };
         let since = self.since.map(|since| since.seen_from(SystemClock.now()));
@@ -155,7 +150,7 @@ impl Listener {
             connection.ask();
             let text = match self.ask(&place, waits).await {
                 Ok(text) => text,
-                Err(Failure::Passing { said, wait, .. }) => {
+                Err(Failure::Passing { said, wait, .. }) if is_ready => {
                     connection.fail(&said, wait).await;
                     continue;
                 }
@@ -251,98 +246,15 @@ impl Listener {
 
     fn print_json(&self, body: &str, response: &Value) -> Result<()> {
         if self.format == Format::Json {
-            print(&format!(r#"{{"event":{body},"response":{response}}}"#))?;
+            print(&format!(r#"{{"event":{},"response":{response}}}"#, compact(body)))?;
         }
         Ok(())
-    }
-}
-
-/// The connection to the API: how long it was lost, and what came since.
-struct Connection {
-    asked: Timestamp,
-    is_lost: bool,
-    backoff: Duration,
-    /// The number of events since it was lost, until all have come.
-    caught_up: Option<usize>,
-}
-
-impl Connection {
-    fn new() -> Self {
-        Self { asked: SystemClock.now(), is_lost: false, backoff: FIRST_BACKOFF, caught_up: None }
-    }
-
-    /// Says why there is no answer, once, and waits before the next try: at least as long as the API asks.
-    async fn fail(&mut self, reason: &str, asked: Option<Duration>) {
-        if !std::mem::replace(&mut self.is_lost, true) {
-            note(&format!("{reason} Trying again."));
-        }
-        self.caught_up.get_or_insert(0);
-        sleep(self.backoff.max(asked.unwrap_or_default())).await;
-        self.backoff = (self.backoff * 2).min(LONGEST_BACKOFF);
-    }
-
-    fn ask(&mut self) {
-        self.asked = SystemClock.now();
-    }
-
-    /// Notes an answer. If it took long, this machine was asleep.
-    fn answer(&mut self) {
-        if SystemClock.now().since(self.asked) > AWAY {
-            self.caught_up.get_or_insert(0);
-        }
-        (self.backoff, self.is_lost) = (FIRST_BACKOFF, false);
-    }
-
-    fn count(&mut self) {
-        self.caught_up = self.caught_up.map(|number| number + 1);
-    }
-
-    /// Says how many events have come since the connection was lost.
-    fn catch_up(&mut self) {
-        match self.caught_up.take() {
-            None => {}
-            Some(0) => note("Connected again. There was no event meanwhile."),
-            Some(1) => note("Caught up on 1 event."),
-            Some(number) => note(&format!("Caught up on {number} events.")),
-        }
     }
 }
 
 fn line(arrow: &str, style: Style, text: &str) -> Result<()> {
     let (at, dimmed) = (SystemClock.now(), Style::new().dimmed());
     print_styled(&format!("{dimmed}{at}{dimmed:#}  {style}{arrow} {text}{style:#}"))
-}
-
-/// Returns an address without what may be a password.
-fn without_secrets(mut url: Url) -> Url {
-    // Both can fail only for addresses that have no host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.set_query(None);
-    url
-}
-
-/// Returns the secret to sign with: the one given, or the one of this machine.
-fn signing_secret(given: Option<String>) -> Result<Secret> {
-    if let Some(secret) = given {
-        return secret.trim().parse().map_err(|reason| anyhow!("POSTHORN_LISTEN_SECRET {reason}"));
-    }
-    let folder = folder().context("set POSTHORN_LISTEN_SECRET")?;
-    let file = folder.join("listen_secret");
-    if !file.exists() {
-        keep(&file).with_context(|| format!("cannot write {}", file.display()))?;
-    }
-    let secret = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    let secret = secret.trim().parse();
-    secret.map_err(|reason| anyhow!("{} {reason}. Delete it, and a new one is made", file.display()))
-}
-
-/// Writes a new secret. Of two that are written at the same time, one stays.
-fn keep(file: &Path) -> std::io::Result<()> {
-    let new = new_private(file, &format!("{}\n", Secret::new(&SystemRandom).reveal()))?;
-    let linked = fs::hard_link(&new, file);
-    fs::remove_file(&new)?;
-    linked.or_else(|error| if error.kind() == ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 /// Reads an address as people write it: 3000, localhost:3000/webhooks, https://…
