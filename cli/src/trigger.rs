@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::api::object;
 use crate::api::operations::{PUBLISH_EVENT, TEST_ENDPOINT};
 use crate::exit::{Usage, require};
 use crate::input;
@@ -32,6 +33,7 @@ impl Trigger {
         let sample: Value = serde_json::from_str(known.sample.get())?;
         let mut event =
             json!({ "type": known.name, "data": { "object": sample }, "metadata": { "test": "true" } });
+        let is_changed = !self.overrides.is_empty();
         for (path, value) in self.overrides {
             let is_data = path.split('.').next() == Some("data");
             require(is_data || self.to.is_none(), || {
@@ -41,9 +43,10 @@ impl Trigger {
         }
         let call = match self.to {
             None => api.call(PUBLISH_EVENT).json(&event),
-            // The API itself marks it as a test.
+            // The API itself has the sample, and marks it as a test. Only keys that may publish can send other data.
             Some(endpoint) => {
-                let test = json!({ "type": event["type"], "data": event["data"] });
+                let data = Some(event["data"].take()).filter(|_| is_changed);
+                let test = object([("type", Some(event["type"].take())), ("data", data)]);
                 api.call(TEST_ENDPOINT).path(endpoint).json(&test)
             }
         };
