@@ -53,8 +53,11 @@ pub(crate) fn function(runtime: &Runtime) -> Result<HttpFunction, SettingsError>
 }
 
 async fn read_feed(app: Arc<App>, request: Request) -> Result<Response, Problem> {
-    let tenant = app.access.tenant_with_query(&request, &[Scope::EventsRead]).await?;
+    let caller = app.access.caller_with_query(&request, &[Scope::EventsRead]).await?;
     let query = feed_query(&request)?;
+    // A reader is noted with its account. With a misspelled one, it would wait for nothing.
+    app.access.require_existing(&caller.principal).await?;
+    let tenant = caller.tenant;
     let cursor = app.begin(&tenant, &query).await?;
     let mut page = app.page(&tenant, cursor, &query).await?;
     if page.is_empty() && !query.wait.is_zero() {

@@ -45,6 +45,19 @@ fn event() -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_feed_of_an_account_that_does_not_exist_is_refused_and_notes_no_reader() {
+    let system = system(&[Scope::EventsRead, Scope::AccountsRead, Scope::AccountsWrite]).await;
+    let (status, problem) =
+        ask(&system, Some("acct_misspelled"), "GET", "/api/feed?livemode=false", None).await;
+    assert_eq!((status, text(&problem, "code")), (404, "account_not_found"), "{problem}");
+    let (_, accounts) = ask(&system, None, "GET", "/api/accounts", None).await;
+    assert!(!accounts.to_string().contains("acct_misspelled"), "{accounts}");
+    assert_eq!(ask(&system, None, "PUT", "/api/accounts/acct_spelled", Some(json!({}))).await.0, 200);
+    let (status, page) = ask(&system, Some("acct_spelled"), "GET", "/api/feed?livemode=false", None).await;
+    assert_eq!((status, &page["list"]), (200, &json!([])), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_platform_publishes_for_a_customer_with_one_key() {
     let mut receiver = Receiver::start(0, |_, _| StatusCode::OK).await.unwrap();
     let system = system(Scope::ALL).await;

@@ -372,6 +372,7 @@ async fn use_the_platforms_routes(machine: &TimeMachine) {
     call("create-endpoint", "", "livemode=true", Some(endpoint)).await;
     let event = json!({ "type": "order.paid", "data": {} });
     call("publish-event", "", "livemode=true", Some(event)).await;
+    call("read-feed", "", "livemode=true", None).await;
     let code = async || {
         let session = call("create-session", "", "livemode=true", Some(json!({}))).await;
         json!({ "code": text(&session, "url").rsplit_once('=').unwrap().1 })
