@@ -1,9 +1,11 @@
 //! Reads what options, files and standard input have.
 
 use std::fs;
+use std::io::Read as _;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
 use posthorn_domain::Timestamp;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -92,15 +94,33 @@ pub(crate) fn set(value: &mut Value, path: &str, new: Value) -> Result<()> {
     Ok(())
 }
 
-/// Reads a file, or standard input for `-`.
+/// Returns the name of an option's value.
+pub(crate) fn name(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value().expect("no value is skipped");
+    value.get_name().to_owned()
+}
+
+/// Returns metadata as the API takes it; `None` if there is none.
+pub(crate) fn metadata(pairs: Vec<(String, String)>) -> Option<Value> {
+    let fields: Map<_, _> = pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
+    (!fields.is_empty()).then_some(Value::Object(fields))
+}
+
+/// Reads a file byte for byte, or standard input for `-`.
+pub(crate) fn read_bytes(path: &str) -> Result<Vec<u8>> {
+    if path != "-" {
+        return fs::read(path).with_context(|| format!("cannot read {path}"));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).context("cannot read the standard input")?;
+    Ok(bytes)
+}
+
+/// Reads a text from a file, or from standard input for `-`.
 pub(crate) fn read(path: &str) -> Result<String> {
-    let text = if path == "-" {
-        std::io::read_to_string(std::io::stdin()).context("cannot read the standard input")?
-    } else {
-        fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?
-    };
+    let text = String::from_utf8(read_bytes(path)?).with_context(|| format!("{path} must be UTF-8"))?;
     // Some editors and shells begin a file with a byte order mark.
-    Ok(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned))
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
 }
 
 /// Reads the secret that a file has, or standard input for `-`.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::output::Column;
 use crate::profiles::{Profile, Profiles};
@@ -22,8 +22,7 @@ const COLUMNS: &[Column] = &[
 pub(crate) struct ListProfiles {}
 
 impl ListProfiles {
-    #[allow(clippy::unused_async, reason = "commands are siblings")]
-    pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
+    pub(crate) fn run(settings: &Settings) -> Result<()> {
         let (profiles, local) = (Profiles::read()?, Profile::default());
         let entries = profiles.iter().chain([(LOCAL_PROFILE, &local)]);
         let entries: Result<Vec<_>> = entries.map(|(name, profile)| entry(name, profile)).collect();
@@ -38,7 +37,7 @@ fn entry(name: &str, profile: &Profile) -> Result<Box<RawValue>> {
     let api_url = without_secrets(profile.api_url.clone());
     let shown =
         json!({ "name": name, "api_url": api_url, "account": account, "livemode": livemode, "api_key": key });
-    Ok(RawValue::from_string(shown.to_string())?)
+    Ok(to_raw_value(&shown)?)
 }
 
 /// Returns what shows the kind of a key, and nothing of its secret, which may have underscores, too.

@@ -12,8 +12,7 @@ use crate::settings::{DEFAULT_PROFILE, Settings};
 pub(crate) struct Logout {}
 
 impl Logout {
-    #[allow(clippy::unused_async, reason = "commands are siblings")]
-    pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
+    pub(crate) fn run(settings: &Settings) -> Result<()> {
         let name = settings.profile_name().unwrap_or(DEFAULT_PROFILE);
         let mut profiles = Profiles::read()?;
         profiles.take(name).with_context(|| format!("there is no profile {name}"))?;

@@ -118,12 +118,12 @@ impl Command {
     async fn run(self, settings: &Settings) -> Result<()> {
         match self {
             Self::Login(command) => command.run(settings).await,
-            Self::Logout(command) => command.run(settings).await,
-            Self::Profiles(command) => command.run(settings).await,
+            Self::Logout(_) => logout::Logout::run(settings),
+            Self::Profiles(_) => list_profiles::ListProfiles::run(settings),
             Self::Listen(command) => command.run(settings).await,
             Self::Trigger(command) => command.run(settings).await,
             Self::Tail(command) => command.run(settings).await,
-            Self::Verify(command) => command.run(settings).await,
+            Self::Verify(command) => command.run(settings),
             Self::Endpoints(command) => command.run(settings).await,
             Self::Events(command) => command.run(settings).await,
             Self::Attempts(command) => command.run(settings).await,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::response::Response;
@@ -91,6 +91,8 @@ impl Stage {
             (r"(duration_ms|dns_ms|connect_ms|first_byte_ms)(\W+)\d+", "${1}${2}…"),
             (r"\b[0-9a-f]{16}\b", "REQUEST"),
             (r"(?m)((succeeded|failed) +\S+ +\S+ +)\d+", "${1}…"),
+            // The width of a column follows from what is hidden.
+            (" {2,}", "  "),
         ];
         let hidden =
             hidden.map(|(pattern, written)| (Regex::new(pattern).unwrap(), written)).into_iter().collect();
@@ -156,11 +158,9 @@ impl Stage {
     /// Returns the text without what differs from run to run.
     fn hide(&self, printed: &str) -> String {
         let home = self.home.path().display().to_string();
-        let text = self.hidden.iter().fold(printed.replace(&home, "~"), |text, (pattern, written)| {
+        self.hidden.iter().fold(printed.replace(&home, "~"), |text, (pattern, written)| {
             pattern.replace_all(&text, *written).into_owned()
-        });
-        // The width of a column follows from what is hidden.
-        Regex::new(" {2,}").unwrap().replace_all(&text, "  ").into_owned()
+        })
     }
 
     /// Runs a command until it prints what is expected, if it may be run more than once.
@@ -185,11 +185,10 @@ fn only_reads(command: &str) -> bool {
 fn name(command: &str) -> String {
     let words = command.split_whitespace().skip_while(|word| *word != "posthorn");
     let mut words = words.take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-    let commands = commands();
     let mut name = words.next().unwrap_or_default().to_owned();
     for word in words {
         let longer = format!("{name} {word}");
-        if !commands.iter().any(|command| command.starts_with(&longer)) {
+        if !COMMANDS.iter().any(|command| command.starts_with(&longer)) {
             break;
         }
         name = longer;
@@ -197,20 +196,22 @@ fn name(command: &str) -> String {
     name
 }
 
-/// Returns the commands that docs/CLI.md describes.
-fn commands() -> Vec<String> {
+/// The commands that docs/CLI.md describes.
+static COMMANDS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let page = fs::read_to_string(root().join("docs/CLI.md")).unwrap();
     let sections: Vec<_> = page.split("\n#").skip(1).collect();
     let with_usage = sections.iter().filter(|section| section.contains("```text\nposthorn"));
     let heading = |section: &&&str| section.lines().next().unwrap().trim_start_matches('#').trim().to_owned();
     with_usage.map(|section| heading(&section)).collect()
-}
+});
+
+/// The API's description.
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../../functions/src/openapi/openapi.json")).unwrap());
 
 /// Returns the operation of the API's description that a request calls.
 fn operation((method, path): &(String, String)) -> String {
-    let document: Value =
-        serde_json::from_str(include_str!("../../functions/src/openapi/openapi.json")).unwrap();
-    let paths = document["paths"].as_object().unwrap();
+    let paths = DOCUMENT["paths"].as_object().unwrap();
     let fits = |known: &str| {
         let (known, path): (Vec<_>, Vec<_>) = (known.split('/').collect(), path.split('/').collect());
         let parts = known.iter().zip(&path);
@@ -220,7 +221,7 @@ fn operation((method, path): &(String, String)) -> String {
     // What is written out goes before what stands in braces.
     let mut fitting: Vec<_> = paths.keys().filter(|known| fits(known)).collect();
     fitting.sort_by_key(|known| known.matches('{').count());
-    let operation = &document["paths"][fitting[0]][method.to_lowercase()]["operationId"];
+    let operation = &DOCUMENT["paths"][fitting[0]][method.to_lowercase()]["operationId"];
     operation.as_str().unwrap_or_else(|| panic!("no operation is {method} {path}")).to_owned()
 }
 
@@ -272,10 +273,7 @@ async fn each_command_prints_what_its_transcript_says_and_each_operation_has_a_c
     }
     assert!(updates || faults.is_empty(), "\n{}", faults.join("\n"));
     shown.extend(ELSEWHERE.iter().map(|(command, _)| (*command).to_owned()));
-    assert_eq!(
-        commands().into_iter().filter(|command| !shown.contains(command)).collect::<Vec<_>>(),
-        [""; 0]
-    );
+    assert_eq!(COMMANDS.iter().filter(|command| !shown.contains(*command)).collect::<Vec<_>>(), [""; 0]);
     check_parity(&stage.called, updates);
 }
 
@@ -285,10 +283,8 @@ fn check_parity(called: &BTreeMap<String, BTreeSet<String>>, updates: bool) {
     for (operation, command) in CALLED_ELSEWHERE {
         called.entry((*operation).to_owned()).or_default().insert((*command).to_owned());
     }
-    let document: Value =
-        serde_json::from_str(include_str!("../../functions/src/openapi/openapi.json")).unwrap();
     let mut table = String::from("| operation | commands |\n|---|---|\n");
-    for (path, of_path) in document["paths"].as_object().unwrap() {
+    for (path, of_path) in DOCUMENT["paths"].as_object().unwrap() {
         for (method, operation) in of_path.as_object().unwrap() {
             let Some(id) = operation["operationId"].as_str() else { continue };
             let reason = UNCALLED.iter().find(|(uncalled, _)| *uncalled == id).map(|(_, reason)| *reason);

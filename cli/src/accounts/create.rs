@@ -37,9 +37,8 @@ impl Fields {
         if let Some(name) = self.name {
             fields.insert("name".to_owned(), name.into());
         }
-        if !self.metadata.is_empty() {
-            let metadata = self.metadata.into_iter().map(|(name, value)| (name, Value::from(value)));
-            fields.insert("metadata".to_owned(), Value::Object(metadata.collect()));
+        if let Some(metadata) = input::metadata(self.metadata) {
+            fields.insert("metadata".to_owned(), metadata);
         }
         fields
     }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::api::operations::LIST_ATTENTION;
+use crate::input;
 use crate::listing::Listing;
 use crate::output::Column;
 use crate::settings::Settings;
@@ -37,13 +38,8 @@ enum State {
 impl Attention {
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         let api = settings.api()?;
-        let state = self.state.map(|state| match state {
-            State::Disabled => "disabled",
-            State::Paused => "paused",
-            State::Held => "held",
-            State::Failing => "failing",
-        });
-        let pages = self.listing.of(api.call(LIST_ATTENTION).query("state", state));
+        let pages =
+            self.listing.of(api.call(LIST_ATTENTION).query("state", self.state.as_ref().map(input::name)));
         settings.output().list(pages, COLUMNS).await
     }
 }

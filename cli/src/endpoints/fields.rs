@@ -37,9 +37,8 @@ impl Fields {
         if let Some(description) = self.description {
             fields.insert("description".to_owned(), description.into());
         }
-        if !self.metadata.is_empty() {
-            let metadata = self.metadata.into_iter().map(|(name, value)| (name, Value::from(value)));
-            fields.insert("metadata".to_owned(), Value::Object(metadata.collect()));
+        if let Some(metadata) = input::metadata(self.metadata) {
+            fields.insert("metadata".to_owned(), metadata);
         }
         if !self.headers.is_empty() {
             let headers = self.headers.into_iter();

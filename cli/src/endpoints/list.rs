@@ -4,11 +4,12 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::api::operations::LIST_ENDPOINTS;
+use crate::input;
 use crate::listing::Listing;
 use crate::output::Column;
 use crate::settings::Settings;
 
-pub(crate) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     ("Id", "/id"),
     ("Status", "/status"),
     ("Health", "/health/status"),
@@ -36,12 +37,8 @@ enum Status {
 impl List {
     pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
         let api = settings.api()?;
-        let status = self.status.map(|status| match status {
-            Status::Enabled => "enabled",
-            Status::Paused => "paused",
-            Status::Disabled => "disabled",
-        });
-        let pages = self.listing.of(api.call(LIST_ENDPOINTS).query("status", status));
+        let pages =
+            self.listing.of(api.call(LIST_ENDPOINTS).query("status", self.status.as_ref().map(input::name)));
         settings.output().list(pages, COLUMNS).await
     }
 }

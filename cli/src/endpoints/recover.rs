@@ -109,16 +109,10 @@ impl Recover {
     fn body(&self) -> Value {
         let now = SystemClock.now();
         let time = |moment: Moment| Value::from(moment.seen_from(now).to_string());
-        let scope = self.scope.map(|scope| match scope {
-            Scope::Failed => "failed",
-            Scope::Missing => "missing",
-            Scope::All => "all",
-            Scope::Held => "held",
-        });
         object([
             ("since", Some(time(self.since))),
             ("until", self.until.map(time)),
-            ("scope", scope.map(Value::from)),
+            ("scope", self.scope.as_ref().map(|scope| input::name(scope).into())),
             ("dry_run", self.dry_run.then_some(true.into())),
         ])
     }

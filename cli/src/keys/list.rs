@@ -6,7 +6,7 @@ use posthorn_domain::{Clock as _, Grant, Timestamp};
 use posthorn_runtime::SystemClock;
 use posthorn_storage::Grants;
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::table;
 use crate::api::operations::LIST_KEYS;
@@ -72,7 +72,7 @@ fn entry(grant: &Grant, now: Timestamp) -> Result<Box<RawValue>> {
         "last_used_on": grant.last_used_on.map_or_else(|| "never".to_owned(), Timestamp::date),
         "state": state(grant, now),
     });
-    Ok(RawValue::from_string(shown.to_string())?)
+    Ok(to_raw_value(&shown)?)
 }
 
 fn state(grant: &Grant, now: Timestamp) -> String {

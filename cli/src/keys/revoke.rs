@@ -6,7 +6,7 @@ use posthorn_domain::{Clock as _, KeyId};
 use posthorn_runtime::SystemClock;
 use posthorn_storage::Grants;
 use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
 
 use super::table;
 use crate::api::operations::DELETE_KEY;
@@ -36,7 +36,7 @@ impl Revoke {
         if !revoked.context("cannot revoke the key")? {
             bail!("{} has no key {id}", table::name(owner.as_ref()));
         }
-        let revoked = RawValue::from_string(json!({ "id": id.to_string(), "revoked": true }).to_string())?;
+        let revoked = to_raw_value(&json!({ "id": id.to_string(), "revoked": true }))?;
         settings.output().done(&said, &revoked)
     }
 }

@@ -4,10 +4,9 @@ mod check;
 mod diagnosis;
 mod request;
 
-use std::fs;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 use posthorn_domain::Clock as _;
 use posthorn_runtime::SystemClock;
@@ -40,10 +39,12 @@ pub(crate) struct Verify {
 }
 
 impl Verify {
-    #[allow(clippy::unused_async, reason = "every command runs in the same way")]
-    pub(crate) async fn run(self, settings: &Settings) -> Result<()> {
+    pub(crate) fn run(self, settings: &Settings) -> Result<()> {
         let secret = self.secret()?;
-        let request = Request::parse(&read(&self.file)?)?;
+        if self.file == "-" && std::io::stdin().is_terminal() {
+            note("Paste the request, and end it with Ctrl-D. Or use --file FILE.");
+        }
+        let request = Request::parse(&input::read_bytes(&self.file)?)?;
         let now = SystemClock.now();
         let arrived = self.at.map_or(now, |at| at.seen_from(now));
         let report = Report::of(&request, &secret, (!self.ignore_time).then_some(arrived));
@@ -72,20 +73,6 @@ impl Verify {
             }
         }
     }
-}
-
-/// Reads a file, or standard input for `-`, byte for byte.
-fn read(path: &str) -> Result<Vec<u8>> {
-    if path != "-" {
-        return fs::read(path).with_context(|| format!("cannot read {path}"));
-    }
-    let mut input = std::io::stdin();
-    if input.is_terminal() {
-        note("Paste the request, and end it with Ctrl-D. Or use --file FILE.");
-    }
-    let mut bytes = Vec::new();
-    input.read_to_end(&mut bytes).context("cannot read the standard input")?;
-    Ok(bytes)
 }
 
 /// Prints a line for each check, or in JSON the whole report.

@@ -1,6 +1,8 @@
 //! The attempts at one endpoint, page by page.
 
-use posthorn_domain::{AttemptId, AttemptStatus, Endpoint, EventId, EventSpan, Tenant, TimeOrder};
+use posthorn_domain::{
+    AttemptId, AttemptStatus, Endpoint, EndpointId, EventId, EventSpan, Tenant, TimeOrder,
+};
 use posthorn_storage::{DeliveriesOf, EventLog, StorageError};
 
 use crate::bodies::{AttemptBody, CursorListBody};
@@ -39,18 +41,10 @@ pub async fn attempts_at(
     while !page.is_complete() {
         let Some(found) = deliveries.next().await? else { break };
         let event_id = found.event_id();
-        let mut attempts =
+        let attempts =
             found.delivery.map_or(Vec::new(), |delivery| AttemptBody::of(tenant.mode, event_id, &delivery));
-        if window.time_order() == TimeOrder::NewestFirst {
-            attempts.reverse();
-        }
-        let is_asked_for = |attempt: &AttemptBody| {
-            status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
-        };
-        for attempt in attempts.into_iter().filter(is_asked_for) {
-            page.offer(attempt.id, || sized(attempt));
-        }
-        page.pass(beyond_all_of(event_id, endpoint, window.time_order()));
+        offer(&mut page, attempts, status, window);
+        page.pass(beyond_all_of(event_id, endpoint.id, window.time_order()));
     }
     Ok(page.finish()?)
 }
@@ -80,8 +74,26 @@ pub(super) fn span(window: Window<AttemptId>, span: EventSpan) -> EventSpan {
     }
 }
 
+/// Offers a page the attempts at an event that are asked for. They come in the order of their ids.
+pub(super) fn offer(
+    page: &mut LogPageBuilder<AttemptId, AttemptBody>,
+    mut attempts: Vec<AttemptBody>,
+    status: Option<AttemptStatus>,
+    window: Window<AttemptId>,
+) {
+    if window.time_order() == TimeOrder::NewestFirst {
+        attempts.reverse();
+    }
+    let is_asked_for = |attempt: &AttemptBody| {
+        status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
+    };
+    for attempt in attempts.into_iter().filter(is_asked_for) {
+        page.offer(attempt.id, || sized(attempt));
+    }
+}
+
 /// Returns whether an attempt lies beyond the cursor, in the direction in which the list is read.
-pub(super) fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
+fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     match window {
         Window::First { .. } | Window::Page { .. } => true,
         Window::After { id: cursor, .. } => id < cursor,
@@ -89,11 +101,11 @@ pub(super) fn is_beyond(id: AttemptId, window: Window<AttemptId>) -> bool {
     }
 }
 
-/// Returns the position in the list beyond all attempts at an event.
-fn beyond_all_of(event_id: EventId, endpoint: &Endpoint, order: TimeOrder) -> AttemptId {
+/// Returns the position in the list beyond all attempts at an event, if the last ones are at this endpoint.
+pub(super) fn beyond_all_of(event_id: EventId, endpoint_id: EndpointId, order: TimeOrder) -> AttemptId {
     let number = match order {
         TimeOrder::NewestFirst => 0,
         TimeOrder::OldestFirst => u16::MAX,
     };
-    AttemptId { event_id, endpoint_id: endpoint.id, number }
+    AttemptId { event_id, endpoint_id, number }
 }

@@ -1,14 +1,11 @@
 //! The attempts at all endpoints, page by page.
 
-use posthorn_domain::{
-    AttemptId, AttemptStatus, EndpointId, EventFilter, EventId, EventSpan, Tenant, TimeOrder,
-};
+use posthorn_domain::{AttemptId, AttemptStatus, EndpointId, EventFilter, EventSpan, Tenant, TimeOrder};
 use posthorn_storage::EventLog;
 
 use crate::bodies::{AttemptBody, CursorListBody};
-use crate::listing::attempts_at::{is_beyond, span};
+use crate::listing::attempts_at::{beyond_all_of, offer, span};
 use crate::listing::log_page::{LogPageBuilder, MAX_LOOKED_AT};
-use crate::listing::room::sized;
 use crate::listing::window::Window;
 use crate::problem::Problem;
 
@@ -25,9 +22,10 @@ pub async fn attempts_of_all(
     // Most events have an attempt.
     let mut events = log.scan(tenant, &partitions, span, order, window.limit() + 1);
     let mut page = LogPageBuilder::new(window, MAX_LOOKED_AT);
-    let is_asked_for = |attempt: &AttemptBody| {
-        status.is_none_or(|status| attempt.status == status) && is_beyond(attempt.id, window)
-    };
+    let last_endpoint = EndpointId::from_bytes(match order {
+        TimeOrder::NewestFirst => [u8::MIN; 16],
+        TimeOrder::OldestFirst => [u8::MAX; 16],
+    });
     while !page.is_complete() {
         let Some((event_id, record)) = events.next().await? else { break };
         let record = log.with_chunks(tenant, event_id, record).await?;
@@ -35,22 +33,8 @@ pub async fn attempts_of_all(
         let mut attempts: Vec<_> =
             deliveries.flat_map(|delivery| AttemptBody::of(tenant.mode, event_id, delivery)).collect();
         attempts.sort_unstable_by_key(|attempt| attempt.id);
-        if order == TimeOrder::NewestFirst {
-            attempts.reverse();
-        }
-        for attempt in attempts.into_iter().filter(is_asked_for) {
-            page.offer(attempt.id, || sized(attempt));
-        }
-        page.pass(beyond_all_of(event_id, order));
+        offer(&mut page, attempts, status, window);
+        page.pass(beyond_all_of(event_id, last_endpoint, order));
     }
     Ok(page.finish()?)
-}
-
-/// Returns the position in the list beyond all attempts at an event.
-fn beyond_all_of(event_id: EventId, order: TimeOrder) -> AttemptId {
-    let (endpoint, number) = match order {
-        TimeOrder::NewestFirst => ([u8::MIN; 16], u16::MIN),
-        TimeOrder::OldestFirst => ([u8::MAX; 16], u16::MAX),
-    };
-    AttemptId { event_id, endpoint_id: EndpointId::from_bytes(endpoint), number }
 }
