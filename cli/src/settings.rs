@@ -13,7 +13,7 @@ use crate::output::Output;
 use crate::profiles::{Profile, Profiles};
 
 /// Where the laptop system is.
-pub(crate) const LOCAL: &str = "http://127.0.0.1:8080";
+const LOCAL: &str = "http://127.0.0.1:8080";
 /// The profile of the laptop system. It needs no login.
 pub(crate) const LOCAL_PROFILE: &str = "local";
 /// The profile that is used if none is named.
@@ -151,6 +151,7 @@ pub(crate) fn is_platform(key: &str) -> bool {
 /// Errors if somebody on the way could read a key that is sent to an address.
 pub(crate) fn require_private(url: &Url) -> Result<(), Usage> {
     require(is_private(url), || {
+        let url = without_secrets(url.clone());
         format!(
             "{url} is not encrypted, so everyone on the way could read the API key. Use an address of https"
         )
@@ -200,6 +201,8 @@ mod tests {
         for open in ["http://a.test", "http://10.0.0.1", "http://localhost.a.test"] {
             assert!(!is_private(open), "{open}");
         }
+        let refused = require_private(&"http://me:sesame@a.test/?key=sesame".parse().unwrap()).unwrap_err();
+        assert!(!refused.to_string().contains("sesame"), "{refused}");
     }
 
     #[test]
